@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "autograd/tape.h"
+
+#include "core/error.h"
+
+namespace adaspan {
+
+Variable Tape::record(std::string op, std::vector<Variable> inputs, Value output,
+                      Backward backward) {
+  std::vector<std::shared_ptr<const Gradient>> wanted;
+  for (const Variable& x : inputs) {
+    if (x && x.requires_grad()) wanted.push_back(x.shared_gradient());
+  }
+  if (!recording() || wanted.empty()) return {std::move(output), nullptr};
+  auto gradient = std::make_shared<Gradient>(output->shape(), op);
+  entries_.push_back({std::move(op), std::move(wanted), gradient, std::move(backward)});
+  return {std::move(output), std::move(gradient)};
+}
+
+void Tape::backward(const Variable& loss) {
+  require(loss && loss.requires_grad() && !entries_.empty(),
+          "[backward] expected a loss recorded on this tape; got {}; run forward with a recording "
+          "tape, and backward once a forward",
+          loss ? "one without a gradient, or an empty tape" : "none");
+  require(loss.shape().elements() == 1, "[backward] expected a scalar loss; got shape {}",
+          loss.shape().text());
+  loss.grad().add(Tensor::filled(loss.shape(), 1));
+  while (!entries_.empty()) {
+    const Entry entry = std::move(entries_.back());
+    entries_.pop_back();
+    const Tensor dy = entry.output->take();
+    if (!dy.empty()) entry.backward(dy);
+  }
+}
+
+}  // namespace adaspan

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "core/memory.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "core/error.h"
+
+namespace adaspan {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+/// The size that is really reserved: a multiple of an eighth of the next lower power of two, so
+/// that sizes that differ little share one list and at most an eighth is wasted.
+size_t size_class(size_t bytes) {
+  const size_t step = std::max(kAlignment, std::bit_floor(std::max<size_t>(bytes, 1)) / 8);
+  return (bytes + step - 1) / step * step + (bytes == 0 ? step : 0);
+}
+
+class Pool {
+ public:
+  std::byte* take(size_t bytes) {
+    const size_t size = size_class(bytes);
+    std::lock_guard lock(mutex_);
+    std::byte* block = nullptr;
+    if (auto& list = kept_[size]; !list.empty()) {
+      block = list.back();
+      list.pop_back();
+    } else {
+      block = fresh(size);
+    }
+    use_.in_use += size;
+    use_.peak = std::max(use_.peak, use_.in_use);
+    return block;
+  }
+
+  void give_back(std::byte* block, size_t bytes) {
+    const size_t size = size_class(bytes);
+    std::lock_guard lock(mutex_);
+    kept_[size].push_back(block);
+    use_.in_use -= size;
+  }
+
+  void release() {
+    std::lock_guard lock(mutex_);
+    release_locked();
+  }
+
+  MemoryUse use() {
+    std::lock_guard lock(mutex_);
+    return use_;
+  }
+
+ private:
+  std::byte* fresh(size_t size) {
+    // Kept blocks of sizes nobody asks for any more (spans move) must not pile up.
+    if (use_.reserved + size > use_.peak + use_.peak / 4 + (size_t{64} << 20)) release_locked();
+    const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
+    void* block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    require(block != nullptr,
+            "[memory] expected {} more bytes; the system has none left ({} in use); use a smaller "
+            "batch, block or model, or --batch-split",
+            size, use_.in_use);
+    if (size >= kHugePage) madvise(block, size, MADV_HUGEPAGE);
+    use_.reserved += size;
+    return static_cast<std::byte*>(block);
+  }
+
+  void release_locked() {
+    for (auto& [size, list] : kept_) {
+      for (std::byte* block : list) std::free(block);
+      use_.reserved -= size * list.size();
+    }
+    kept_.clear();
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, std::vector<std::byte*>> kept_;
+  MemoryUse use_{};
+};
+
+Pool& pool() {
+  static Pool* one = new Pool;  // never destroyed: tensors of static lifetime may outlive main
+  return *one;
+}
+
+}  // namespace
+
+void BufferDeleter::operator()(std::byte* data) const {
+  pool().give_back(data, bytes);
+}
+
+Buffer allocate(size_t bytes) {
+  return Buffer(pool().take(bytes), BufferDeleter{bytes});
+}
+
+MemoryUse memory_use() {
+  return pool().use();
+}
+
+void release_kept_memory() {
+  pool().release();
+}
+
+size_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<size_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace adaspan

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "core/parallel.h"
+
+#include <omp.h>
+
+#include "core/error.h"
+
+namespace adaspan {
+
+void set_threads(int threads) {
+  require(threads >= 1, "[threads] expected at least 1; got {}", threads);
+  omp_set_num_threads(threads);
+}
+
+int threads() {
+  return omp_get_max_threads();
+}
+
+}  // namespace adaspan

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "core/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace adaspan {
+namespace {
+
+using nlohmann::json;
+
+size_t bytes_of_type(const std::string& type) {
+  if (type == "F32" || type == "I32") return 4;
+  if (type == "F64" || type == "I64") return 8;
+  return 0;
+}
+
+template <class T>
+std::vector<double> widen(const std::byte* data, size_t n) {
+  std::vector<T> values(n);
+  std::memcpy(values.data(), data, n * sizeof(T));
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
+  try {
+    read_header();
+  } catch (const json::exception& e) {
+    fail(
+        "[safetensors] expected a well-formed header in {}; got: {}; the file is damaged or of "
+        "another format",
+        path_.string(), e.what());
+  }
+}
+
+void SafetensorsFile::read_header() {
+  const std::string_view text = file_.text();
+  uint64_t header_size = 0;
+  const auto whole = [&](bool ok) {
+    require(ok,
+            "[safetensors] expected a whole file at {}; got {} bytes, fewer than its header "
+            "says; the file is cut short or of another format",
+            path_.string(), text.size());
+  };
+  whole(text.size() >= sizeof header_size);
+  std::memcpy(&header_size, text.data(), sizeof header_size);
+  whole(header_size <= text.size() - sizeof header_size);
+  const size_t data_begin = sizeof header_size + header_size;
+
+  json header = json::parse(text.substr(sizeof header_size, header_size));
+  if (header.contains("__metadata__")) {
+    metadata_ = header["__metadata__"].get<std::map<std::string, std::string>>();
+    header.erase("__metadata__");
+  }
+  for (const auto& [name, value] : header.items()) {
+    Entry e{value.at("dtype").get<std::string>(),
+            Shape(value.at("shape").get<std::vector<int64_t>>()), 0, 0};
+    const auto place = value.at("data_offsets").get<std::array<uint64_t, 2>>();
+    whole(place[0] <= place[1] && place[1] <= text.size() - data_begin);
+    e.begin = data_begin + place[0];
+    e.end = data_begin + place[1];
+    uint64_t elements = 1;  // in this file at most text.size(): stop before an overflow
+    for (int64_t extent : e.shape.extents()) {
+      whole(extent >= 0 && (extent == 0 || elements <= text.size() / extent));
+      elements *= static_cast<uint64_t>(extent);
+    }
+    const size_t size = bytes_of_type(e.type);
+    require(size == 0 || elements * size == e.end - e.begin,
+            "[safetensors] expected {} bytes for {} {} in {}; got {}; the file is damaged",
+            elements * size, name, e.shape.text(), path_.string(), e.end - e.begin);
+    entries_.emplace(name, std::move(e));
+  }
+  check_coverage(data_begin);
+}
+
+void SafetensorsFile::check_coverage(size_t data_begin) const {
+  std::vector<std::pair<size_t, size_t>> places;
+  for (const auto& [name, e] : entries_) places.emplace_back(e.begin, e.end);
+  std::sort(places.begin(), places.end());
+  size_t at = data_begin;
+  for (const auto& [begin, end] : places) {
+    require(begin == at,
+            "[safetensors] expected the tensors of {} to follow one another; got a gap "
+            "or an overlap at byte {}; the file is damaged",
+            path_.string(), at);
+    at = end;
+  }
+  require(at == file_.bytes().size(),
+          "[safetensors] expected {} to end at byte {}; got {} bytes; the file is damaged",
+          path_.string(), at, file_.bytes().size());
+}
+
+const std::string& SafetensorsFile::metadata(const std::string& key) const {
+  const auto found = metadata_.find(key);
+  require(found != metadata_.end(), "[safetensors] expected \"{}\" in the header of {}; got none",
+          key, path_.string());
+  return found->second;
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, e] : entries_) names.push_back(name);
+  return names;
+}
+
+const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
+  const auto found = entries_.find(name);
+  require(found != entries_.end(), "[safetensors] expected a tensor {} in {}; got none", name,
+          path_.string());
+  return found->second;
+}
+
+const Shape& SafetensorsFile::shape(const std::string& name) const {
+  return entry(name).shape;
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const Entry& e = entry(name);
+  require(e.type == "F32" || e.type == "I32",
+          "[safetensors] expected {} in {} to be F32 or I32; got {}", name, path_.string(), e.type);
+  Tensor result(e.shape, e.type == "F32" ? DType::f32 : DType::i32);
+  void* to = e.type == "F32" ? static_cast<void*>(result.data()) : result.data<int32_t>();
+  std::memcpy(to, file_.bytes().data() + e.begin, result.bytes());
+  return result;
+}
+
+std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
+  const Entry& e = entry(name);
+  const std::byte* data = file_.bytes().data() + e.begin;
+  const size_t n = static_cast<size_t>(e.shape.elements());
+  if (e.type == "F32") return widen<float>(data, n);
+  if (e.type == "F64") return widen<double>(data, n);
+  if (e.type == "I32") return widen<int32_t>(data, n);
+  fail("[safetensors] expected {} in {} to be F32, F64 or I32; got {}", name, path_.string(),
+       e.type);
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header;
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  size_t at = 0;
+  for (const auto& [name, tensor] : tensors) {
+    require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
+    header[name] = {{"dtype", tensor->type() == DType::f32 ? "F32" : "I32"},
+                    {"shape", tensor->shape().extents()},
+                    {"data_offsets", {at, at + tensor->bytes()}}};
+    at += tensor->bytes();
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8 bytes
+  const uint64_t header_size = text.size();
+
+  atomic_write(path, [&](const ByteSink& sink) {
+    sink(std::as_bytes(std::span(&header_size, 1)));
+    sink(std::as_bytes(std::span(text)));
+    for (const auto& [name, tensor] : tensors) {
+      if (tensor->type() == DType::f32)
+        sink(std::as_bytes(tensor->values()));
+      else
+        sink(std::as_bytes(tensor->values<int32_t>()));
+    }
+  });
+}
+
+}  // namespace adaspan

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// The safetensors format: 8 bytes of header length, a JSON header (name -> dtype, shape, place),
+// then the tensors' bytes. Files written here load with any safetensors reader.
+// Format: github.com/huggingface/safetensors.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+#include "core/tensor.h"
+
+namespace adaspan {
+
+/// One opened file; its tensors are read on demand.
+class SafetensorsFile {
+ public:
+  /// Throws Error when the file is missing, cut short, or not well formed: every place must lie in
+  /// the file, fit its shape, and leave no byte uncovered or covered twice.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  /// The metadata value of `key`. Throws Error when there is none.
+  const std::string& metadata(const std::string& key) const;
+
+  std::vector<std::string> names() const;
+  bool has(const std::string& name) const { return entries_.contains(name); }
+  /// Throws Error when there is no such tensor.
+  const Shape& shape(const std::string& name) const;
+  /// An F32 or I32 tensor. Throws Error when there is none of that name, or of another type.
+  Tensor tensor(const std::string& name) const;
+  /// The values of an F32, F64 or I32 tensor.
+  std::vector<double> doubles(const std::string& name) const;
+
+ private:
+  struct Entry {
+    std::string type;
+    Shape shape;
+    size_t begin, end;  // bytes, from the start of the file
+  };
+  const Entry& entry(const std::string& name) const;
+  void read_header();
+  void check_coverage(size_t data_begin) const;
+
+  std::filesystem::path path_;
+  MappedFile file_;
+  std::map<std::string, std::string> metadata_;
+  std::map<std::string, Entry> entries_;
+};
+
+struct NamedTensor {
+  std::string name;
+  const Tensor* tensor;
+};
+
+/// Writes the tensors in the order given, by atomic_write. Throws Error as that does.
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata);
+
+}  // namespace adaspan

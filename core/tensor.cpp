@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "core/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace adaspan {
+namespace {
+
+template <class T>
+Tensor copy_of(Shape shape, DType type, std::span<const T> values) {
+  require(shape.elements() == static_cast<int64_t>(values.size()),
+          "[tensor] expected {} values for shape {}; got {}", shape.elements(), shape.text(),
+          values.size());
+  Tensor result(std::move(shape), type);
+  std::copy(values.begin(), values.end(), result.data<T>());
+  return result;
+}
+
+}  // namespace
+
+const char* name(DType type) {
+  return type == DType::f32 ? "f32" : "i32";
+}
+
+Tensor::Tensor(Shape shape, DType type) : shape_(std::move(shape)), type_(type) {
+  elements_ = shape_.elements();
+  require(elements_ >= 0, "[tensor] expected extents of at least 0; got shape {}", shape_.text());
+  buffer_ = allocate(bytes());
+}
+
+Tensor Tensor::zeros(Shape shape, DType type) {
+  Tensor result(std::move(shape), type);
+  std::memset(result.buffer_.get(), 0, result.bytes());
+  return result;
+}
+
+Tensor Tensor::filled(Shape shape, float value) {
+  Tensor result(std::move(shape));
+  std::fill_n(result.data(), result.elements(), value);
+  return result;
+}
+
+Tensor Tensor::of(Shape shape, std::span<const float> values) {
+  return copy_of(std::move(shape), DType::f32, values);
+}
+
+Tensor Tensor::of(Shape shape, std::span<const int32_t> values) {
+  return copy_of(std::move(shape), DType::i32, values);
+}
+
+Tensor Tensor::clone() const {
+  if (empty()) return {};
+  Tensor result(shape_, type_);
+  std::memcpy(result.buffer_.get(), buffer_.get(), bytes());
+  return result;
+}
+
+Tensor Tensor::reshaped(Shape shape) && {
+  require(shape.elements() == elements_,
+          "[tensor] expected a shape of {} elements in place of {}; got {}", elements_,
+          shape_.text(), shape.text());
+  shape_ = std::move(shape);
+  return std::move(*this);
+}
+
+float Tensor::item() const {
+  require(elements_ == 1, "[tensor] expected one element; got shape {}", shape_.text());
+  return *data();
+}
+
+}  // namespace adaspan
