@@ -28,8 +28,8 @@ void Tape::backward(const Variable& loss) {
   while (!entries_.empty()) {
     const Entry entry = std::move(entries_.back());
     entries_.pop_back();
-    const Tensor dy = entry.output->take();
-    if (!dy.empty()) entry.backward(dy);
+    Tensor dy = entry.output->take();
+    if (!dy.empty()) entry.backward(std::move(dy));
   }
 }
 

@@ -15,7 +15,7 @@
 namespace adaspan {
 
 /// Turns dy, the gradient of an op's output, into contributions to the gradients of its inputs.
-using Backward = std::function<void(const Tensor& dy)>;
+using Backward = std::function<void(Tensor dy)>;
 
 class Tape {
  public:

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "ops/dropout.h"
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/kernels/row_kernels.h"
+
+namespace adaspan {
+namespace {
+
+Tensor masked(const Tensor& x, const Dropout& mask, const Columns& columns) {
+  const int64_t B = x.shape()[1], n = x.shape()[2];
+  Tensor y(x.shape());
+  parallel_chunks(x.shape().rows(), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t first = mask.global_row(r, B) * columns.of + columns.begin;
+      row_kernels().dropout(y.data() + r * n, x.data() + r * n, mask.rate, mask.key,
+                            static_cast<uint64_t>(first), n);
+    }
+  });
+  return y;
+}
+
+}  // namespace
+
+Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns columns) {
+  require(mask.rate >= 0 && mask.rate < 1, "[dropout] expected a rate in [0, 1); got {}",
+          mask.rate);
+  if (mask.rate == 0) return x;
+  require(x.shape().rank() == 3 && mask.first_sequence + x.shape()[1] <= mask.batch,
+          "[dropout] expected x [M,B,n] within a batch of {} sequences; got {} from sequence {}",
+          mask.batch, x.shape().text(), mask.first_sequence);
+  if (columns.of == 0) columns = {.begin = 0, .of = x.shape()[2]};
+  // saved: the key of the mask
+  return tape.record(
+      "dropout", {x}, masked(x.value(), mask, columns),
+      [dx = x.grad(), mask, columns](const Tensor& dy) { dx.add(masked(dy, mask, columns)); });
+}
+
+}  // namespace adaspan

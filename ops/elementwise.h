@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "autograd/tape.h"
+
+namespace adaspan {
+
+/// y = a + b, of one shape. Throws Error when the shapes differ.
+Variable add(Tape& tape, const Variable& a, const Variable& b);
+
+/// y = factor x
+Variable scale(Tape& tape, const Variable& x, float factor);
+
+/// y = 1 / (1 + e^-x)
+Variable sigmoid(Tape& tape, const Variable& x);
+
+/// y = the mean of all elements of x, a scalar of shape [1]
+Variable mean(Tape& tape, const Variable& x);
+
+}  // namespace adaspan

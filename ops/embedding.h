@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "autograd/tape.h"
+
+namespace adaspan {
+
+/// y[..., :] = table[ids[...], :]
+///   table [V,H], ids [...] int32 -> y [..., H]
+/// Throws Error when an id is not in [0, V).
+Variable embedding(Tape& tape, const Variable& table, const Tensor& ids);
+
+}  // namespace adaspan

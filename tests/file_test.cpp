@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "core/file.h"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace adaspan {
+namespace {
+
+using Names = std::vector<std::string>;
+
+/// While it lives no file of this process can grow beyond `bytes`: what a full disk looks like.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit_);
+    const rlimit small{bytes, limit_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~FullDisk() {
+    setrlimit(RLIMIT_FSIZE, &limit_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit limit_{};
+  void (*handler_)(int);
+};
+
+}  // namespace
+
+TEST_CASE("a file that was written is read back") {
+  const TemporaryFolder folder;
+  const std::string text("a\0b\nc", 5);
+  atomic_write(folder / "file", text);
+  CHECK(read_text(folder / "file") == text);
+  CHECK(folder.names() == Names{"file"});
+}
+
+TEST_CASE("the parts given to the sink follow one another") {
+  const TemporaryFolder folder;
+  std::string expected;
+  atomic_write(folder / "file", [&](const ByteSink& sink) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string part(static_cast<size_t>(i), static_cast<char>('a' + i % 26));
+      sink(std::as_bytes(std::span(part)));
+      expected += part;
+    }
+  });
+  CHECK(read_text(folder / "file") == expected);
+}
+
+TEST_CASE("an old file is replaced as a whole, by a shorter one too") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "a long old text");
+  atomic_write(folder / "file", "new");
+  CHECK(read_text(folder / "file") == "new");
+  CHECK(folder.names() == Names{"file"});
+}
+
+TEST_CASE("who has the old file mapped keeps seeing it") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "old text");
+  const MappedFile old(folder / "file");
+  atomic_write(folder / "file", "new text");
+  CHECK(old.text() == "old text");
+  CHECK(MappedFile(folder / "file").text() == "new text");
+}
+
+TEST_CASE("the old file is in place while the new one is being written") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "old");
+  atomic_write(folder / "file", [&](const ByteSink& sink) {
+    const std::string text = "new";
+    sink(std::as_bytes(std::span(text)));
+    CHECK(read_text(folder / "file") == "old");
+  });
+  CHECK(read_text(folder / "file") == "new");
+}
+
+TEST_CASE("a writer that throws leaves the old file and no temporary, and its exception passes") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "old");
+  const auto write = [](const ByteSink& sink) {
+    const std::string part = "half of the new te";
+    sink(std::as_bytes(std::span(part)));
+    throw std::domain_error("no more");
+  };
+  CHECK_THROWS_WITH_AS(atomic_write(folder / "file", write), "no more", std::domain_error);
+  CHECK(read_text(folder / "file") == "old");
+  CHECK(folder.names() == Names{"file"});
+}
+
+TEST_CASE("a full disk throws and leaves the old file and no temporary") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "old");
+  const std::string large(100'000, 'x');
+  {
+    const FullDisk full(4096);
+    CHECK_THROWS_WITH_AS(atomic_write(folder / "file", large),
+                         doctest::Contains("File too large; free some space"), Error);
+  }
+  CHECK(read_text(folder / "file") == "old");
+  CHECK(folder.names() == Names{"file"});
+  atomic_write(folder / "file", large);
+  CHECK(read_text(folder / "file") == large);
+}
+
+TEST_CASE("a temporary left by a killed writer does not disturb the next one") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file.tmp", "what a writer that was killed left behind");
+  atomic_write(folder / "file", "new");
+  CHECK(read_text(folder / "file") == "new");
+  CHECK(folder.names() == Names{"file"});
+}
+
+TEST_CASE("a file of the current folder needs no folder in its name") {
+  const TemporaryFolder folder;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  atomic_write("file", "text");
+  std::filesystem::current_path(before);
+  CHECK(read_text(folder / "file") == "text");
+}
+
+TEST_CASE("writing into a folder that does not exist throws") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_WITH_AS(atomic_write(folder / "none/file", "text"),
+                       doctest::Contains("none/file; got: No such file or directory"), Error);
+}
+
+TEST_CASE("writing over a folder throws and leaves no temporary") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "inner");
+  CHECK_THROWS_WITH_AS(atomic_write(folder / "inner", "text"), doctest::Contains("Is a directory"),
+                       Error);
+  CHECK(folder.names() == Names{"inner"});
+}
+
+TEST_CASE("a missing file throws") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_WITH_AS(MappedFile(folder / "none"),
+                       doctest::Contains("none; got: No such file or directory"), Error);
+  CHECK_THROWS_AS(read_text(folder / "none"), Error);
+}
+
+TEST_CASE("what is not a regular file throws") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_WITH_AS(MappedFile(folder.path()), doctest::Contains("expected a regular file"),
+                       Error);
+  CHECK_THROWS_AS(MappedFile("/dev/null"), Error);
+}
+
+TEST_CASE("an empty file maps to no bytes") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "");
+  CHECK(MappedFile(folder / "file").bytes().empty());
+  CHECK(read_text(folder / "file").empty());
+}
+
+TEST_CASE("a moved mapping keeps its bytes, and what it was moved from has none") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", "text");
+  MappedFile first(folder / "file");
+  const MappedFile second(std::move(first));
+  CHECK(second.text() == "text");
+  CHECK(first.bytes().empty());
+}
+
+}  // namespace adaspan

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "core/parallel.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <numeric>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+
+namespace adaspan {
+namespace {
+
+using Bounds = std::multiset<std::pair<int64_t, int64_t>>;
+
+Bounds bounds_of(int64_t n, int64_t chunk) {
+  Bounds bounds;
+  std::mutex mutex;
+  parallel_chunks(n, chunk, [&](int64_t begin, int64_t end) {
+    std::lock_guard lock(mutex);
+    bounds.emplace(begin, end);
+  });
+  return bounds;
+}
+
+}  // namespace
+
+TEST_CASE("chunks are cut at multiples of their size, for any number of threads") {
+  for (int count : {1, 2, 3, 8}) {
+    set_threads(count);
+    CAPTURE(count);
+    CHECK(bounds_of(10, 4) == Bounds{{0, 4}, {4, 8}, {8, 10}});
+    CHECK(bounds_of(8, 4) == Bounds{{0, 4}, {4, 8}});
+    CHECK(bounds_of(3, 4) == Bounds{{0, 3}});
+    CHECK(bounds_of(0, 4) == Bounds{});
+  }
+}
+
+TEST_CASE("every index is visited once") {
+  for (int count : {1, 2, 5}) {
+    set_threads(count);
+    for (int64_t n : {0, 1, 2, 63, 64, 1000}) {
+      CAPTURE(n);
+      std::vector<std::atomic<int>> visits(static_cast<size_t>(n));
+      parallel_for(n, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
+      for (const auto& visited : visits) CHECK(visited == 1);
+    }
+  }
+}
+
+TEST_CASE("partial sums added in chunk order are the same bits for any number of threads") {
+  std::vector<float> values(100'003);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = 1.0f / static_cast<float>(i % 977 + 1);
+  const auto sum = [&] {
+    constexpr int64_t kChunk = 1024;
+    const auto n = static_cast<int64_t>(values.size());
+    std::vector<float> parts(static_cast<size_t>(n / kChunk + 1));
+    parallel_chunks(n, kChunk, [&](int64_t begin, int64_t end) {
+      parts[static_cast<size_t>(begin / kChunk)] =
+          std::accumulate(values.begin() + begin, values.begin() + end, 0.0f);
+    });
+    return std::accumulate(parts.begin(), parts.end(), 0.0f);
+  };
+  set_threads(1);
+  const float expected = sum();
+  for (int count : {2, 3, 7}) {
+    set_threads(count);
+    CHECK(sum() == expected);
+  }
+}
+
+TEST_CASE("two bodies run at the same time") {
+  set_threads(2);
+  std::atomic<int> running = 0;
+  std::atomic<int> met = 0;
+  parallel_for(2, [&](int64_t) {
+    ++running;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (running < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    if (running == 2) ++met;
+  });
+  CHECK(met == 2);
+}
+
+TEST_CASE("a loop inside a loop visits every index once") {
+  set_threads(3);
+  std::vector<std::atomic<int>> visits(7 * 11);
+  parallel_for(7, [&](int64_t i) {
+    parallel_for(11, [&](int64_t j) { ++visits[static_cast<size_t>(i * 11 + j)]; });
+  });
+  for (const auto& visited : visits) CHECK(visited == 1);
+}
+
+TEST_CASE("an exception of a body comes out with its type and text, after all bodies have ended") {
+  for (int count : {1, 4}) {
+    set_threads(count);
+    std::atomic<int> ended = 0;
+    const auto loop = [&] {
+      parallel_for(100, [&](int64_t i) {
+        if (i == 37) throw std::domain_error("thirty-seven");
+        ++ended;
+      });
+    };
+    CHECK_THROWS_WITH_AS(loop(), "thirty-seven", std::domain_error);
+    CHECK(ended == 99);
+  }
+}
+
+TEST_CASE("when every body throws, one exception comes out") {
+  set_threads(4);
+  const auto loop = [] { parallel_for(50, [](int64_t i) { fail("body {}", i); }); };
+  CHECK_THROWS_WITH_AS(loop(), doctest::Contains("body "), Error);
+}
+
+TEST_CASE("an exception comes out of a loop of a single chunk") {
+  const auto loop = [] { parallel_chunks(5, 10, [](int64_t, int64_t) { fail("alone"); }); };
+  CHECK_THROWS_WITH_AS(loop(), "alone", Error);
+}
+
+TEST_CASE("the number of threads is what was set") {
+  set_threads(3);
+  CHECK(threads() == 3);
+  set_threads(1);
+  CHECK(threads() == 1);
+}
+
+TEST_CASE("fewer than one thread throws") {
+  CHECK_THROWS_WITH_AS(set_threads(0), "[threads] expected at least 1; got 0", Error);
+  CHECK_THROWS_AS(set_threads(-2), Error);
+}
+
+}  // namespace adaspan

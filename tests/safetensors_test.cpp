@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+#include "core/safetensors.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace adaspan {
+namespace {
+
+const std::vector<float> kFloats = {0.5f, -1.25f, 3e38f, 1e-40f, 0, 7};
+const std::vector<int32_t> kIds = {-1, 0, std::numeric_limits<int32_t>::max()};
+
+template <class T>
+std::string bytes_of(const std::vector<T>& values) {
+  std::string bytes(values.size() * sizeof(T), 0);
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+/// A file put together by hand: header length, header, data.
+std::string raw(const std::string& header, const std::string& data = "") {
+  return bytes_of(std::vector<uint64_t>{header.size()}) + header + data;
+}
+
+std::string entry(const std::string& name, const std::string& type, const std::string& shape,
+                  size_t begin, size_t end) {
+  return "\"" + name + R"(":{"dtype":")" + type + R"(","shape":)" + shape + R"(,"data_offsets":[)" +
+         std::to_string(begin) + "," + std::to_string(end) + "]}";
+}
+
+/// The error of opening a file of these bytes; "" if there is none.
+std::string error_of(const std::string& bytes) {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", bytes);
+  try {
+    const SafetensorsFile file(folder / "file");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+/// Opens a file of these bytes and reads all of it. Damage may throw Error and nothing else.
+void read_all(const std::filesystem::path& path, const std::string& bytes) {
+  atomic_write(path, bytes);
+  const auto attempt = [](const std::function<void()>& read) {
+    try {
+      read();
+    } catch (const Error&) {
+    }
+  };
+  attempt([&] {
+    const SafetensorsFile file(path);
+    for (const std::string& name : file.names()) {
+      attempt([&] { file.tensor(name); });
+      attempt([&] { file.doubles(name); });
+    }
+  });
+}
+
+std::string small_file() {
+  const TemporaryFolder folder;
+  const Tensor x = Tensor::of(Shape{2, 3}, kFloats);
+  const Tensor ids = Tensor::of(Shape{3}, kIds);
+  write_safetensors(folder / "file", {{"x", &x}, {"ids", &ids}}, {{"step", "17"}});
+  return read_text(folder / "file");
+}
+
+}  // namespace
+
+TEST_CASE("tensors and metadata that were written are read back") {
+  const TemporaryFolder folder;
+  const Tensor x = Tensor::of(Shape{2, 3}, kFloats);
+  const Tensor ids = Tensor::of(Shape{3}, kIds);
+  const Tensor scalar = Tensor::filled(Shape(), 2);
+  const Tensor nothing(Shape{0, 4});
+  write_safetensors(folder / "file",
+                    {{"x", &x}, {"none", &nothing}, {"a \"quoted\" name", &ids}, {"s", &scalar}},
+                    {{"step", "17"}, {"text", "line\nline \xc3\xa9"}});
+
+  const SafetensorsFile file(folder / "file");
+  CHECK(file.names() == std::vector<std::string>{"a \"quoted\" name", "none", "s", "x"});
+  CHECK(file.metadata().size() == 2);
+  CHECK(file.metadata("step") == "17");
+  CHECK(file.metadata("text") == "line\nline \xc3\xa9");
+  CHECK(file.has("x"));
+  CHECK_FALSE(file.has("__metadata__"));
+
+  const Tensor read = file.tensor("x");
+  CHECK(file.shape("x") == Shape{2, 3});
+  CHECK(read.shape() == Shape{2, 3});
+  CHECK(std::memcmp(read.data(), x.data(), x.bytes()) == 0);
+  const Tensor read_ids = file.tensor("a \"quoted\" name");
+  CHECK(read_ids.type() == DType::i32);
+  CHECK(std::memcmp(read_ids.data<int32_t>(), ids.data<int32_t>(), ids.bytes()) == 0);
+  CHECK(file.tensor("s").item() == 2);
+  CHECK(file.tensor("s").shape() == Shape());
+  CHECK(file.tensor("none").shape() == Shape{0, 4});
+}
+
+TEST_CASE("a written file is laid out as the format says") {
+  const std::string bytes = small_file();
+  uint64_t header_size = 0;
+  std::memcpy(&header_size, bytes.data(), 8);
+  CHECK(header_size % 8 == 0);
+  const std::string header = bytes.substr(8, header_size);
+  const std::string expected = R"({"__metadata__":{"step":"17"},)" +
+                               entry("x", "F32", "[2,3]", 0, 24) + "," +
+                               entry("ids", "I32", "[3]", 24, 36) + "}";
+  CHECK(header.substr(0, expected.size()) == expected);
+  CHECK(header.find_first_not_of(' ', expected.size()) == std::string::npos);
+  CHECK(bytes.substr(8 + header_size) == bytes_of(kFloats) + bytes_of(kIds));
+}
+
+TEST_CASE("a file without tensors and metadata is written and read") {
+  const TemporaryFolder folder;
+  write_safetensors(folder / "file", {}, {});
+  CHECK(read_text(folder / "file").substr(8) == "{}      ");
+  CHECK(SafetensorsFile(folder / "file").names().empty());
+}
+
+TEST_CASE("tensors in any order of the header, and of types unknown here, are no damage") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", raw("{" + entry("b", "F32", "[1]", 2, 6) + "," +
+                                        entry("a", "BF16", "[1]", 0, 2) + "}  ",
+                                    "zz" + bytes_of<float>({1.5f})));
+  const SafetensorsFile file(folder / "file");
+  CHECK(file.tensor("b").item() == 1.5f);
+  CHECK(file.shape("a") == Shape{1});
+}
+
+TEST_CASE("doubles widens F32, F64 and I32") {
+  const TemporaryFolder folder;
+  const std::vector<double> precise = {1.0 / 3, -1e300};
+  atomic_write(
+      folder / "file",
+      raw("{" + entry("d", "F64", "[2]", 0, 16) + "," + entry("f", "F32", "[2,3]", 16, 40) + "," +
+              entry("i", "I32", "[3]", 40, 52) + "," + entry("none", "F64", "[0]", 52, 52) + "}",
+          bytes_of(precise) + bytes_of(kFloats) + bytes_of(kIds)));
+  const SafetensorsFile file(folder / "file");
+  CHECK(file.doubles("d") == precise);
+  CHECK(file.doubles("f") == std::vector<double>(kFloats.begin(), kFloats.end()));
+  CHECK(file.doubles("i") == std::vector<double>(kIds.begin(), kIds.end()));
+  CHECK(file.doubles("none").empty());
+}
+
+TEST_CASE("a type that cannot be read throws when it is asked for") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", raw("{" + entry("long", "I64", "[1]", 0, 8) + "," +
+                                        entry("double", "F64", "[1]", 8, 16) + "}",
+                                    std::string(16, 0)));
+  const SafetensorsFile file(folder / "file");
+  CHECK_THROWS_WITH_AS(file.tensor("double"), doctest::Contains("to be F32 or I32; got F64"),
+                       Error);
+  CHECK_THROWS_WITH_AS(file.doubles("long"), doctest::Contains("to be F32, F64 or I32; got I64"),
+                       Error);
+}
+
+TEST_CASE("a name that is not there throws") {
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", small_file());
+  const SafetensorsFile file(folder / "file");
+  CHECK_FALSE(file.has("y"));
+  CHECK_THROWS_WITH_AS(file.shape("y"), doctest::Contains("expected a tensor y in"), Error);
+  CHECK_THROWS_AS(file.tensor("y"), Error);
+  CHECK_THROWS_AS(file.doubles("y"), Error);
+  CHECK_THROWS_WITH_AS(file.metadata("y"), doctest::Contains("expected \"y\" in the header"),
+                       Error);
+}
+
+TEST_CASE("a missing file throws") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_AS(SafetensorsFile(folder / "none"), Error);
+}
+
+TEST_CASE("a file cut short at any byte throws") {
+  const std::string whole = small_file();
+  REQUIRE(error_of(whole) == "");
+  for (size_t size = 0; size < whole.size(); ++size) {
+    CAPTURE(size);
+    CHECK(error_of(whole.substr(0, size)) != "");
+  }
+}
+
+TEST_CASE("bytes after the last tensor throw") {
+  CHECK(error_of(small_file() + "x").find("; got 165 bytes") != std::string::npos);
+}
+
+TEST_CASE("no change of a byte before the data crashes") {
+  const TemporaryFolder folder;
+  const std::string whole = small_file();
+  const size_t header_end = whole.size() - 36;
+  for (size_t at = 0; at < header_end; ++at) {
+    for (int change : {1, 2, 4, 8, 16, 32, 64, 128, 255}) {
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(damaged[at] ^ change);
+      CHECK_NOTHROW(read_all(folder / "file", damaged));
+    }
+  }
+}
+
+TEST_CASE("a header longer than the file throws") {
+  for (uint64_t size : {uint64_t{3}, uint64_t{1} << 32, uint64_t{1} << 63, ~uint64_t{0}}) {
+    const std::string bytes = bytes_of(std::vector<uint64_t>{size}) + "{}";
+    CHECK(error_of(bytes).find("got 10 bytes, fewer than its header says") != std::string::npos);
+  }
+}
+
+TEST_CASE("a header that is no JSON object of tensors throws") {
+  const std::string deep(100'000, '[');
+  for (const std::string& header :
+       {std::string(""),
+        std::string("{"),
+        std::string("tensors"),
+        std::string("\xff\xfe{}"),
+        std::string("[]"),
+        std::string("null"),
+        std::string("17"),
+        std::string("\"text\""),
+        std::string("{}{}"),
+        std::string(8, '\0'),
+        deep,
+        deep + std::string(deep.size(), ']'),
+        std::string(R"({"x":17})"),
+        std::string(R"({"x":{}})"),
+        std::string(R"({"__metadata__":{"step":17}})"),
+        std::string(R"({"__metadata__":[]})"),
+        std::string(R"({"x":{"dtype":7,"shape":[],"data_offsets":[0,0]}})"),
+        std::string(R"({"x":{"dtype":"F32","shape":{},"data_offsets":[0,0]}})"),
+        std::string(R"({"x":{"dtype":"F32","shape":["0"],"data_offsets":[0,0]}})"),
+        std::string(R"({"x":{"dtype":"F32","shape":[0],"data_offsets":[0]}})"),
+        std::string(R"({"x":{"dtype":"F32","shape":[0],"data_offsets":0}})")}) {
+    CAPTURE(header.substr(0, 80));
+    CHECK(error_of(raw(header)).find("expected a well-formed header") != std::string::npos);
+  }
+}
+
+TEST_CASE("tensors that overlap, or leave a gap, throw") {
+  const std::string data(16, 0);
+  const auto error = [&](size_t begin, size_t end) {
+    return error_of(
+        raw("{" + entry("a", "F32", "[2]", 0, 8) + "," +
+                entry("b", "F32", "[" + std::to_string((end - begin) / 4) + "]", begin, end) + "}",
+            data));
+  };
+  CHECK(error(8, 16) == "");
+  CHECK(error(4, 16).find("a gap or an overlap") != std::string::npos);
+  CHECK(error(0, 16).find("a gap or an overlap") != std::string::npos);
+  CHECK(error(12, 16).find("a gap or an overlap") != std::string::npos);
+  CHECK(error(8, 12).find("the file is damaged") != std::string::npos);
+}
+
+TEST_CASE("a place outside the file throws") {
+  const auto error = [](const std::string& shape, const std::string& place) {
+    return error_of(
+        raw(R"({"x":{"dtype":"F32","shape":)" + shape + R"(,"data_offsets":)" + place + "}}",
+            std::string(8, 0)));
+  };
+  CHECK(error("[2]", "[0,8]") == "");
+  for (const char* place :
+       {"[0,12]", "[8,0]", "[4,18446744073709551615]", "[18446744073709551612,4]", "[-8,0]"}) {
+    CAPTURE(place);
+    CHECK(error("[2]", place).find("cut short or of another format") != std::string::npos);
+  }
+}
+
+TEST_CASE("a place that does not fit the shape throws") {
+  const auto error = [](const std::string& shape) {
+    return error_of(raw("{" + entry("x", "F32", shape, 0, 8) + "}", std::string(8, 0)));
+  };
+  CHECK(error("[2]") == "");
+  CHECK(error("[2,1,1]") == "");
+  CHECK(error("[3]").find("expected 12 bytes for x [3]") != std::string::npos);
+  CHECK(error("[]").find("expected 4 bytes for x []") != std::string::npos);
+  for (const char* shape : {"[-2]", "[-1,-2]", "[4294967296,4294967296,2]", "[4611686018427387906]",
+                            "[18446744073709551615]"}) {
+    CAPTURE(shape);
+    CHECK(error(shape) != "");
+  }
+}
+
+TEST_CASE("a name given twice throws before anything is written") {
+  const TemporaryFolder folder;
+  const Tensor x = Tensor::zeros(Shape{2});
+  atomic_write(folder / "file", "old");
+  CHECK_THROWS_WITH_AS(write_safetensors(folder / "file", {{"x", &x}, {"x", &x}}, {}),
+                       "[safetensors] expected distinct names; got x twice", Error);
+  CHECK(read_text(folder / "file") == "old");
+}
+
+TEST_CASE("a folder that cannot be written to throws") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_AS(write_safetensors(folder / "none/file", {}, {}), Error);
+}
+
+}  // namespace adaspan

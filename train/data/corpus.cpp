@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "train/data/corpus.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/sha256.h"
+
+namespace adaspan {
+namespace {
+
+/// Throws unless each text that is still there is the one that was prepared.
+void check_sources(const CorpusRecord& record, const std::filesystem::path& folder) {
+  for (const SourceRecord& then : record.sources) {
+    if (!std::filesystem::is_regular_file(then.path)) continue;
+    const SourceRecord now = describe_source(then.path);
+    if (now.bytes == then.bytes && now.modified == then.modified) continue;
+    require(
+        now.bytes == then.bytes && sha256(MappedFile(then.path).bytes()) == then.sha256,
+        "[corpus] expected the text that {} was prepared from; got a changed {}; run `{}` again",
+        folder.string(), then.path.string(), record.command(folder));
+  }
+}
+
+/// Throws unless the file is there, byte for byte as it was written.
+void check_file(const std::filesystem::path& path, const std::string& hash,
+                const CorpusRecord& record) {
+  const bool there = std::filesystem::is_regular_file(path);
+  require(there && sha256(MappedFile(path).bytes()) == hash,
+          "[corpus] expected {} as it was prepared; got {}; run `{}` again", path.string(),
+          there ? "a damaged one" : "no such file", record.command(path.parent_path()));
+}
+
+}  // namespace
+
+std::filesystem::path vocabulary_path(const std::filesystem::path& folder) {
+  return folder / "vocab.txt";
+}
+
+std::filesystem::path token_path(const std::filesystem::path& folder, Part part) {
+  return folder / fmt::format("{}.tok", name(part));
+}
+
+Corpus Corpus::open(const std::filesystem::path& folder) {
+  CorpusRecord record = read_corpus_record(folder);
+  check_sources(record, folder);
+  check_file(vocabulary_path(folder), record.vocabulary_hash, record);
+  Vocabulary vocabulary = Vocabulary::parse(read_text(vocabulary_path(folder)));
+  const auto open_part = [&](Part part) {
+    const PartRecord& expected = record.parts[static_cast<size_t>(part)];
+    check_file(token_path(folder, part), expected.sha256, record);
+    return TokenFile(token_path(folder, part), vocabulary.size());
+  };
+  std::array parts{open_part(Part::train), open_part(Part::valid), open_part(Part::test)};
+  return Corpus(std::move(record), std::move(vocabulary), std::move(parts));
+}
+
+}  // namespace adaspan

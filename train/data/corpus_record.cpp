@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "train/data/corpus_record.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/sha256.h"
+
+namespace adaspan {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr int kVersion = 1;
+constexpr const char* kFileName = "corpus.json";
+
+CorpusRecord from_json(const json& j) {
+  CorpusRecord record;
+  record.format = text_format(j.at("format").get<std::string>());
+  record.order = vocabulary_order(j.at("order").get<std::string>());
+  for (const json& source : j.at("sources")) {
+    record.sources.push_back(
+        {source.at("path").get<std::string>(), source.at("bytes").get<uint64_t>(),
+         source.at("modified").get<int64_t>(), source.at("sha256").get<std::string>()});
+  }
+  const json& split = j.at("split");
+  if (!split.is_null()) record.split = split.get<std::array<double, 3>>();
+  record.vocabulary_size = j.at("vocabulary").at("tokens").get<int64_t>();
+  record.vocabulary_hash = j.at("vocabulary").at("sha256").get<std::string>();
+  for (size_t p = 0; p < kParts.size(); ++p) {
+    const json& part = j.at("parts").at(name(kParts[p]));
+    record.parts[p] = {part.at("tokens").get<int64_t>(), part.at("new_tokens").get<int64_t>(),
+                       part.at("sha256").get<std::string>()};
+  }
+  return record;
+}
+
+}  // namespace
+
+const char* name(Part part) {
+  return part == Part::train ? "train" : part == Part::valid ? "valid" : "test";
+}
+
+const char* name(VocabularyOrder order) {
+  return order == VocabularyOrder::first_seen ? "first_seen" : "falling_count";
+}
+
+VocabularyOrder vocabulary_order(std::string_view text) {
+  for (VocabularyOrder order : {VocabularyOrder::first_seen, VocabularyOrder::falling_count}) {
+    if (text == name(order)) return order;
+  }
+  fail("[prepare] expected the order first_seen or falling_count; got \"{}\"; choose one", text);
+}
+
+std::string CorpusRecord::text_hash() const {
+  if (sources.size() == 1) return sources[0].sha256;
+  std::string hashes;
+  for (const SourceRecord& source : sources) hashes += source.sha256;
+  return sha256(std::as_bytes(std::span(hashes)));
+}
+
+std::string CorpusRecord::command(const std::filesystem::path& folder) const {
+  static constexpr std::array kFlags{"--input", "--valid", "--test"};
+  std::string text = fmt::format("adaspan prepare --format {}", name(format));
+  if (order != VocabularyOrder::first_seen) text += fmt::format(" --order {}", name(order));
+  for (size_t i = 0; i < sources.size() && i < kFlags.size(); ++i) {
+    text += fmt::format(" {} {}", kFlags[i], sources[i].path.string());
+  }
+  if (split) text += fmt::format(" --split {}", fmt::join(*split, ","));
+  return text + fmt::format(" --out {}", folder.string());
+}
+
+SourceRecord describe_source(const std::filesystem::path& path) {
+  using namespace std::chrono;
+  std::error_code error;
+  const auto time = std::filesystem::last_write_time(path, error);
+  require(!error && std::filesystem::is_regular_file(path),
+          "[prepare] expected a file of text at {}; got {}; give the path of a file that exists",
+          path.string(), error ? error.message() : "something else");
+  const auto since_1970 = file_clock::to_sys(time).time_since_epoch();
+  return {std::filesystem::absolute(path).lexically_normal(), std::filesystem::file_size(path),
+          duration_cast<nanoseconds>(since_1970).count(), ""};
+}
+
+CorpusRecord read_corpus_record(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kFileName;
+  constexpr const char* kCommand =
+      "`adaspan prepare --format bytes|enwik8|text8|words --input FILE";
+  require(std::filesystem::exists(path),
+          "[corpus] expected a prepared corpus in {}; got no {} there; run {} --out {}`",
+          folder.string(), kFileName, kCommand, folder.string());
+  try {
+    const json j = json::parse(read_text(path));
+    const int version = j.at("version").get<int>();
+    require(version == kVersion, "[corpus] expected version {} in {}; got {}; run {} --out {}`",
+            kVersion, path.string(), version, kCommand, folder.string());
+    return from_json(j);
+  } catch (const json::exception& e) {
+    fail("[corpus] expected a whole record in {}; got: {}; run {} --out {}`", path.string(),
+         e.what(), kCommand, folder.string());
+  }
+}
+
+void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord& record) {
+  json j{{"version", kVersion},
+         {"format", name(record.format)},
+         {"order", name(record.order)},
+         {"sources", json::array()},
+         {"text_sha256", record.text_hash()},
+         {"split", nullptr},
+         {"vocabulary", {{"tokens", record.vocabulary_size}, {"sha256", record.vocabulary_hash}}}};
+  for (const SourceRecord& source : record.sources) {
+    j["sources"].push_back({{"path", source.path.string()},
+                            {"bytes", source.bytes},
+                            {"modified", source.modified},
+                            {"sha256", source.sha256}});
+  }
+  if (record.split) j["split"] = *record.split;
+  for (size_t p = 0; p < kParts.size(); ++p) {
+    const PartRecord& part = record.parts[p];
+    j["parts"][name(kParts[p])] = {
+        {"tokens", part.tokens}, {"new_tokens", part.new_tokens}, {"sha256", part.sha256}};
+  }
+  // A path that is not UTF-8 is written with replacements: such a text is not checked for changes.
+  atomic_write(folder / kFileName, j.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace adaspan

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// How a text becomes tokens. A token is a run of bytes, or the end of a line:
+//   bytes    every byte is a token, the newline byte like any other
+//   enwik8   every byte is a token, the newline byte ends a line
+//   text8    every byte is a token; the only end of a line is the one after the text
+//   words    runs of bytes between white space (ASCII); the newline byte ends a line
+#pragma once
+
+#include <string_view>
+
+namespace adaspan {
+
+enum class TextFormat { bytes, enwik8, text8, words };
+
+/// "bytes", "enwik8", "text8", "words"
+const char* name(TextFormat format);
+/// The format of that name. Throws Error when there is none.
+TextFormat text_format(std::string_view name);
+
+struct Token {
+  std::string_view bytes;  ///< as printed; a newline for the end of a line
+  bool end_of_line = false;
+};
+
+inline constexpr Token kEndOfLine{"\n", true};
+
+/// Calls visit(token) for the tokens of `text`, in order. Nothing is added after the last byte.
+template <class Visit>
+void for_each_token(std::string_view text, TextFormat format, const Visit& visit) {
+  if (format != TextFormat::words) {
+    const bool lines = format == TextFormat::enwik8;
+    for (size_t i = 0; i < text.size(); ++i) {
+      visit(lines && text[i] == '\n' ? kEndOfLine : Token{text.substr(i, 1)});
+    }
+    return;
+  }
+  const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+  size_t begin = 0;  // of the word that i is in
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() && !is_space(text[i])) continue;
+    if (i > begin) visit(Token{text.substr(begin, i - begin)});
+    if (i < text.size() && text[i] == '\n') visit(kEndOfLine);
+    begin = i + 1;
+  }
+}
+
+/// Whether one more end of a line follows `text` when it is a whole part of a corpus: always for
+/// text8, after an unterminated last line for enwik8 and words, never for bytes.
+bool ends_with_added_line(std::string_view text, TextFormat format);
+
+}  // namespace adaspan
