@@ -44,6 +44,15 @@ Tensor steps_of(const Tensor& x, int64_t begin, int64_t count) {
 
 }  // namespace
 
+Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {
+  require(shape.elements() == x.shape().elements(),
+          "[reshape] expected a shape of {} elements; got {}", x.shape().elements(), shape.text());
+  // saved: nothing
+  return tape.record(
+      "reshape", {x}, x.value().clone().reshaped(shape),
+      [dx = x.grad(), old = x.shape()](Tensor dy) { dx.add(std::move(dy).reshaped(old)); });
+}
+
 Variable slice_columns(Tape& tape, const Variable& x, int64_t begin, int64_t width) {
   const int64_t n = x.shape()[-1];
   require(begin >= 0 && width >= 0 && begin + width <= n,

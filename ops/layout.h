@@ -8,6 +8,9 @@
 
 namespace adaspan {
 
+/// y = the values of x under another shape. Throws Error when the number of elements differs.
+Variable reshape(Tape& tape, const Variable& x, const Shape& shape);
+
 /// y [..., width] = columns begin .. begin+width-1 of x [..., n]
 /// Throws Error when they are not all there.
 Variable slice_columns(Tape& tape, const Variable& x, int64_t begin, int64_t width);

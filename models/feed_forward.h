@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include "autograd/tape.h"
+#include "models/model_config.h"
+#include "models/parameter_store.h"
+#include "ops/dropout.h"
+
+namespace adaspan {
+
+/// FF(x) = fc2(dropout(relu(fc1 x))), each token by itself.
+class FeedForward {
+ public:
+  /// `prefix`: e.g. "layers.0.ff."
+  FeedForward(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
+
+  /// x [M,B,H] -> [M,B,H]
+  Variable forward(Tape& tape, const Variable& x, const Dropout& dropout) const;
+
+ private:
+  Parameter& weight1_;
+  Parameter& bias1_;
+  Parameter& weight2_;
+  Parameter& bias2_;
+};
+
+}  // namespace adaspan
