@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -100,6 +101,7 @@ void BufferDeleter::operator()(std::byte* data) const {
 }
 
 Buffer allocate(size_t bytes) {
+  require(bytes <= PTRDIFF_MAX, "[memory] expected at most {} bytes; got {}", PTRDIFF_MAX, bytes);
   return Buffer(pool().take(bytes), BufferDeleter{bytes});
 }
 

@@ -21,7 +21,7 @@ size_t bytes_of_type(const std::string& type) {
 template <class T>
 std::vector<double> widen(const std::byte* data, size_t n) {
   std::vector<T> values(n);
-  std::memcpy(values.data(), data, n * sizeof(T));
+  if (n > 0) std::memcpy(values.data(), data, n * sizeof(T));
   return {values.begin(), values.end()};
 }
 
@@ -53,6 +53,10 @@ void SafetensorsFile::read_header() {
   const size_t data_begin = sizeof header_size + header_size;
 
   json header = json::parse(text.substr(sizeof header_size, header_size));
+  require(header.is_object(),
+          "[safetensors] expected a well-formed header in {}; got JSON that is no object; the file "
+          "is damaged or of another format",
+          path_.string());
   if (header.contains("__metadata__")) {
     metadata_ = header["__metadata__"].get<std::map<std::string, std::string>>();
     header.erase("__metadata__");
@@ -142,7 +146,7 @@ std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header;
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t at = 0;
   for (const auto& [name, tensor] : tensors) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
 
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -70,20 +71,26 @@ void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
   const auto planned = plan(a_desc, b_desc, bias_desc, c_desc, attributes(options));
   const Buffer scratch = allocate(planned.scratchpad_desc().get_size());
 
+  std::unordered_map<int, memory> arguments = {
+      {DNNL_ARG_SRC, wrap(a_desc, a.data)},
+      {DNNL_ARG_WEIGHTS, wrap(b_desc, b.data)},
+      {DNNL_ARG_DST, wrap(c_desc, c.data)},
+      {DNNL_ARG_SCRATCHPAD, memory(planned.scratchpad_desc(), engine(), scratch.get())}};
+  // Not an empty one: oneDNN refuses an argument that the plan does not know.
+  if (options.bias) arguments.emplace(DNNL_ARG_BIAS, wrap(bias_desc, options.bias));
   dnnl::stream stream(engine());
-  dnnl::matmul(planned).execute(
-      stream, {{DNNL_ARG_SRC, wrap(a_desc, a.data)},
-               {DNNL_ARG_WEIGHTS, wrap(b_desc, b.data)},
-               {DNNL_ARG_BIAS, wrap(bias_desc, options.bias)},
-               {DNNL_ARG_DST, wrap(c_desc, c.data)},
-               {DNNL_ARG_SCRATCHPAD, memory(planned.scratchpad_desc(), engine(), scratch.get())}});
+  dnnl::matmul(planned).execute(stream, arguments);
   stream.wait();
 }
 
 void gemm_long_sums(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
+  // A product in one band would run outside of a parallel loop, and oneDNN would divide its sums.
+  if (c.rows == 1 && c.columns > 1 && !options.bias) {
+    return gemm_long_sums({c.data, c.columns, 1, 1}, b.transposed(), a.transposed(), options);
+  }
   // 128 rows are as fast as the whole matrix at once; at least two bands, for two threads.
-  const int64_t half = (c.rows + 31) / 32 * 16;
-  const int64_t band = std::clamp<int64_t>(half, 16, 128);
+  const int64_t half = c.rows > 16 ? (c.rows + 31) / 32 * 16 : (c.rows + 1) / 2;
+  const int64_t band = std::clamp<int64_t>(half, 1, 128);
   parallel_chunks(c.rows, band, [&](int64_t begin, int64_t end) {
     ConstMatrix a_band = a;
     a_band.data += begin * a.row_stride;

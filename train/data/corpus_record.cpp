@@ -2,7 +2,6 @@
 #include "train/data/corpus_record.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -18,7 +17,8 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
-constexpr const char* kFileName = "corpus.json";
+constexpr const char* kCommand =
+    "`adaspan prepare --format bytes|enwik8|text8|words --input FILE --out";
 
 CorpusRecord from_json(const json& j) {
   CorpusRecord record;
@@ -30,7 +30,7 @@ CorpusRecord from_json(const json& j) {
          source.at("modified").get<int64_t>(), source.at("sha256").get<std::string>()});
   }
   const json& split = j.at("split");
-  if (!split.is_null()) record.split = split.get<std::array<double, 3>>();
+  if (!split.is_null()) record.split = split.get<Split>();
   record.vocabulary_size = j.at("vocabulary").at("tokens").get<int64_t>();
   record.vocabulary_hash = j.at("vocabulary").at("sha256").get<std::string>();
   for (size_t p = 0; p < kParts.size(); ++p) {
@@ -58,6 +58,10 @@ VocabularyOrder vocabulary_order(std::string_view text) {
   fail("[prepare] expected the order first_seen or falling_count; got \"{}\"; choose one", text);
 }
 
+std::string text(const Split& split) {
+  return fmt::format("{},{},{}", split[0], split[1], split[2]);
+}
+
 std::string CorpusRecord::text_hash() const {
   if (sources.size() == 1) return sources[0].sha256;
   std::string hashes;
@@ -72,7 +76,7 @@ std::string CorpusRecord::command(const std::filesystem::path& folder) const {
   for (size_t i = 0; i < sources.size() && i < kFlags.size(); ++i) {
     text += fmt::format(" {} {}", kFlags[i], sources[i].path.string());
   }
-  if (split) text += fmt::format(" --split {}", fmt::join(*split, ","));
+  if (split) text += " --split " + adaspan::text(*split);
   return text + fmt::format(" --out {}", folder.string());
 }
 
@@ -80,30 +84,34 @@ SourceRecord describe_source(const std::filesystem::path& path) {
   using namespace std::chrono;
   std::error_code error;
   const auto time = std::filesystem::last_write_time(path, error);
-  require(!error && std::filesystem::is_regular_file(path),
-          "[prepare] expected a file of text at {}; got {}; give the path of a file that exists",
-          path.string(), error ? error.message() : "something else");
+  const std::string problem = error ? error.message() : "not a regular file";
+  require(std::filesystem::is_regular_file(path, error),
+          "[prepare] expected a file of text at {}; got: {}; give the path of one that exists",
+          path.string(), problem);
   const auto since_1970 = file_clock::to_sys(time).time_since_epoch();
   return {std::filesystem::absolute(path).lexically_normal(), std::filesystem::file_size(path),
           duration_cast<nanoseconds>(since_1970).count(), ""};
 }
 
+std::filesystem::path corpus_record_path(const std::filesystem::path& folder) {
+  return folder / "corpus.json";
+}
+
 CorpusRecord read_corpus_record(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / kFileName;
-  constexpr const char* kCommand =
-      "`adaspan prepare --format bytes|enwik8|text8|words --input FILE";
-  require(std::filesystem::exists(path),
-          "[corpus] expected a prepared corpus in {}; got no {} there; run {} --out {}`",
-          folder.string(), kFileName, kCommand, folder.string());
+  const std::filesystem::path path = corpus_record_path(folder);
+  std::error_code ignored;
+  require(std::filesystem::exists(path, ignored),
+          "[corpus] expected a prepared corpus in {}; got no corpus.json there; run {} {}`",
+          folder.string(), kCommand, folder.string());
   try {
     const json j = json::parse(read_text(path));
     const int version = j.at("version").get<int>();
-    require(version == kVersion, "[corpus] expected version {} in {}; got {}; run {} --out {}`",
-            kVersion, path.string(), version, kCommand, folder.string());
+    require(version == kVersion, "[corpus] expected version {} in {}; got {}; run {} {}`", kVersion,
+            path.string(), version, kCommand, folder.string());
     return from_json(j);
   } catch (const json::exception& e) {
-    fail("[corpus] expected a whole record in {}; got: {}; run {} --out {}`", path.string(),
-         e.what(), kCommand, folder.string());
+    fail("[corpus] expected a whole record in {}; got: {}; run {} {}`", path.string(), e.what(),
+         kCommand, folder.string());
   }
 }
 
@@ -128,7 +136,8 @@ void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord
         {"tokens", part.tokens}, {"new_tokens", part.new_tokens}, {"sha256", part.sha256}};
   }
   // A path that is not UTF-8 is written with replacements: such a text is not checked for changes.
-  atomic_write(folder / kFileName, j.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  const std::string text = j.dump(2, ' ', false, json::error_handler_t::replace);
+  atomic_write(corpus_record_path(folder), text + "\n");
 }
 
 }  // namespace adaspan

@@ -31,6 +31,11 @@ const char* name(VocabularyOrder order);
 /// The order of that name. Throws Error when there is none.
 VocabularyOrder vocabulary_order(std::string_view name);
 
+/// The fraction of the text's bytes that each part gets.
+using Split = std::array<double, 3>;
+/// "0.9,0.05,0.05"
+std::string text(const Split& split);
+
 /// A text as it was when it was prepared.
 struct SourceRecord {
   std::filesystem::path path;  ///< absolute
@@ -49,7 +54,7 @@ struct CorpusRecord {
   TextFormat format = TextFormat::bytes;
   VocabularyOrder order = VocabularyOrder::first_seen;
   std::vector<SourceRecord> sources;  ///< one text that was split, or one text a part
-  std::optional<std::array<double, 3>> split;
+  std::optional<Split> split;
   int64_t vocabulary_size = 0;
   std::string vocabulary_hash;
   std::array<PartRecord, 3> parts;
@@ -64,6 +69,7 @@ struct CorpusRecord {
 /// no such file.
 SourceRecord describe_source(const std::filesystem::path& path);
 
+std::filesystem::path corpus_record_path(const std::filesystem::path& folder);
 /// Throws Error when `folder` has no corpus.json, or one of another version, or a damaged one.
 CorpusRecord read_corpus_record(const std::filesystem::path& folder);
 void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord& record);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "train/data/prepare.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -27,13 +25,13 @@ void check(const PrepareOptions& options) {
       "one too",
       options.valid.empty() ? options.test.string() : options.valid.string());
   if (!options.valid.empty()) return;
-  const auto& split = options.split;
+  const Split& split = options.split;
   const double sum = std::accumulate(split.begin(), split.end(), 0.0);
   require(std::all_of(split.begin(), split.end(), [](double f) { return f >= 0; }) &&
               std::abs(sum - 1) < 1e-6,
           "[prepare] expected a split of three fractions that add to 1; got {}; use for example "
           "0.9,0.05,0.05",
-          fmt::join(split, ","));
+          text(split));
 }
 
 MappedFile open_text(const SourceRecord& source) {
@@ -61,17 +59,22 @@ Texts cut(std::string_view text, const PrepareOptions& options) {
         !texts[static_cast<size_t>(part)].empty(),
         "[prepare] expected text in each part; got an empty {} part of {} ({} bytes, split {}); "
         "use a longer text or another split",
-        name(part), options.input.string(), text.size(), fmt::join(options.split, ","));
+        name(part), options.input.string(), text.size(), adaspan::text(options.split));
   }
   return texts;
 }
 
 /// The ids of one part; tokens seen for the first time join the vocabulary.
-std::vector<int32_t> number(std::string_view text, TextFormat format, Vocabulary& vocabulary) {
+std::vector<int32_t> encode_part(std::string_view text, TextFormat format, Vocabulary& vocabulary) {
+  const auto add = [&](const Token& token) { return vocabulary.add(token); };
+  if (format == TextFormat::text8) {
+    // The published text8 models had leading spaces stripped: the first letter is their id 0.
+    for_each_token(text.substr(std::min(text.find_first_not_of(' '), text.size())), format, add);
+  }
   std::vector<int32_t> ids;
   ids.reserve(format == TextFormat::words ? text.size() / 5 : text.size() + 1);
-  for_each_token(text, format, [&](const Token& token) { ids.push_back(vocabulary.add(token)); });
-  if (ends_with_added_line(text, format)) ids.push_back(vocabulary.add(kEndOfLine));
+  for_each_token(text, format, [&](const Token& token) { ids.push_back(add(token)); });
+  if (ends_with_added_line(text, format)) ids.push_back(add(kEndOfLine));
   return ids;
 }
 
@@ -129,7 +132,7 @@ void move_file(const std::filesystem::path& from, const std::filesystem::path& t
 /// space.
 void write_corpus(const std::filesystem::path& folder, const Vocabulary& vocabulary, const Ids& ids,
                   CorpusRecord& record) {
-  const Workshop workshop(folder / "unfinished");
+  const Workshop workshop(folder / ".unfinished-corpus");
   atomic_write(vocabulary_path(workshop.path()), vocabulary.file_text());
   for (const Part part : kParts) {
     const size_t p = static_cast<size_t>(part);
@@ -145,7 +148,7 @@ void write_corpus(const std::filesystem::path& folder, const Vocabulary& vocabul
   for (const Part part : kParts) {
     move_file(token_path(workshop.path(), part), token_path(folder, part));
   }
-  write_corpus_record(folder, record);
+  move_file(corpus_record_path(workshop.path()), corpus_record_path(folder));
 }
 
 PrepareReport report(const CorpusRecord& record, bool up_to_date) {
@@ -176,7 +179,9 @@ std::optional<CorpusRecord> same_corpus(const std::filesystem::path& folder,
 
 PrepareReport prepare_corpus(const PrepareOptions& options) {
   check(options);
-  CorpusRecord record{.format = options.format, .order = options.order};
+  CorpusRecord record;
+  record.format = options.format;
+  record.order = options.order;
   std::vector<std::filesystem::path> paths{options.input};
   if (options.valid.empty())
     record.split = options.split;
@@ -196,7 +201,7 @@ PrepareReport prepare_corpus(const PrepareOptions& options) {
   Ids ids;
   for (size_t p = 0; p < kParts.size(); ++p) {
     const int64_t before = vocabulary.size();
-    ids[p] = number(texts[p], options.format, vocabulary);
+    ids[p] = encode_part(texts[p], options.format, vocabulary);
     record.parts[p].new_tokens = vocabulary.size() - before;
   }
   if (options.order == VocabularyOrder::falling_count)

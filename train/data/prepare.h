@@ -17,8 +17,8 @@ struct PrepareOptions {
   std::filesystem::path input;  ///< the whole text; with `valid` and `test`, the training part
   std::filesystem::path valid;  ///< empty unless the text comes in three files
   std::filesystem::path test;
-  std::filesystem::path out;                     ///< made if it is not there
-  std::array<double, 3> split{0.9, 0.05, 0.05};  ///< fractions of the bytes of `input`
+  std::filesystem::path out;     ///< made if it is not there
+  Split split{0.9, 0.05, 0.05};  ///< of `input`
 };
 
 struct PrepareReport {

@@ -84,7 +84,8 @@ std::string Vocabulary::file_text() const {
 }
 
 std::string Vocabulary::hash() const {
-  return sha256(std::as_bytes(std::span(file_text())));
+  const std::string text = file_text();
+  return sha256(std::as_bytes(std::span(text)));
 }
 
 Token Vocabulary::token(int32_t id) const {

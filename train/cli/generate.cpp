@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "train/tools/generate.h"
+
+#include <fmt/core.h>
+
+#include "train/cli/commands.h"
+#include "train/run/checkpoint.h"
+
+namespace adaspan::cli {
+
+void add_generate(CLI::App& app) {
+  struct Options {
+    std::string checkpoint, data, prompt = "\n";
+    GenerateOptions generate;
+  };
+  CLI::App* command = app.add_subcommand("generate", "let a trained model write");
+  auto options = std::make_shared<Options>();
+  command->add_option("--checkpoint", options->checkpoint, "the checkpoint")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--data", options->data, "corpus (the one it was trained on)")
+      ->type_name("DIR");
+  command->add_option("--prompt", options->prompt, "text to go on from (a new line)");
+  command->add_option("--length", options->generate.length, "tokens to draw")
+      ->capture_default_str();
+  command
+      ->add_option("--temperature", options->generate.temperature,
+                   "below 1: likelier text; 0: always the likeliest token")
+      ->capture_default_str();
+  command->add_option("--seed", options->generate.seed, "first number of the random stream")
+      ->capture_default_str();
+  command->callback([options] {
+    const LoadedModel loaded = load_model(options->checkpoint);
+    const Corpus corpus =
+        Corpus::open(options->data.empty() ? loaded.header.settings.data : options->data);
+    check_vocabulary(loaded.header, corpus);
+    const Vocabulary& vocabulary = corpus.vocabulary();
+    const auto ids = generate(*loaded.model, vocabulary.encode(options->prompt, corpus.format()),
+                              options->generate);
+    fmt::print("{}\n", vocabulary.decode(ids, corpus.format()));
+  });
+}
+
+}  // namespace adaspan::cli

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <new>
+
+#include "core/cpu.h"
+#include "core/error.h"
+#include "train/cli/commands.h"
+
+namespace {
+
+constexpr int kWrongInput = 2;
+
+int complain(const std::string& text) {
+  std::fflush(stdout);
+  fmt::print(stderr, "adaspan: {}\n", text);
+  return kWrongInput;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace adaspan;
+  flush_denormals();
+  CLI::App app("The adaptive-span transformer: train it, look at it, use it.", "adaspan");
+  app.require_subcommand(1);
+  try {
+    cli::add_train(app);
+    cli::add_eval(app);
+    cli::add_generate(app);
+    cli::add_report(app);
+    cli::add_prepare(app);
+    cli::add_inspect(app);
+    cli::add_parity(app);
+    cli::add_bench(app);
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::Success& e) {  // --help
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    return complain(fmt::format(
+        "{}; 'adaspan --help' and 'adaspan COMMAND --help' list what there is", e.what()));
+  } catch (const cli::Exit& e) {
+    return e.code;
+  } catch (const std::bad_alloc&) {
+    return complain(
+        "[memory] expected more memory than the system has; use a smaller batch or model");
+  } catch (const std::exception& e) {
+    return complain(e.what());
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// A run's state in one safetensors file: parameters under their own names, the optimizer's memory
+// as "optim.<slot>.<parameter>", the layers' memory as "memory.train.<part>.<layer>" and
+// "memory.valid.<layer>"; settings, step and positions in the header.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/safetensors.h"
+#include "train/data/corpus.h"
+#include "train/run/trainer.h"
+
+namespace adaspan {
+
+struct CheckpointHeader {
+  Settings settings;
+  int64_t vocabulary = 0;
+  std::string vocabulary_hash, text_hash;
+  Trainer::Progress progress;  ///< without the memories
+};
+
+/// Replaces `path` by the state of `trainer`. On failure the old file stays. Throws Error as
+/// atomic_write does.
+void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
+
+/// Throws Error when the file is missing, damaged, no checkpoint, or of another version.
+CheckpointHeader read_header(const SafetensorsFile& file);
+
+/// Puts the state of `path` into `trainer`, which then goes on as if it had never stopped. Throws
+/// Error, naming what differs, when the checkpoint is of another model, batch, optimizer, corpus
+/// or vocabulary; the trainer must then not be used.
+void load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
+
+/// A model alone, to evaluate or to generate with.
+struct LoadedModel {
+  CheckpointHeader header;
+  std::unique_ptr<Transformer> model;
+};
+LoadedModel load_model(const std::filesystem::path& path);
+
+/// Copies tensor `name` of `file` into `to`. Throws Error when the shapes differ.
+void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name);
+
+/// Throws Error, with both, unless `corpus` has the vocabulary of the checkpoint.
+void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus);
+
+}  // namespace adaspan

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// metrics.jsonl: one JSON object a line. The first is the configuration; then one for each logged
+// step and each validation.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+
+#include "train/run/trainer.h"
+
+namespace adaspan {
+
+/// "Span" as papers and the reference state it: the mean (or largest) z over the heads of a layer,
+/// rounded up, plus the ramp; here over all layers.
+struct SpanSummary {
+  double mean = 0, max = 0;
+};
+SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp);
+
+class MetricsFile {
+ public:
+  /// Starts a new file, or, with steps_done above 0, goes on with the old one: lines of later
+  /// steps, which a stopped run had not saved, are dropped. Throws Error when it cannot be written.
+  MetricsFile(const std::filesystem::path& path, int64_t steps_done);
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
+
+  /// Whether the file has no line yet.
+  bool fresh() const { return fresh_; }
+  /// Throws Error when the line cannot be written (a full disk).
+  void write(const nlohmann::ordered_json& line);
+
+ private:
+  std::filesystem::path path_;
+  std::FILE* file_ = nullptr;
+  bool fresh_ = true;
+};
+
+}  // namespace adaspan

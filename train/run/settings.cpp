@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "train/run/settings.h"
+
+#include <fmt/ranges.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <type_traits>
+#include <vector>
+
+#include "core/error.h"
+
+namespace adaspan {
+namespace {
+
+template <class T>
+bool parse(std::string_view text, T& value) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    value = text;
+    return true;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    value = text == "true";
+    return text == "true" || text == "false";
+  } else {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool good = error == std::errc() && end == text.data() + text.size();
+    if constexpr (std::is_same_v<T, double>) good = good && std::isfinite(value);
+    return good;
+  }
+}
+
+template <class T>
+constexpr const char* kind() {
+  if constexpr (std::is_same_v<T, std::string>) return "a text";
+  if constexpr (std::is_same_v<T, bool>) return "true or false";
+  if constexpr (std::is_same_v<T, double>) return "a number";
+  return "a whole number";
+}
+
+std::string text_of(const toml::node& node) {
+  if (const auto value = node.value_exact<std::string>()) return *value;
+  if (const auto value = node.value_exact<bool>()) return *value ? "true" : "false";
+  if (const auto value = node.value_exact<int64_t>()) return fmt::format("{}", *value);
+  if (const auto value = node.value_exact<double>()) return fmt::format("{}", *value);
+  return "a table or list";
+}
+
+}  // namespace
+
+void assign(Settings& settings, std::string_view name, std::string_view text) {
+  bool known = false;
+  for_each_setting(settings, [&](std::string_view setting, auto& value, const char*) {
+    if (setting != name) return;
+    known = true;
+    require(parse(text, value), "[settings] expected --{} to be {}; got \"{}\"", name,
+            kind<std::remove_cvref_t<decltype(value)>>(), text);
+  });
+  require(known,
+          "[settings] expected the name of a setting; got \"{}\"; 'adaspan train --help' "
+          "lists them",
+          name);
+}
+
+void apply_toml(Settings& settings, const std::filesystem::path& path) {
+  require(std::filesystem::is_regular_file(path),
+          "[settings] expected a configuration file at {}; got none", path.string());
+  toml::table table;
+  try {
+    table = toml::parse_file(path.string());
+  } catch (const toml::parse_error& e) {
+    fail("[settings] expected TOML in {}; got: {} (line {})", path.string(), e.description(),
+         e.source().begin.line);
+  }
+  for (const auto& [key, node] : table) {
+    try {
+      assign(settings, key.str(), text_of(node));
+    } catch (const Error& e) {
+      fail("{} (in {}, line {})", e.what(), path.string(), node.source().begin.line);
+    }
+  }
+}
+
+std::filesystem::path preset_path(const std::string& name) {
+  const std::filesystem::path folder = ADASPAN_PRESETS;
+  const std::filesystem::path path = folder / (name + ".toml");
+  if (std::filesystem::is_regular_file(path)) return path;
+  std::vector<std::string> names;
+  if (std::filesystem::is_directory(folder)) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  fail("[settings] expected the name of a preset; got \"{}\"; there are: {}", name,
+       fmt::join(names, ", "));
+}
+
+void check(const Settings& s) {
+  check(model_config(s, 1));
+  const auto at_least = [](const char* name, auto value, decltype(value) least) {
+    require(value >= least, "[settings] expected --{} of at least {}; got {}", name, least, value);
+  };
+  at_least("batch-sz", s.batch_sz, 1);
+  at_least("batch-split", s.batch_split, 1);
+  at_least("block-sz", s.block_sz, 1);
+  at_least("nbatches", s.nbatches, 1);
+  at_least("niter", s.niter, 1);
+  at_least("log-steps", s.log_steps, 1);
+  at_least("threads", s.threads, 0);
+  at_least("lr-warmup", s.lr_warmup, 0);
+  at_least("lr", s.lr, 0.0);
+  at_least("momentum", s.momentum, 0.0);
+  at_least("grad-clip", s.grad_clip, 0.0);
+  at_least("seed", s.seed, 0);
+  require(s.batch_sz % s.batch_split == 0,
+          "[settings] expected --batch-split to divide --batch-sz; got {} parts of {}",
+          s.batch_split, s.batch_sz);
+  require(s.data_unit == "bpc" || s.data_unit == "ppl",
+          "[settings] expected --data-unit to be bpc or ppl; got \"{}\"", s.data_unit);
+  optimizer_config(s);
+}
+
+nlohmann::ordered_json to_json(const Settings& settings) {
+  nlohmann::ordered_json json;
+  for_each_setting(settings,
+                   [&](const char* name, const auto& value, const char*) { json[name] = value; });
+  return json;
+}
+
+Settings settings_from_json(const nlohmann::ordered_json& json) {
+  Settings settings;
+  for (const auto& [name, value] : json.items()) {
+    assign(settings, name, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return settings;
+}
+
+ModelConfig model_config(const Settings& s, int64_t vocabulary) {
+  return {.vocabulary = vocabulary,
+          .layers = s.nlayers,
+          .hidden = s.hid_sz,
+          .inner = s.inner_hid_sz,
+          .heads = s.nheads,
+          .span_limit = s.attn_span,
+          .ramp = s.adapt_span_ramp,
+          .span_kind = s.dynamic_span ? SpanKind::dynamic
+                       : s.adapt_span ? SpanKind::adaptive
+                                      : SpanKind::fixed,
+          .span_init = static_cast<float>(s.adapt_span_init),
+          .span_loss = static_cast<float>(s.adapt_span_loss),
+          .adapt_cache = s.adapt_span_cache,
+          .skip_missing = s.skip_missing,
+          .dropout = static_cast<float>(s.dropout),
+          .embedding_dropout = static_cast<float>(s.emb_dropout)};
+}
+
+OptimizerConfig optimizer_config(const Settings& s) {
+  OptimizerConfig config{.momentum = s.momentum, .grad_clip = s.grad_clip};
+  if (s.optim == "adagrad") {
+    config.kind = OptimizerKind::adagrad;
+  } else if (s.optim == "adam") {
+    config.kind = OptimizerKind::adam;
+  } else {
+    require(s.optim == "sgd", "[settings] expected --optim to be sgd, adagrad or adam; got \"{}\"",
+            s.optim);
+  }
+  return config;
+}
+
+double in_unit(double nats, const std::string& unit) {
+  return unit == "ppl" ? std::exp(nats) : nats / std::log(2.0);
+}
+
+}  // namespace adaspan

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Everything that a run can be told, under the reference's own names. One list (for_each_setting)
+// is what the command line, presets, the metrics file and checkpoints are all made from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "models/model_config.h"
+#include "train/optim/optimizer.h"
+
+namespace adaspan {
+
+struct Settings {
+  // the model
+  int64_t nlayers = 8, hid_sz = 256, inner_hid_sz = 1024, nheads = 2, attn_span = 32;
+  double dropout = 0.2, emb_dropout = 0;
+  bool adapt_span = false, dynamic_span = false;
+  double adapt_span_loss = 0;
+  int64_t adapt_span_ramp = 32;
+  double adapt_span_init = 0;
+  bool adapt_span_cache = false, skip_missing = false;
+  // the data
+  std::string data, data_unit = "bpc";
+  // the optimizer
+  std::string optim = "sgd";
+  double lr = 0.03, momentum = 0.9;
+  int64_t lr_warmup = 0;
+  double grad_clip = 0;
+  // the run
+  int64_t batch_sz = 64, batch_split = 1, block_sz = 256, nbatches = 1000, niter = 1000;
+  std::string checkpoint;
+  bool full_eval_mode = false;
+  int64_t seed = 1, threads = 0, log_steps = 10;
+};
+
+/// Calls visit(name, member, help) for each setting; members are int64_t, double, bool or string.
+template <class SettingsOrConst, class Visit>
+void for_each_setting(SettingsOrConst& s, const Visit& visit) {
+  visit("nlayers", s.nlayers, "number of layers L");
+  visit("hid-sz", s.hid_sz, "hidden size H");
+  visit("inner-hid-sz", s.inner_hid_sz, "width of the feed-forward layer");
+  visit("nheads", s.nheads, "attention heads a layer, K; divides the hidden size");
+  visit("attn-span", s.attn_span, "span limit S: no head looks further back, in tokens");
+  visit("dropout", s.dropout, "dropout of attention weights and of the feed-forward layer");
+  visit("emb-dropout", s.emb_dropout, "dropout of embeddings and of the last layer's output");
+  visit("adapt-span", s.adapt_span, "learn one span a head (adaptive)");
+  visit("dynamic-span", s.dynamic_span, "learn one span a head and token (dynamic)");
+  visit("adapt-span-loss", s.adapt_span_loss, "lambda, the price of a step of span");
+  visit("adapt-span-ramp", s.adapt_span_ramp, "R, over how many tokens the mask falls to 0");
+  visit("adapt-span-init", s.adapt_span_init, "first span, as a share of the limit");
+  visit("adapt-span-cache", s.adapt_span_cache, "remember only as much as the spans need");
+  visit("skip-missing", s.skip_missing,
+        "leave out steps before the start of a stream (the reference attends to zeros there)");
+  visit("data", s.data, "folder of a corpus made by 'adaspan prepare'");
+  visit("data-unit", s.data_unit, "how losses are shown: bpc (bits a character) or ppl");
+  visit("optim", s.optim, "sgd, adagrad or adam");
+  visit("lr", s.lr, "learning rate");
+  visit("momentum", s.momentum, "momentum of sgd");
+  visit("lr-warmup", s.lr_warmup, "steps over which the learning rate rises from 0");
+  visit("grad-clip", s.grad_clip, "largest gradient norm that counts in full; 0: no clipping");
+  visit("batch-sz", s.batch_sz, "sequences a batch, B");
+  visit("batch-split", s.batch_split, "parts that a batch is worked on in, one after another");
+  visit("block-sz", s.block_sz, "tokens of a sequence a step, M");
+  visit("nbatches", s.nbatches, "steps between validations and checkpoints");
+  visit("niter", s.niter, "how many times nbatches steps to train");
+  visit("checkpoint", s.checkpoint,
+        "file to save to, and to go on from if it is there; metrics.jsonl lies beside it");
+  visit("full-eval-mode", s.full_eval_mode, "only evaluate the checkpoint on valid and test");
+  visit("seed", s.seed, "first number of all random streams");
+  visit("threads", s.threads, "threads to use; 0: one a core");
+  visit("log-steps", s.log_steps, "steps between lines of metrics.jsonl");
+}
+
+/// Sets one setting from text. Throws Error for an unknown name or a text of the wrong kind.
+void assign(Settings& settings, std::string_view name, std::string_view text);
+
+/// Sets what the TOML file gives, whose keys are names of settings. Throws Error as assign does,
+/// and when the file cannot be read or parsed.
+void apply_toml(Settings& settings, const std::filesystem::path& path);
+
+/// The file of a preset. Throws Error, with the names there are, if there is none of this name.
+std::filesystem::path preset_path(const std::string& name);
+
+/// Throws Error when settings are out of range or do not fit each other.
+void check(const Settings& settings);
+
+nlohmann::ordered_json to_json(const Settings& settings);
+/// Throws Error when a setting is unknown or of the wrong kind.
+Settings settings_from_json(const nlohmann::ordered_json& json);
+
+ModelConfig model_config(const Settings& settings, int64_t vocabulary);
+OptimizerConfig optimizer_config(const Settings& settings);
+
+/// A loss in nats, in the unit asked for: bpc = nats / ln 2, ppl = e^nats.
+double in_unit(double nats, const std::string& unit);
+
+}  // namespace adaspan

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "train/run/train.h"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/cpu.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/kernels/row_kernels.h"
+#include "train/run/checkpoint.h"
+#include "train/run/metrics.h"
+#include "train/run/progress_line.h"
+
+namespace adaspan {
+namespace {
+
+nlohmann::ordered_json configuration_line(const Settings& settings, const Trainer& trainer,
+                                          const Corpus& corpus) {
+  return {{"configuration", to_json(settings)},
+          {"parameters", trainer.parameters()},
+          {"vocabulary", corpus.vocabulary().size()},
+          {"text_sha256", corpus.text_hash()},
+          {"cpu", cpu_report()},
+          {"kernels", row_kernels().level},
+          {"threads", threads()}};
+}
+
+nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings, double rate) {
+  const SpanSummary spans = summarise_spans(report.spans, settings.adapt_span_ramp);
+  return {{"step", report.step},
+          {"loss", report.loss},
+          {settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {"span_loss", report.span_loss},
+          {"lr", report.learning_rate},
+          {"grad_norm", report.gradient_norm},
+          {"chars_per_s", rate},
+          {"span_mean", spans.mean},
+          {"span_max", spans.max},
+          {"spans", report.spans}};
+}
+
+/// Validation, its line, and both checkpoints.
+void close_round(Trainer& trainer, const Corpus& corpus, MetricsFile& metrics,
+                 ProgressLine& progress) {
+  const Settings& settings = trainer.settings();
+  const double loss = trainer.validate();
+  const bool best = loss < trainer.best_validation;
+  if (best) trainer.best_validation = loss;
+  metrics.write({{"step", trainer.steps_done()},
+                 {"valid_loss", loss},
+                 {"valid_" + settings.data_unit, in_unit(loss, settings.data_unit)},
+                 {"best", best}});
+  progress.note(fmt::format("step {}  validation {:.3f} {}{}", trainer.steps_done(),
+                            in_unit(loss, settings.data_unit), settings.data_unit,
+                            best ? "  (best so far)" : ""));
+  const std::filesystem::path path = settings.checkpoint;
+  save_checkpoint(path, trainer, corpus);
+  if (best) save_checkpoint(path.parent_path() / "best.safetensors", trainer, corpus);
+}
+
+}  // namespace
+
+bool train(const Settings& settings, const std::atomic<bool>& stop) {
+  const std::filesystem::path path = settings.checkpoint;
+  const Corpus corpus = Corpus::open(settings.data);
+  Trainer trainer(settings, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
+                  TokenStream::of(corpus, Part::valid));
+  if (std::filesystem::exists(path)) {
+    load_checkpoint(path, trainer, corpus);
+    fmt::print("going on from step {} of {}\n", trainer.steps_done(), path.string());
+  }
+  MetricsFile metrics(path.parent_path() / "metrics.jsonl", trainer.steps_done());
+  const auto configuration = configuration_line(settings, trainer, corpus);
+  if (metrics.fresh()) metrics.write(configuration);
+  fmt::print("{}\n", configuration.dump());
+
+  const int64_t total = settings.niter * settings.nbatches;
+  ProgressLine progress(settings, trainer.steps_done(), total);
+  while (trainer.steps_done() < total && !stop) {
+    const StepReport report = trainer.step();
+    progress.show(report);
+    if (report.step % settings.log_steps == 0 || report.step == total) {
+      metrics.write(step_line(report, settings, progress.tokens_per_second(report.step)));
+    }
+    if (report.step % settings.nbatches == 0) close_round(trainer, corpus, metrics, progress);
+  }
+  if (trainer.steps_done() >= total) return true;
+  save_checkpoint(path, trainer, corpus);
+  progress.note(fmt::format("stopped after step {}; the same command goes on from {}",
+                            trainer.steps_done(), path.string()));
+  return false;
+}
+
+}  // namespace adaspan

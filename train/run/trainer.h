@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// One training step, and all that changes from one to the next.
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "models/transformer.h"
+#include "train/data/batches.h"
+#include "train/optim/optimizer.h"
+#include "train/run/settings.h"
+
+namespace adaspan {
+
+/// What a step did.
+struct StepReport {
+  int64_t step = 0;      ///< updates so far, this one included
+  double loss = 0;       ///< mean negative log-likelihood of the block, nats
+  double span_loss = 0;  ///< lambda sum over layers of mean span
+  double learning_rate = 0;
+  double gradient_norm = 0;               ///< over all parameters, before clipping
+  std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
+};
+
+class Trainer {
+ public:
+  /// A fresh model. Throws Error when settings do not fit, or a stream is too short for them.
+  Trainer(const Settings& settings, int64_t vocabulary, TokenStream train, TokenStream valid);
+
+  /// The next block of the training stream: forward, backward, update. Throws Error, naming the
+  /// step, when the loss is no longer a number; the parameters are then those before the step.
+  StepReport step();
+
+  /// Mean loss (nats) of the next nbatches/10 blocks (at least one) of the validation stream, which
+  /// goes on where the last validation ended.
+  double validate();
+
+  const Settings& settings() const { return settings_; }
+  Transformer& model() { return model_; }
+  int64_t steps_done() const { return step_; }
+  int64_t parameters() const { return model_.parameters().elements(); }
+
+  /// Everything else that the next step depends on, for a checkpoint to keep.
+  struct Progress {
+    int64_t step = 0;
+    BlockReader::Position train, valid;
+    std::vector<Memory> memory;  ///< of each part of the batch
+    Memory valid_memory;
+    double best_validation = std::numeric_limits<double>::infinity();  ///< nats
+  };
+  Progress progress() const;
+  /// Throws Error when the position or the memory does not fit these settings.
+  void restore(Progress progress);
+  Optimizer& optimizer() { return *optimizer_; }
+
+  double best_validation = std::numeric_limits<double>::infinity();  ///< nats
+
+ private:
+  int64_t part_size() const { return settings_.batch_sz / settings_.batch_split; }
+  Memory fresh_memory(int64_t sequences) const;
+  /// Adds the gradients of one part of a block; returns its share of the report.
+  void accumulate(const Block& part, int64_t index, StepReport& report);
+
+  Settings settings_;
+  Transformer model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  BlockReader train_, valid_;
+  std::vector<Memory> memory_;
+  Memory valid_memory_;
+  int64_t step_ = 0;
+};
+
+}  // namespace adaspan

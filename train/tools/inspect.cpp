@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "train/tools/inspect.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "train/run/checkpoint.h"
+#include "train/tools/report.h"
+
+namespace adaspan {
+namespace {
+
+void print_tensors(const SafetensorsFile& file) {
+  double elements = 0;
+  for (const std::string& name : file.names()) {
+    const std::vector<double> values = file.doubles(name);
+    double sum = 0;
+    for (double value : values) sum += value * value;
+    const auto n = static_cast<double>(values.size());
+    fmt::print("  {:<56} {:<16} rms {:.4g}\n", name, file.shape(name).text(),
+               n > 0 ? std::sqrt(sum / n) : 0);
+    elements += n;
+  }
+  fmt::print("{} tensors, {:.0f} numbers\n", file.names().size(), elements);
+}
+
+void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& path) {
+  const LoadedModel loaded = load_model(path);
+  const CheckpointHeader& header = loaded.header;
+  const Settings& settings = header.settings;
+  fmt::print("checkpoint after step {} of {}\n", header.progress.step,
+             settings.niter * settings.nbatches);
+  if (std::isfinite(header.progress.best_validation)) {
+    fmt::print("best validation {:.4f} {}\n",
+               in_unit(header.progress.best_validation, settings.data_unit), settings.data_unit);
+  }
+  fmt::print("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
+             loaded.model->parameters().elements(), header.vocabulary,
+             header.vocabulary_hash.substr(0, 12), header.text_hash.substr(0, 12),
+             to_json(settings).dump(2));
+
+  std::vector<std::vector<float>> spans;
+  for (const Parameter* p : static_cast<const Transformer&>(*loaded.model).parameters().all()) {
+    if (!p->name().ends_with("current_val")) continue;
+    auto& layer = spans.emplace_back();
+    for (float ratio : p->value().values()) {
+      layer.push_back(ratio * static_cast<float>(settings.attn_span));
+    }
+  }
+  if (!spans.empty()) {
+    fmt::print("how far each head looks back, in tokens:\n{}",
+               span_table(spans, settings.adapt_span_ramp, settings.attn_span));
+  }
+  print_tensors(file);
+}
+
+void print_corpus(const std::filesystem::path& path) {
+  const Corpus corpus = Corpus::open(path);
+  fmt::print("corpus of format {}, {} kinds of token ({}), text {}\n", name(corpus.format()),
+             corpus.vocabulary().size(), corpus.vocabulary_hash().substr(0, 12),
+             corpus.text_hash().substr(0, 12));
+  for (Part part : kParts) fmt::print("  {:<6} {} tokens\n", name(part), corpus.part(part).size());
+}
+
+}  // namespace
+
+void print_contents(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return print_corpus(path);
+  const SafetensorsFile file(path);
+  if (file.metadata().contains("format")) return print_checkpoint(file, path);
+  for (const auto& [key, value] : file.metadata()) fmt::print("{}: {}\n", key, value);
+  print_tensors(file);
+}
+
+}  // namespace adaspan
