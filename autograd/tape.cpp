@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "autograd/tape.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace adaspan {
@@ -18,10 +20,15 @@ Variable Tape::record(std::string op, std::vector<Variable> inputs, Value output
 }
 
 void Tape::backward(const Variable& loss) {
-  require(loss && loss.requires_grad() && !entries_.empty(),
+  const bool recorded = std::any_of(entries_.rbegin(), entries_.rend(), [&](const Entry& entry) {
+    return entry.output == loss.shared_gradient();
+  });
+  require(recorded,
           "[backward] expected a loss recorded on this tape; got {}; run forward with a recording "
           "tape, and backward once a forward",
-          loss ? "one without a gradient, or an empty tape" : "none");
+          !loss                  ? "none"
+          : loss.requires_grad() ? "one that is not on it"
+                                 : "one without a gradient");
   require(loss.shape().elements() == 1, "[backward] expected a scalar loss; got shape {}",
           loss.shape().text());
   loss.grad().add(Tensor::filled(loss.shape(), 1));

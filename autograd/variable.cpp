@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "autograd/variable.h"
 
+#include <cassert>
+
 #include "core/error.h"
 #include "core/parallel.h"
 
 namespace adaspan {
 
 void Gradient::add(Tensor d) {
+  assert(!d.empty() && d.type() == DType::f32);
   require(d.shape() == shape_, "[{}] expected a gradient of shape {}; got {}", name_, shape_.text(),
           d.shape().text());
   if (sum_.empty()) {

@@ -66,7 +66,12 @@ class Pool {
     // Kept blocks of sizes nobody asks for any more (spans move) must not pile up.
     if (use_.reserved + size > use_.peak + use_.peak / 4 + (size_t{64} << 20)) release_locked();
     const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
-    void* block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    const size_t whole = (size + alignment - 1) / alignment * alignment;
+    void* block = std::aligned_alloc(alignment, whole);
+    if (block == nullptr) {
+      release_locked();  // blocks kept for other sizes may be what is missing
+      block = std::aligned_alloc(alignment, whole);
+    }
     require(block != nullptr,
             "[memory] expected {} more bytes; the system has none left ({} in use); use a smaller "
             "batch, block or model, or --batch-split",

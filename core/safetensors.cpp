@@ -2,6 +2,8 @@
 #include "core/safetensors.h"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -12,10 +14,17 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kMetadata = "__metadata__";  // of the header: no tensor
+
 size_t bytes_of_type(const std::string& type) {
   if (type == "F32" || type == "I32") return 4;
   if (type == "F64" || type == "I64") return 8;
   return 0;
+}
+
+bool all_integers(const json& list) {
+  return list.is_array() &&
+         std::all_of(list.begin(), list.end(), [](const json& x) { return x.is_number_integer(); });
 }
 
 template <class T>
@@ -57,14 +66,19 @@ void SafetensorsFile::read_header() {
           "[safetensors] expected a well-formed header in {}; got JSON that is no object; the file "
           "is damaged or of another format",
           path_.string());
-  if (header.contains("__metadata__")) {
-    metadata_ = header["__metadata__"].get<std::map<std::string, std::string>>();
-    header.erase("__metadata__");
+  if (header.contains(kMetadata)) {
+    metadata_ = header[kMetadata].get<std::map<std::string, std::string>>();
+    header.erase(kMetadata);
   }
   for (const auto& [name, value] : header.items()) {
     Entry e{value.at("dtype").get<std::string>(),
             Shape(value.at("shape").get<std::vector<int64_t>>()), 0, 0};
-    const auto place = value.at("data_offsets").get<std::array<uint64_t, 2>>();
+    require(all_integers(value["shape"]) && all_integers(value.at("data_offsets")) &&
+                value["data_offsets"].size() == 2,
+            "[safetensors] expected whole numbers for the shape and place of {} in {}; got others; "
+            "the file is damaged",
+            name, path_.string());
+    const auto place = value["data_offsets"].get<std::array<uint64_t, 2>>();
     whole(place[0] <= place[1] && place[1] <= text.size() - data_begin);
     e.begin = data_begin + place[0];
     e.end = data_begin + place[1];
@@ -147,16 +161,24 @@ std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  if (!metadata.empty()) header[kMetadata] = metadata;
   size_t at = 0;
   for (const auto& [name, tensor] : tensors) {
+    assert(!tensor->empty());
+    require(name != kMetadata, "[safetensors] expected a tensor name other than {}", kMetadata);
     require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
     header[name] = {{"dtype", tensor->type() == DType::f32 ? "F32" : "I32"},
                     {"shape", tensor->shape().extents()},
                     {"data_offsets", {at, at + tensor->bytes()}}};
     at += tensor->bytes();
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const json::exception& e) {
+    fail("[safetensors] expected names and metadata in UTF-8 for {}; got: {}", path.string(),
+         e.what());
+  }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8 bytes
   const uint64_t header_size = text.size();
 

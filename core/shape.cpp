@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/shape.h"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <functional>
 #include <numeric>
@@ -24,7 +24,11 @@ Shape Shape::with_last(int64_t extent) const {
 }
 
 std::string Shape::text() const {
-  return fmt::format("[{}]", fmt::join(extents_, ", "));
+  std::string extents;
+  for (int64_t extent : extents_) {
+    extents += fmt::format("{}{}", extents.empty() ? "" : ", ", extent);
+  }
+  return fmt::format("[{}]", extents);
 }
 
 }  // namespace adaspan

@@ -26,8 +26,13 @@ const char* name(DType type) {
 }
 
 Tensor::Tensor(Shape shape, DType type) : shape_(std::move(shape)), type_(type) {
+  auto size = static_cast<int64_t>(size_of(type));
+  for (int64_t extent : shape_.extents()) {
+    require(extent >= 0, "[tensor] expected extents of at least 0; got shape {}", shape_.text());
+    require(!__builtin_mul_overflow(size, extent, &size),
+            "[tensor] expected fewer than 2^63 bytes; got shape {}", shape_.text());
+  }
   elements_ = shape_.elements();
-  require(elements_ >= 0, "[tensor] expected extents of at least 0; got shape {}", shape_.text());
   buffer_ = allocate(bytes());
 }
 

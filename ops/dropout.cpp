@@ -27,7 +27,8 @@ Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns col
   require(mask.rate >= 0 && mask.rate < 1, "[dropout] expected a rate in [0, 1); got {}",
           mask.rate);
   if (mask.rate == 0) return x;
-  require(x.shape().rank() == 3 && mask.first_sequence + x.shape()[1] <= mask.batch,
+  require(x.shape().rank() == 3 && mask.first_sequence >= 0 &&
+              mask.first_sequence + x.shape()[1] <= mask.batch,
           "[dropout] expected x [M,B,n] within a batch of {} sequences; got {} from sequence {}",
           mask.batch, x.shape().text(), mask.first_sequence);
   if (columns.of == 0) columns = {.begin = 0, .of = x.shape()[2]};

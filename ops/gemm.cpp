@@ -63,6 +63,13 @@ void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
   assert(a.rows == c.rows && b.columns == c.columns && a.columns == b.rows);
   assert(!(options.accumulate && (options.bias || options.relu)));
   if (c.rows == 0 || c.columns == 0) return;
+  if (a.columns == 0) {  // oneDNN may leave c as it was
+    assert(!options.bias);
+    for (int64_t i = 0; i < c.rows && !options.accumulate; ++i) {
+      std::fill_n(c.data + i * c.row_stride, c.columns, 0.0f);
+    }
+    return;
+  }
   const memory::desc a_desc = describe(a), b_desc = describe(b);
   const memory::desc c_desc = describe({c.data, c.rows, c.columns, c.row_stride});
   const memory::desc bias_desc =

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -17,6 +18,14 @@ namespace adaspan {
 namespace {
 
 using Names = std::vector<std::string>;
+
+Names names_in(const TemporaryFolder& folder) {
+  Names names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    names.push_back(entry.path().filename().string());
+  }
+  return names;
+}
 
 /// While it lives no file of this process can grow beyond `bytes`: what a full disk looks like.
 class FullDisk {
@@ -44,7 +53,7 @@ TEST_CASE("a file that was written is read back") {
   const std::string text("a\0b\nc", 5);
   atomic_write(folder / "file", text);
   CHECK(read_text(folder / "file") == text);
-  CHECK(folder.names() == Names{"file"});
+  CHECK(names_in(folder) == Names{"file"});
 }
 
 TEST_CASE("the parts given to the sink follow one another") {
@@ -65,7 +74,7 @@ TEST_CASE("an old file is replaced as a whole, by a shorter one too") {
   atomic_write(folder / "file", "a long old text");
   atomic_write(folder / "file", "new");
   CHECK(read_text(folder / "file") == "new");
-  CHECK(folder.names() == Names{"file"});
+  CHECK(names_in(folder) == Names{"file"});
 }
 
 TEST_CASE("who has the old file mapped keeps seeing it") {
@@ -98,7 +107,7 @@ TEST_CASE("a writer that throws leaves the old file and no temporary, and its ex
   };
   CHECK_THROWS_WITH_AS(atomic_write(folder / "file", write), "no more", std::domain_error);
   CHECK(read_text(folder / "file") == "old");
-  CHECK(folder.names() == Names{"file"});
+  CHECK(names_in(folder) == Names{"file"});
 }
 
 TEST_CASE("a full disk throws and leaves the old file and no temporary") {
@@ -111,7 +120,7 @@ TEST_CASE("a full disk throws and leaves the old file and no temporary") {
                          doctest::Contains("File too large; free some space"), Error);
   }
   CHECK(read_text(folder / "file") == "old");
-  CHECK(folder.names() == Names{"file"});
+  CHECK(names_in(folder) == Names{"file"});
   atomic_write(folder / "file", large);
   CHECK(read_text(folder / "file") == large);
 }
@@ -121,7 +130,7 @@ TEST_CASE("a temporary left by a killed writer does not disturb the next one") {
   atomic_write(folder / "file.tmp", "what a writer that was killed left behind");
   atomic_write(folder / "file", "new");
   CHECK(read_text(folder / "file") == "new");
-  CHECK(folder.names() == Names{"file"});
+  CHECK(names_in(folder) == Names{"file"});
 }
 
 TEST_CASE("a file of the current folder needs no folder in its name") {
@@ -144,7 +153,7 @@ TEST_CASE("writing over a folder throws and leaves no temporary") {
   std::filesystem::create_directory(folder / "inner");
   CHECK_THROWS_WITH_AS(atomic_write(folder / "inner", "text"), doctest::Contains("Is a directory"),
                        Error);
-  CHECK(folder.names() == Names{"inner"});
+  CHECK(names_in(folder) == Names{"inner"});
 }
 
 TEST_CASE("a missing file throws") {

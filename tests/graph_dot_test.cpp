@@ -22,7 +22,7 @@ struct Graph {
 
 /// Reads the part of DOT that is written here; anything else fails the test.
 Graph parse(const std::string& dot) {
-  const std::regex node(R"(  (n\d+) \[shape=(box|ellipse), label="([^"]*)"\];)");
+  const std::regex node(R"re(  (n\d+) \[shape=(box|ellipse), label="([^"]*)"\];)re");
   const std::regex edge(R"(  (n\d+) -> (n\d+);)");
   Graph graph;
   std::istringstream lines(dot);

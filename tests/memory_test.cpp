@@ -2,11 +2,14 @@
 #include "core/memory.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -16,6 +19,12 @@ namespace adaspan {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
+
+size_t address_space_bytes() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
 
 bool is_filled_with(const Buffer& buffer, size_t bytes, int value) {
   return std::all_of(buffer.get(), buffer.get() + bytes,
@@ -115,8 +124,21 @@ TEST_CASE("blocks of sizes that nobody asks for any more do not pile up") {
 TEST_CASE("more memory than the system has throws") {
   const MemoryUse before = memory_use();
   CHECK_THROWS_WITH_AS(allocate(size_t{1} << 60), doctest::Contains("[memory] expected"), Error);
+  CHECK_THROWS_WITH_AS(allocate(SIZE_MAX), doctest::Contains("[memory] expected at most"), Error);
   CHECK(memory_use().in_use == before.in_use);
   CHECK(memory_use().peak == before.peak);
+}
+
+TEST_CASE("kept memory is given back before an allocation fails") {
+  release_kept_memory();
+  { const Buffer kept = allocate(1024 * kMiB); }
+  rlimit limit{};
+  getrlimit(RLIMIT_AS, &limit);
+  const rlimit small{address_space_bytes() + 64 * kMiB, limit.rlim_max};
+  setrlimit(RLIMIT_AS, &small);
+  Buffer buffer;
+  CHECK_NOTHROW(buffer = allocate(320 * kMiB));
+  setrlimit(RLIMIT_AS, &limit);
 }
 
 TEST_CASE("threads that take and return memory at the same time do not disturb one another") {

@@ -3,8 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
+#include <complex>
+#include <cstdint>
+#include <numbers>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace adaspan {
@@ -69,7 +74,12 @@ TEST_CASE("a number is a function of its key and place") {
   for (uint64_t i = 0; i < 100; ++i) {
     CHECK(random_bits(key, i) == random_group(key, i / 4)[i % 4]);
     CHECK(random_uniform(key, i) == random_bits(key, i) / 4294967296.0);
-    CHECK(random_normal(key, i) == random_normal(key, i));
+    // Box-Muller: a point of the plane, of which the first coordinate is taken.
+    const Counter group = random_group(key, i);
+    const double radius = std::sqrt(-2 * std::log((group[0] + 1.0) / 4294967296.0));
+    const double turns = group[1] / 4294967296.0;
+    CHECK(random_normal(key, i) ==
+          doctest::Approx(std::polar(radius, turns * 2 * std::numbers::pi).real()));
   }
 }
 

@@ -255,6 +255,19 @@ TEST_CASE("backward from a constant or from nothing throws") {
   CHECK_THROWS_WITH_AS(tape.backward(Variable()), doctest::Contains("got none"), Error);
 }
 
+TEST_CASE("backward from a parameter, or from another tape's loss, throws and keeps the tape") {
+  Parameter a("a", Tensor::filled(Shape(), 1));
+  Tape tape, other;
+  const Variable loss = increment(tape, a.variable());
+  for (const Variable& wrong : {a.variable(), increment(other, a.variable())}) {
+    CHECK_THROWS_WITH_AS(tape.backward(wrong), doctest::Contains("got one that is not on it"),
+                         Error);
+  }
+  CHECK(a.grad().empty());
+  tape.backward(loss);
+  CHECK(a.grad().item() == 1);
+}
+
 TEST_CASE("backward on an evaluation tape throws") {
   Parameter a("a", vector_of({1, 2}));
   Tape tape(Tape::Mode::evaluation);

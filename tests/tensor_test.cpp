@@ -38,8 +38,9 @@ TEST_CASE("a default tensor is no tensor at all, a tensor without elements is on
 }
 
 TEST_CASE("zeros and filled hold one value everywhere") {
-  for (float value : Tensor::zeros(Shape{3, 5}).values()) CHECK(value == 0);
   for (float value : Tensor::filled(Shape{3, 5}, 2.5f).values()) CHECK(value == 2.5f);
+  // The memory of the tensor above is now used again.
+  for (float value : Tensor::zeros(Shape{3, 5}).values()) CHECK(value == 0);
   const Tensor ids = Tensor::zeros(Shape{3}, DType::i32);
   for (int32_t id : ids.values<int32_t>()) CHECK(id == 0);
 }
@@ -75,6 +76,15 @@ TEST_CASE("a wrong number of values throws") {
 TEST_CASE("a negative extent throws") {
   CHECK_THROWS_WITH_AS(Tensor(Shape{2, -3}),
                        "[tensor] expected extents of at least 0; got shape [2, -3]", Error);
+  CHECK_THROWS_AS(Tensor(Shape{-2, -3}), Error);
+  CHECK_THROWS_AS(Tensor(Shape{0, -3}), Error);
+}
+
+TEST_CASE("a size beyond all memory throws instead of wrapping around") {
+  constexpr int64_t kHuge = int64_t{1} << 32;
+  CHECK_THROWS_WITH_AS(Tensor(Shape{kHuge, kHuge}),
+                       doctest::Contains("[tensor] expected fewer than 2^63 bytes"), Error);
+  CHECK_THROWS_AS(Tensor(Shape{int64_t{1} << 62}), Error);
 }
 
 TEST_CASE("a clone has the same values in its own memory") {

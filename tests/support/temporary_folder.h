@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
-// A folder for the files of one test, removed with all that is in it at the end of the test.
+// A folder of a test's own.
 #pragma once
 
-#include <cstdlib>
+#include <stdlib.h>
+
 #include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <vector>
 
 namespace adaspan {
 
+/// An empty folder that no other test has; it goes, with all that is in it, at the end of the
+/// scope.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "adaspan-test-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a folder like " + name);
+    std::string name = (std::filesystem::temp_directory_path() / "adaspan-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder: " + name);
     path_ = name;
   }
   ~TemporaryFolder() {
@@ -26,16 +28,7 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  /// The path of a file in this folder.
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  /// The names of the files now in this folder.
-  std::vector<std::string> names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      names.push_back(entry.path().filename().string());
-    }
-    return names;
-  }
+  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
 
  private:
   std::filesystem::path path_;

@@ -13,7 +13,7 @@ namespace adaspan::cli {
 void add_prepare(CLI::App& app) {
   struct Options {
     PrepareOptions prepare;
-    std::string format = "bytes", input, valid, test, out;
+    std::string format = "bytes", order = "first_seen", input, valid, test, out;
     std::vector<double> split = {0.9, 0.05, 0.05};
   };
   CLI::App* command = app.add_subcommand("prepare", "turn a text into a corpus, once");
@@ -35,9 +35,14 @@ void add_prepare(CLI::App& app) {
       ->delimiter(',')
       ->expected(3)
       ->capture_default_str();
+  command->add_option("--order", options->order,
+                      "ids by first_seen in the training part, or by falling_count")
+      ->check(CLI::IsMember({"first_seen", "falling_count"}))
+      ->capture_default_str();
   command->callback([options] {
     PrepareOptions& p = options->prepare;
     p.format = text_format(options->format);
+    p.order = vocabulary_order(options->order);
     p.input = options->input;
     p.valid = options->valid;
     p.test = options->test;

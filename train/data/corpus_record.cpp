@@ -58,7 +58,7 @@ VocabularyOrder vocabulary_order(std::string_view text) {
   fail("[prepare] expected the order first_seen or falling_count; got \"{}\"; choose one", text);
 }
 
-std::string text(const Split& split) {
+std::string split_text(const Split& split) {
   return fmt::format("{},{},{}", split[0], split[1], split[2]);
 }
 
@@ -76,7 +76,7 @@ std::string CorpusRecord::command(const std::filesystem::path& folder) const {
   for (size_t i = 0; i < sources.size() && i < kFlags.size(); ++i) {
     text += fmt::format(" {} {}", kFlags[i], sources[i].path.string());
   }
-  if (split) text += " --split " + adaspan::text(*split);
+  if (split) text += " --split " + split_text(*split);
   return text + fmt::format(" --out {}", folder.string());
 }
 

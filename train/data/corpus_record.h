@@ -34,7 +34,7 @@ VocabularyOrder vocabulary_order(std::string_view name);
 /// The fraction of the text's bytes that each part gets.
 using Split = std::array<double, 3>;
 /// "0.9,0.05,0.05"
-std::string text(const Split& split);
+std::string split_text(const Split& split);
 
 /// A text as it was when it was prepared.
 struct SourceRecord {

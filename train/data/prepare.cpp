@@ -31,7 +31,7 @@ void check(const PrepareOptions& options) {
               std::abs(sum - 1) < 1e-6,
           "[prepare] expected a split of three fractions that add to 1; got {}; use for example "
           "0.9,0.05,0.05",
-          text(split));
+          split_text(split));
 }
 
 MappedFile open_text(const SourceRecord& source) {
@@ -44,7 +44,7 @@ MappedFile open_text(const SourceRecord& source) {
 /// The three parts of one text.
 Texts cut(std::string_view text, const PrepareOptions& options) {
   const auto place = [&](double fraction) {
-    // 0.7 + 0.2 is a little less than 0.9; a millionth of a byte makes up for it.
+    // 0.7 + 0.1 is a little less than 0.8; a millionth of a byte makes up for it.
     const double exact = fraction * static_cast<double>(text.size()) + 1e-6;
     const size_t at = std::min(text.size(), static_cast<size_t>(exact));
     if (options.format != TextFormat::words || at == 0) return at;
@@ -59,7 +59,7 @@ Texts cut(std::string_view text, const PrepareOptions& options) {
         !texts[static_cast<size_t>(part)].empty(),
         "[prepare] expected text in each part; got an empty {} part of {} ({} bytes, split {}); "
         "use a longer text or another split",
-        name(part), options.input.string(), text.size(), adaspan::text(options.split));
+        name(part), options.input.string(), text.size(), split_text(options.split));
   }
   return texts;
 }
@@ -68,7 +68,7 @@ Texts cut(std::string_view text, const PrepareOptions& options) {
 std::vector<int32_t> encode_part(std::string_view text, TextFormat format, Vocabulary& vocabulary) {
   const auto add = [&](const Token& token) { return vocabulary.add(token); };
   if (format == TextFormat::text8) {
-    // The published text8 models had leading spaces stripped: the first letter is their id 0.
+    // The published text8 models never saw the leading space: id 0 is the first letter.
     for_each_token(text.substr(std::min(text.find_first_not_of(' '), text.size())), format, add);
   }
   std::vector<int32_t> ids;
@@ -99,21 +99,21 @@ Vocabulary sorted_by_count(const Vocabulary& old, int64_t in_training, Ids& ids)
 }
 
 /// A folder for files that are not complete yet; goes with what is left in it.
-class Workshop {
+class StagingFolder {
  public:
-  explicit Workshop(std::filesystem::path path) : path_(std::move(path)) {
+  explicit StagingFolder(std::filesystem::path path) : path_(std::move(path)) {
     std::error_code error;
     std::filesystem::create_directories(path_, error);
     require(!error,
             "[prepare] expected to write in {}; got: {}; choose another folder for the corpus",
             path_.parent_path().string(), error.message());
   }
-  ~Workshop() {
+  ~StagingFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  Workshop(const Workshop&) = delete;
-  Workshop& operator=(const Workshop&) = delete;
+  StagingFolder(const StagingFolder&) = delete;
+  StagingFolder& operator=(const StagingFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
 
@@ -132,23 +132,23 @@ void move_file(const std::filesystem::path& from, const std::filesystem::path& t
 /// space.
 void write_corpus(const std::filesystem::path& folder, const Vocabulary& vocabulary, const Ids& ids,
                   CorpusRecord& record) {
-  const Workshop workshop(folder / ".unfinished-corpus");
-  atomic_write(vocabulary_path(workshop.path()), vocabulary.file_text());
+  const StagingFolder staging(folder / ".unfinished-corpus");
+  atomic_write(vocabulary_path(staging.path()), vocabulary.file_text());
   for (const Part part : kParts) {
     const size_t p = static_cast<size_t>(part);
-    const auto path = token_path(workshop.path(), part);
+    const auto path = token_path(staging.path(), part);
     write_token_file(path, ids[p], vocabulary.size());
     record.parts[p].tokens = static_cast<int64_t>(ids[p].size());
     record.parts[p].sha256 = sha256(MappedFile(path).bytes());
   }
   record.vocabulary_size = vocabulary.size();
   record.vocabulary_hash = vocabulary.hash();
-  write_corpus_record(workshop.path(), record);
-  move_file(vocabulary_path(workshop.path()), vocabulary_path(folder));
+  write_corpus_record(staging.path(), record);
+  move_file(vocabulary_path(staging.path()), vocabulary_path(folder));
   for (const Part part : kParts) {
-    move_file(token_path(workshop.path(), part), token_path(folder, part));
+    move_file(token_path(staging.path(), part), token_path(folder, part));
   }
-  move_file(corpus_record_path(workshop.path()), corpus_record_path(folder));
+  move_file(corpus_record_path(staging.path()), corpus_record_path(folder));
 }
 
 PrepareReport report(const CorpusRecord& record, bool up_to_date) {

@@ -80,7 +80,7 @@ int32_t TokenFile::operator[](int64_t i) const {
 
 void TokenFile::read(int64_t begin, int64_t n, int32_t* out) const {
   require(
-      begin >= 0 && n >= 0 && begin <= size_ && n <= size_ - begin,
+      begin >= 0 && n >= 0 && n <= size_ - begin,
       "[corpus] expected a range within {} tokens; got {} tokens from {}; the text is too short "
       "for this batch and block",
       size_, n, begin);

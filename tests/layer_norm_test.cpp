@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "ops/layer_norm.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "tests/support/gradient_check.h"
+
+namespace adaspan {
+namespace {
+
+Array normalised(const Arrays& x) {
+  const int64_t H = x[1].elements();
+  Array y(x[0].shape());
+  for (int64_t r = 0; r < y.shape().rows(); ++r) {
+    double mean = 0, variance = 0;
+    for (int64_t h = 0; h < H; ++h) mean += x[0][r * H + h] / static_cast<double>(H);
+    for (int64_t h = 0; h < H; ++h) {
+      variance += std::pow(x[0][r * H + h] - mean, 2) / static_cast<double>(H);
+    }
+    for (int64_t h = 0; h < H; ++h) {
+      const double xhat = (x[0][r * H + h] - mean) / std::sqrt(variance + 1e-5);
+      y[r * H + h] = xhat * x[1](h) + x[2](h);
+    }
+  }
+  return y;
+}
+
+Variable op(Tape& tape, const Variables& x) {
+  return layer_norm(tape, x[0], x[1], x[2]);
+}
+
+Variable zeros(Shape shape) {
+  return Variable::constant(Tensor::zeros(std::move(shape)));
+}
+
+}  // namespace
+
+TEST_CASE("layer_norm takes away each row's mean and divides by its deviation") {
+  check_op(op, normalised,
+           {random_tensor({3, 4, 8}, 1), random_tensor({8}, 2), random_tensor({8}, 3)});
+  check_op(op, normalised,
+           {random_tensor({13}, 1), random_tensor({13}, 2), random_tensor({13}, 3)});
+}
+
+TEST_CASE("layer_norm of more rows than one chunk has") {
+  check_op(op, normalised,
+           {random_tensor({150, 3, 7}, 1), random_tensor({7}, 2), random_tensor({7}, 3)});
+}
+
+TEST_CASE("epsilon counts where the deviation is as small as its root") {
+  check_op(op, normalised,
+           {random_tensor({5, 8}, 1, -3e-3, 3e-3), random_tensor({8}, 2), random_tensor({8}, 3)},
+           {.bound = 2e-5});
+}
+
+TEST_CASE("layer_norm of a row of equal numbers is the bias") {
+  Tape tape;
+  const Tensor bias = random_tensor({5}, 1);
+  const Variable y = layer_norm(tape, Variable::constant(Tensor::filled({1, 5}, 3)),
+                                Variable::constant(random_tensor({5}, 2)),
+                                Variable::constant(bias.clone()));
+  CHECK(same_bits(y.value(), bias.clone().reshaped({1, 5})));
+}
+
+TEST_CASE("a gain or bias of another width throws") {
+  Tape tape;
+  CHECK_THROWS_WITH_AS(
+      layer_norm(tape, zeros({2, 4}), zeros({3}), zeros({4})),
+      "[layer_norm] expected gain and bias [4] for x [2, 4]; got [3] and [4]", Error);
+  CHECK_THROWS_WITH_AS(
+      layer_norm(tape, zeros({2, 4}), zeros({4}), zeros({1, 4})),
+      "[layer_norm] expected gain and bias [4] for x [2, 4]; got [4] and [1, 4]", Error);
+}
+
+}  // namespace adaspan

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Keeps the floors apart and the sources in order. Rules, each checked in every source file:
+#   layering  an include points down: core <- autograd <- ops <- models <- train <- everything else
+#   onednn    oneDNN headers are included by ops/gemm.cpp alone
+#   openmp    `#pragma omp` other than simd is in core/parallel.h alone
+#   macro     a header defines no macro
+#   licence   the first 5 lines name the licence
+# Prints "file:line: [rule] what is wrong" for each violation, and exits 1 if there is one.
+# usage: layering_test.sh [folder]     checks the project in the folder (default: this one)
+#        layering_test.sh --self-test  plants each violation in a scratch folder and expects the news
+set -euo pipefail
+self=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/$(basename -- "${BASH_SOURCE[0]}")
+
+# Every file of the project, one a line: what git would track, or what lies there without git.
+list_files() {
+  if [[ $(git rev-parse --show-toplevel 2>/dev/null) == "$(pwd -P)" ]]; then
+    git -c core.quotepath=off ls-files --cached --others --exclude-standard
+  else
+    find . -name .git -prune -o -name 'build*' -type d -prune -o -type f -print | sed 's|^\./||'
+  fi
+}
+
+# Scripts need no extension: the first two characters tell.
+is_source() {
+  case $1 in
+    *.h | *.cpp | *.cmake | *.sh | *.py | CMakeLists.txt | */CMakeLists.txt | scripts/*) return 0 ;;
+  esac
+  local magic=''
+  IFS= read -r -d '' -n 2 magic <"$1" || true
+  [[ $magic == '#!' ]]
+}
+
+check_licences() {
+  local file bad=0
+  for file in "$@"; do
+    head -n 5 -- "$file" | grep -q 'SPDX-License-Identifier: MIT' && continue
+    echo "$file:1: [licence] expected 'SPDX-License-Identifier: MIT' in the first 5 lines"
+    bad=1
+  done
+  return $bad
+}
+
+# shellcheck disable=SC2016  # the $ are awk's
+check_lines='
+  function report(rule, text) { print path ":" FNR ": [" rule "] " text; bad = 1 }
+  function first(name) { sub("/.*", "", name); return name }
+  BEGIN {
+    floors = split("core autograd ops models train", name)
+    for (i = 1; i <= floors; ++i) level[name[i]] = i
+    level["bench"] = level["examples"] = level["tests"] = floors + 1
+  }
+  FNR == 1 { path = FILENAME; sub("^[.]/", "", path); floor = first(path) }
+  /^[ \t]*#[ \t]*include[ \t]*["<]/ {
+    target = $0
+    sub(/^[^"<]*["<]/, "", target)
+    sub(/[">].*/, "", target)
+    if (target ~ /(^|\/)[.][.]?\//)
+      report("layering", "expected an include from the root of the project; got " target)
+    if (floor in level && first(target) in level && level[first(target)] > level[floor])
+      report("layering", floor " may not include from " first(target) ", which is above it; got " \
+             target)
+    if (target ~ /^(oneapi\/|dnnl)/ && path != "ops/gemm.cpp")
+      report("onednn", "only ops/gemm.cpp may include oneDNN; got " target)
+  }
+  (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
+      path != "core/parallel.h" {
+    report("openmp", "only core/parallel.h may use OpenMP pragmas other than simd")
+  }
+  /^[ \t]*#[ \t]*define/ && path ~ /[.]h$/ && floor != "third_party" {
+    report("macro", "headers define no macros: use a constant, a function or a template")
+  }
+  END { exit bad }'
+
+check_project() {
+  cd -- "$1"
+  local file bad=0 sources=() code=()
+  while IFS= read -r file; do
+    if [[ ! -f $file ]] || ! is_source "$file"; then continue; fi
+    sources+=("$file")
+    [[ $file == *.h || $file == *.cpp ]] && code+=("./$file")
+  done < <(list_files)
+  if ((${#code[@]} == 0)); then
+    echo "[layering] expected a project with sources; got none in $(pwd)"
+    exit 1
+  fi
+  check_licences "${sources[@]}" || bad=1
+  awk "$check_lines" "${code[@]}" || bad=1
+  ((bad)) || echo "${#sources[@]} files in order"
+  exit $bad
+}
+
+# plant FILE LINE [RULE]: a file of a licence and this line breaks the rule on line 2, or no rule.
+plant() {
+  local file=$1 line=$2 rule=${3-} licence='// SPDX-License-Identifier: MIT' output status=0
+  [[ $rule == licence ]] && licence='// no licence'
+  mkdir -p "$(dirname "$scratch/$file")"
+  printf '%s\n%s\n' "$licence" "$line" >"$scratch/$file"
+  output=$(bash "$self" "$scratch") || status=$?
+  rm "$scratch/$file"
+  case $rule in
+    '') [[ $status == 0 ]] && return ;;
+    licence) [[ $status == 1 && $output == "$file:1: [licence] "* ]] && return ;;
+    *) [[ $status == 1 && $output == "$file:2: [$rule] "* ]] && return ;;
+  esac
+  echo "expected ${rule:-no violation} for '$line' in $file; got status $status and: $output"
+  failed=1
+}
+
+self_test() {
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  failed=0
+  mkdir "$scratch/core"
+  echo '// SPDX-License-Identifier: MIT' >"$scratch/core/clean.h"
+
+  plant core/a.h '#include "autograd/tape.h"' layering
+  plant core/a.cpp '  #  include <train/run/trainer.h>  // why not' layering
+  plant autograd/a.cpp '#include "ops/linear.h"' layering
+  plant ops/kernels/a.cpp '#include "models/span.h"' layering
+  plant models/a.h '#include "train/data/batches.h"' layering
+  plant train/a.cpp '#include "tests/support/gradient_check.h"' layering
+  plant core/a.cpp '#include "../ops/linear.h"' layering
+  plant core/a.cpp '#include "./../ops/linear.h"' layering
+  plant ops/a.cpp '#include "ops/../models/span.h"' layering
+  plant train/a.cpp '#include "core/error.h"'
+  plant ops/a.cpp '#include "ops/linear.h"'
+  plant core/a.cpp '// an #include "ops/linear.h" would point upwards'
+  plant tests/a_test.cpp '#include "train/run/trainer.h"'
+  plant bench/a.cpp '#include "tests/support/gradient_check.h"'
+  plant ops/a.cpp '#include <oneapi/dnnl/dnnl.hpp>' onednn
+  plant tests/a_test.cpp '#include "dnnl.h"' onednn
+  plant ops/gemm.h '#include <dnnl.hpp>' onednn
+  plant ops/gemm.cpp '#include <dnnl.hpp>'
+  plant ops/a.cpp '#pragma omp parallel for' openmp
+  plant ops/a.cpp '  # pragma  omp critical' openmp
+  plant ops/a.cpp '#pragma omp parallel for simd' openmp
+  plant core/a.h '_Pragma("omp parallel")' openmp
+  plant ops/a.cpp '#pragma omp simd reduction(+ : sum)'
+  plant ops/a.cpp '#pragma omp declare simd'
+  plant core/parallel.h '#pragma omp parallel for'
+  plant ops/a.h '#define SQUARE(x) ((x) * (x))' macro
+  plant tests/support/a.h '  # define CHECK_IT' macro
+  plant tests/support/main.cpp '#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN'
+  for file in core/a.h core/a.cpp CMakeLists.txt ops/CMakeLists.txt cmake/a.cmake a.sh bench/a.py \
+    scripts/a; do
+    plant $file '' licence
+  done
+  plant docs/text.md 'no source'
+  printf '#!/bin/sh\n' >"$scratch/run"
+  if bash "$self" "$scratch" >/dev/null; then
+    echo "expected a violation for a script without a licence or an extension; got none"
+    failed=1
+  fi
+  rm "$scratch/run"
+  for ((i = 0; i < 5; ++i)); do echo '//'; done >"$scratch/core/clean.h"
+  echo '// SPDX-License-Identifier: MIT' >>"$scratch/core/clean.h"
+  if bash "$self" "$scratch" >/dev/null; then
+    echo "expected a violation for a licence on line 6; got none"
+    failed=1
+  fi
+  rm "$scratch/core/clean.h"
+  if bash "$self" "$scratch" >/dev/null; then
+    echo "expected a failure for a folder without sources; got none"
+    failed=1
+  fi
+  exit $failed
+}
+
+case ${1-} in
+  --self-test) self_test ;;
+  *) check_project "${1-$(dirname -- "$self")/..}" ;;
+esac

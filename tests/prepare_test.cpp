@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+#include "train/data/prepare.h"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/support/temporary_folder.h"
+#include "train/data/corpus.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Contains;
+using Strings = std::vector<std::string>;
+using Counts = std::array<int64_t, 3>;
+namespace fs = std::filesystem;
+
+constexpr Split kThirds{1.0 / 3, 1.0 / 3, 1.0 / 3};
+
+/// A text file and the options that prepare it.
+struct Job {
+  Job(TextFormat format, std::string_view text, Split split = kThirds) {
+    atomic_write(folder / "text", text);
+    options.format = format;
+    options.input = folder / "text";
+    options.out = folder / "corpus";
+    options.split = split;
+  }
+  /// Three files in place of one.
+  Job(TextFormat format, std::string_view train, std::string_view valid, std::string_view test)
+      : Job(format, train) {
+    atomic_write(options.valid = folder / "valid", valid);
+    atomic_write(options.test = folder / "test", test);
+  }
+  PrepareReport run() const { return prepare_corpus(options); }
+  Corpus corpus() const { return Corpus::open(options.out); }
+
+  TemporaryFolder folder;
+  PrepareOptions options;
+};
+
+/// The tokens of a part, the end of a line written <eol>.
+Strings tokens(const Corpus& corpus, Part part) {
+  Strings result;
+  for (int64_t i = 0; i < corpus.part(part).size(); ++i) {
+    const Token token = corpus.vocabulary().token(corpus.part(part)[i]);
+    result.emplace_back(token.end_of_line ? "<eol>" : token.bytes);
+  }
+  return result;
+}
+
+int64_t entries(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+/// No file can grow beyond `bytes`, as on a disk that is almost full.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{bytes, old_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit old_{};
+  void (*handler_)(int);
+};
+
+TEST_CASE("bytes are cut by the split and nothing is added") {
+  const Job job(TextFormat::bytes, "abcdefghij", {0.5, 0.3, 0.2});
+  const PrepareReport report = job.run();
+  CHECK_FALSE(report.up_to_date);
+  CHECK(report.vocabulary_size == 10);
+  CHECK(report.tokens == Counts{5, 3, 2});
+  const Corpus corpus = job.corpus();
+  CHECK(tokens(corpus, Part::train) == Strings{"a", "b", "c", "d", "e"});
+  CHECK(tokens(corpus, Part::valid) == Strings{"f", "g", "h"});
+  CHECK(tokens(corpus, Part::test) == Strings{"i", "j"});
+}
+
+TEST_CASE("parts are cut at the floor of the fraction, and rounding of a sum does not count") {
+  CHECK(Job(TextFormat::bytes, std::string(19, 'a'), {0.9, 0.05, 0.05}).run().tokens ==
+        Counts{17, 1, 1});
+  // In floating point 0.7 + 0.1 is below 0.8.
+  CHECK(Job(TextFormat::bytes, std::string(10, 'a'), {0.7, 0.1, 0.2}).run().tokens ==
+        Counts{7, 1, 2});
+}
+
+TEST_CASE("enwik8 ends each part with one end of a line, its own or an added one") {
+  const Job job(TextFormat::enwik8, "a\nbc\nde\n\n", kThirds);
+  job.run();
+  const Corpus corpus = job.corpus();
+  CHECK(tokens(corpus, Part::train) == Strings{"a", "<eol>", "b", "<eol>"});
+  CHECK(tokens(corpus, Part::valid) == Strings{"c", "<eol>", "d", "<eol>"});
+  CHECK(tokens(corpus, Part::test) == Strings{"e", "<eol>", "<eol>"});
+}
+
+TEST_CASE("text8 ends each part with one end of a line") {
+  const Job job(TextFormat::text8, "ab cab");
+  const PrepareReport report = job.run();
+  CHECK(report.vocabulary_size == 5);
+  const Corpus corpus = job.corpus();
+  CHECK(tokens(corpus, Part::train) == Strings{"a", "b", "<eol>"});
+  CHECK(tokens(corpus, Part::valid) == Strings{" ", "c", "<eol>"});
+  CHECK(tokens(corpus, Part::test) == Strings{"a", "b", "<eol>"});
+}
+
+TEST_CASE("the leading space of text8 is kept, but the first letter has id 0") {
+  const Job job(TextFormat::text8, " an a an an", {0.5, 0.25, 0.25});
+  job.run();
+  const Corpus corpus = job.corpus();
+  CHECK(corpus.vocabulary().file_text() == "a\nn\n\\x20\n<eol>\n");
+  CHECK(tokens(corpus, Part::train) == Strings{" ", "a", "n", " ", "a", "<eol>"});
+}
+
+TEST_CASE("words are cut after the line that the split falls into") {
+  const Job job(TextFormat::words, "a b\nc dd\ne f\ng\nh");
+  job.run();
+  const Corpus corpus = job.corpus();
+  CHECK(tokens(corpus, Part::train) == Strings{"a", "b", "<eol>", "c", "dd", "<eol>"});
+  CHECK(tokens(corpus, Part::valid) == Strings{"e", "f", "<eol>"});
+  CHECK(tokens(corpus, Part::test) == Strings{"g", "<eol>", "h", "<eol>"});
+}
+
+TEST_CASE("words are cut where the split falls if that is after a line already") {
+  const Job job(TextFormat::words, "a\nb\nc\n");
+  CHECK(job.run().tokens == Counts{2, 2, 2});
+}
+
+TEST_CASE("tokens that the training part lacks come after its own and are counted") {
+  const Job job(TextFormat::bytes, "bbaabcdade", {0.5, 0.3, 0.2});
+  const PrepareReport report = job.run();
+  CHECK(report.new_tokens == Counts{2, 2, 1});
+  CHECK(job.corpus().vocabulary().file_text() == "b\na\nc\nd\ne\n");
+}
+
+TEST_CASE("falling count sorts the training tokens, equal counts by last appearance first") {
+  Job job(TextFormat::words, "x y z y\nz w w q\n", "v z\nv\n", "u v\n");
+  job.options.order = VocabularyOrder::falling_count;
+  const PrepareReport report = job.run();
+  const Corpus corpus = job.corpus();
+  CHECK(corpus.vocabulary().file_text() == "w\n<eol>\nz\ny\nq\nx\nv\nu\n");
+  CHECK(report.new_tokens == Counts{6, 1, 1});
+  CHECK(tokens(corpus, Part::train) ==
+        Strings{"x", "y", "z", "y", "<eol>", "z", "w", "w", "q", "<eol>"});
+  CHECK(tokens(corpus, Part::test) == Strings{"u", "v", "<eol>"});
+}
+
+TEST_CASE("a text in three files keeps its parts") {
+  const Job job(TextFormat::words, "a b\n", "b\n", "c");
+  CHECK(job.run().tokens == Counts{3, 2, 2});
+  const Corpus corpus = job.corpus();
+  CHECK(tokens(corpus, Part::valid) == Strings{"b", "<eol>"});
+  CHECK(tokens(corpus, Part::test) == Strings{"c", "<eol>"});
+  CHECK(corpus.record().sources.size() == 3);
+  CHECK_FALSE(corpus.record().split.has_value());
+}
+
+TEST_CASE("text that is not UTF-8 comes back byte for byte") {
+  std::string text;
+  for (int i = 0; i < 1024; ++i) text += static_cast<char>(i * 7);
+  const Job job(TextFormat::bytes, text, {0.5, 0.25, 0.25});
+  job.run();
+  const Corpus corpus = job.corpus();
+  std::string again;
+  for (const Part part : kParts) {
+    std::vector<int32_t> ids(static_cast<size_t>(corpus.part(part).size()));
+    corpus.part(part).read(0, corpus.part(part).size(), ids.data());
+    again += corpus.vocabulary().decode(ids, corpus.format());
+  }
+  CHECK(again == text);
+}
+
+TEST_CASE("nothing is done again for the same text, format, split and order") {
+  Job job(TextFormat::enwik8, "abcabcabc\n");
+  const PrepareReport first = job.run();
+  const auto path = token_path(job.options.out, Part::train);
+  const auto written = fs::last_write_time(path);
+  const PrepareReport second = job.run();
+  CHECK(second.up_to_date);
+  CHECK(second.vocabulary_size == first.vocabulary_size);
+  CHECK(second.tokens == first.tokens);
+  CHECK(second.new_tokens == first.new_tokens);
+  CHECK(fs::last_write_time(path) == written);
+  // The text may have moved.
+  fs::rename(job.options.input, job.folder / "moved");
+  job.options.input = job.folder / "moved";
+  CHECK(job.run().up_to_date);
+}
+
+TEST_CASE("another text, format, split or order is prepared anew") {
+  Job job(TextFormat::enwik8, "abcabcabc\n");
+  job.run();
+  SUBCASE("text") {
+    atomic_write(job.options.input, "abcabcabd\n");
+  }
+  SUBCASE("text of another file") {
+    job.options.input = job.folder / "other";
+    atomic_write(job.options.input, "abcabcabd\n");
+  }
+  SUBCASE("format") {
+    job.options.format = TextFormat::bytes;
+  }
+  SUBCASE("split") {
+    job.options.split = {0.5, 0.25, 0.25};
+  }
+  SUBCASE("order") {
+    job.options.order = VocabularyOrder::falling_count;
+  }
+  SUBCASE("damage") {
+    atomic_write(vocabulary_path(job.options.out), "a\n");
+  }
+  CHECK_FALSE(job.run().up_to_date);
+  CHECK(job.run().up_to_date);
+}
+
+TEST_CASE("nothing but the corpus is left in the folder") {
+  const Job job(TextFormat::bytes, "abc");
+  job.run();
+  CHECK(entries(job.options.out) == 5);
+}
+
+TEST_CASE("a text that cannot be read is refused") {
+  Job job(TextFormat::bytes, "abc");
+  SUBCASE("missing") {
+    job.options.input = job.folder / "none";
+    CHECK_THROWS_WITH_AS(job.run(), Contains("/none; got: No such file or directory; give"), Error);
+  }
+  SUBCASE("a folder") {
+    job.options.input = job.folder.path();
+    CHECK_THROWS_WITH_AS(job.run(), Contains("got: not a regular file; give"), Error);
+  }
+  SUBCASE("empty") {
+    atomic_write(job.options.input, "");
+    CHECK_THROWS_WITH_AS(job.run(), Contains("/text; got an empty file; give"), Error);
+  }
+  CHECK_FALSE(fs::exists(job.options.out));
+}
+
+TEST_CASE("a split with a negative part, or that does not add to 1, is refused") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const Split split :
+       {Split{1.1, -0.2, 0.1}, {0.9, 0.05, 0.04}, {90, 5, 5}, {nan, 0.5, 0.5}}) {
+    CAPTURE(split_text(split));
+    const Job job(TextFormat::bytes, "abc", split);
+    CHECK_THROWS_WITH_AS(job.run(),
+                         Contains(("add to 1; got " + split_text(split) + "; use").c_str()), Error);
+  }
+}
+
+TEST_CASE("a part without text is refused by its name") {
+  const auto check = [](const char* part, TextFormat format, const char* text, Split split) {
+    CAPTURE(part);
+    const std::string expected = std::string("got an empty ") + part + " part";
+    CHECK_THROWS_WITH_AS(Job(format, text, split).run(), Contains(expected.c_str()), Error);
+  };
+  check("train", TextFormat::bytes, "abcd", {0, 0.5, 0.5});
+  check("valid", TextFormat::bytes, "abcd", {0.9, 0.05, 0.05});
+  check("test", TextFormat::bytes, "abcd", {0.5, 0.5, 0});
+  check("valid", TextFormat::words, "one line of words", {0.4, 0.3, 0.3});
+}
+
+TEST_CASE("only one of the valid and test texts is refused") {
+  Job job(TextFormat::words, "a\n", "b\n", "c\n");
+  SUBCASE("no test") {
+    job.options.test.clear();
+  }
+  SUBCASE("no valid") {
+    job.options.valid.clear();
+  }
+  CHECK_THROWS_WITH_AS(job.run(), Contains("both a valid and a test text, or neither"), Error);
+}
+
+TEST_CASE("an empty valid text is refused") {
+  const Job job(TextFormat::words, "a\n", "", "c\n");
+  CHECK_THROWS_WITH_AS(job.run(), Contains("/valid; got an empty file"), Error);
+}
+
+TEST_CASE("a folder that cannot be made is refused") {
+  Job job(TextFormat::bytes, "abc");
+  job.options.out = job.options.input / "corpus";
+  CHECK_THROWS_WITH_AS(job.run(), Contains("choose another folder for the corpus"), Error);
+}
+
+TEST_CASE("a file that cannot be replaced is refused, and what was there stays") {
+  const Job job(TextFormat::bytes, "abc");
+  fs::create_directories(vocabulary_path(job.options.out) / "full");
+  CHECK_THROWS_WITH_AS(job.run(), Contains("vocab.txt; got: "), Error);
+  CHECK(fs::exists(vocabulary_path(job.options.out) / "full"));
+  CHECK_THROWS_WITH_AS(job.corpus(), Contains("got no corpus.json there"), Error);
+}
+
+TEST_CASE("a disk that fills up leaves the older corpus whole and nothing beside it") {
+  Job job(TextFormat::bytes, "abc");
+  job.run();
+  const std::string before = job.corpus().text_hash();
+  const fs::path second = job.folder / "second";
+  // The first part of it fits, the second does not.
+  atomic_write(second, std::string(300'000, 'a'));
+  job.options.input = second;
+  job.options.split = {0.1, 0.8, 0.1};
+  {
+    const FileSizeLimit limit(100'000);
+    CHECK_THROWS_WITH_AS(job.run(), Contains("expected to write"), Error);
+  }
+  CHECK(job.corpus().text_hash() == before);
+  CHECK(entries(job.options.out) == 5);
+  CHECK_FALSE(job.run().up_to_date);
+}
+
+TEST_CASE("a folder where the new files would be written is refused if it is a file") {
+  const Job job(TextFormat::bytes, "abc");
+  fs::create_directory(job.options.out);
+  atomic_write(job.options.out / ".unfinished-corpus", "");
+  CHECK_THROWS_WITH_AS(job.run(), Contains("choose another folder for the corpus"), Error);
+}
+
+}  // namespace
+}  // namespace adaspan

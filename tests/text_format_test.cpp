@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "train/data/text_format.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace adaspan {
+namespace {
+
+/// The tokens of a text, the end of a line written <eol>.
+std::vector<std::string> tokens(std::string_view text, TextFormat format) {
+  std::vector<std::string> result;
+  for_each_token(text, format, [&](const Token& token) {
+    result.emplace_back(token.end_of_line ? "<eol>" : token.bytes);
+  });
+  return result;
+}
+
+using Strings = std::vector<std::string>;
+
+TEST_CASE("bytes takes every byte, the newline too") {
+  CHECK(tokens("a \n\xff", TextFormat::bytes) == Strings{"a", " ", "\n", "\xff"});
+}
+
+TEST_CASE("enwik8 makes the newline the end of a line and changes no other byte") {
+  CHECK(tokens("a \r\n\nb", TextFormat::enwik8) == Strings{"a", " ", "\r", "<eol>", "<eol>", "b"});
+}
+
+TEST_CASE("text8 takes every byte") {
+  CHECK(tokens("a b\n", TextFormat::text8) == Strings{"a", " ", "b", "\n"});
+}
+
+TEST_CASE("words are what white space leaves, with one end of a line a line") {
+  CHECK(tokens(" the\tcat \r\n\n sat\f", TextFormat::words) ==
+        Strings{"the", "cat", "<eol>", "<eol>", "sat"});
+  CHECK(tokens("one", TextFormat::words) == Strings{"one"});
+}
+
+TEST_CASE("an empty text has no tokens") {
+  for (const char* name : {"bytes", "enwik8", "text8", "words"}) {
+    CHECK(tokens("", text_format(name)).empty());
+  }
+}
+
+TEST_CASE("a part ends with an added end of a line where its format asks for one") {
+  CHECK_FALSE(ends_with_added_line("a", TextFormat::bytes));
+  CHECK(ends_with_added_line("a\n", TextFormat::text8));
+  CHECK(ends_with_added_line("a", TextFormat::enwik8));
+  CHECK_FALSE(ends_with_added_line("a\n", TextFormat::enwik8));
+  CHECK(ends_with_added_line("a", TextFormat::words));
+  CHECK_FALSE(ends_with_added_line("a\n", TextFormat::words));
+}
+
+TEST_CASE("a format goes by its name") {
+  for (const char* text : {"bytes", "enwik8", "text8", "words"}) {
+    CHECK(std::string(name(text_format(text))) == text);
+  }
+}
+
+TEST_CASE("an unknown format is refused with the names of the known ones") {
+  CHECK_THROWS_WITH_AS(text_format("enwik9"),
+                       "[prepare] expected the format bytes, enwik8, text8 or words; got "
+                       "\"enwik9\"; choose one",
+                       Error);
+}
+
+}  // namespace
+}  // namespace adaspan
