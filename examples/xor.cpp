@@ -2,6 +2,7 @@
 // Two layers learn XOR: the whole framework in one screen.
 #include <cstdio>
 
+#include "core/parallel.h"
 #include "models/parameter_store.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
@@ -10,6 +11,7 @@
 using namespace adaspan;
 
 int main() {
+  set_threads(1);  // too little work to share
   const float inputs[] = {0, 0, 0, 1, 1, 0, 1, 1};
   const int32_t answers[] = {0, 1, 1, 0};
   const Variable x = Variable::constant(Tensor::of({4, 2}, inputs));  // 4 cases, 2 bits

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+#include "ops/span_attention.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "ops/layout.h"
+#include "ops/span_mask.h"
+#include "tests/support/gradient_check.h"
+
+namespace adaspan {
+namespace {
+
+constexpr int64_t K = 2, S = 12, R = 4;
+
+enum class Spans { fixed, adaptive, dynamic };
+
+/// One problem. Its inputs are q, k, v [M,B,H], the keys and values of all C steps of memory of one
+/// head after another [K*C,B,D], p [D,S] and, unless spans are fixed, z.
+struct Problem {
+  Spans spans = Spans::fixed;
+  std::vector<float> z = {S, S};  ///< of each head; dynamic: the largest of each head
+  int64_t M = 3, B = 2, C = 0, D = 8;
+  bool skip_missing = false;
+  Dropout dropout = {};
+  int64_t wider = 0;  ///< steps that are given to each head beyond its effective span
+
+  Tensor span_tensor() const {
+    if (spans == Spans::adaptive) return Tensor::of({K}, z);
+    Tensor all = random_tensor({M, B, K}, 7, 0, 1);
+    for (int64_t i = 0; i < all.elements(); ++i) {
+      float& span = all.data()[i];
+      span *= z[static_cast<size_t>(i % K)];
+      if (i % 5 == 0) span = std::floor(span);  // on the ends of the ramp
+    }
+    return all;
+  }
+  std::vector<Tensor> inputs() const {
+    std::vector<Tensor> x;
+    for (uint64_t seed : {1, 2, 3}) x.push_back(random_tensor({M, B, K * D}, seed, -2, 2));
+    for (uint64_t seed : {4, 5}) x.push_back(random_tensor({K * C, B, D}, seed, -2, 2));
+    x.push_back(random_tensor({D, S}, 6));
+    if (spans != Spans::fixed) x.push_back(span_tensor());
+    return x;
+  }
+  SpanAttentionOptions options() const {
+    SpanAttentionOptions options;
+    options.ramp = R;
+    options.skip_missing = skip_missing;
+    options.dropout = dropout;
+    const Tensor all = span_tensor();
+    for (int64_t h = 0; h < K; ++h) {
+      float largest = 0;
+      for (int64_t i = h; i < all.elements(); i += K) largest = std::max(largest, all.data()[i]);
+      const int64_t E = spans == Spans::fixed ? static_cast<int64_t>(z[static_cast<size_t>(h)])
+                                              : effective_span(largest, R, S);
+      options.spans.push_back(std::min(S, E + wider));
+      options.reaches.push_back(std::min(C, options.spans.back()));
+    }
+    return options;
+  }
+};
+
+/// span_attention_naive of the problem's inputs; each head is given as much memory as it reaches.
+Variable attend(Tape& tape, const Variables& x, const Problem& problem) {
+  const SpanAttentionOptions options = problem.options();
+  const auto reached = [&](const Variable& memory) {
+    Variables parts;
+    for (int64_t h = 0; h < K; ++h) {
+      const int64_t reach = options.reaches[static_cast<size_t>(h)];
+      parts.push_back(slice_steps(tape, memory, (h + 1) * problem.C - reach, reach));
+    }
+    return concat_steps(tape, parts);
+  };
+  const Variable z = x.size() > 6 ? x[6] : Variable();
+  return span_attention_naive(tape, {x[0], x[1], x[2], reached(x[3]), reached(x[4]), x[5], z},
+                              options);
+}
+
+/// m_z(u) = clamp((R + z - u) / R, 0, 1) around the span z0. A derivative counts on the closed
+/// ramp, its ends included: as the mask has kinks there, it goes on as a straight line.
+double soft_mask(double z, double z0, int64_t u) {
+  const double raw = (R + z0 - static_cast<double>(u)) / R;
+  return std::clamp(raw, 0.0, 1.0) + (raw >= 0 && raw <= 1 ? (z - z0) / R : 0);
+}
+
+/// One head's attention of query t of sequence b, over all S steps before it.
+struct Query {
+  const Problem& problem;
+  const Arrays& x;
+  const Array& z0;
+  int64_t t, b, h;
+
+  /// Step r of the keys (x[1], x[3]) or values (x[2], x[4]); zero before the memory.
+  double step(size_t block, int64_t r, int64_t d) const {
+    if (r >= 0) return x[block](r, b, h * problem.D + d);
+    return missing(r) ? 0 : x[block + 2]((h + 1) * problem.C + r, b, d);
+  }
+  bool missing(int64_t r) const { return r < -problem.C; }
+
+  double mask(int64_t distance) const {
+    if (problem.skip_missing && missing(t - distance)) return 0;
+    if (problem.spans == Spans::fixed) return distance <= problem.z[static_cast<size_t>(h)];
+    const int64_t i = problem.spans == Spans::adaptive ? h : (t * problem.B + b) * K + h;
+    return soft_mask(x[6][i], z0[i], distance - 1);
+  }
+  double score(int64_t distance) const {
+    double sum = 0;
+    for (int64_t d = 0; d < problem.D; ++d) {
+      const double q = x[0](t, b, h * problem.D + d);
+      sum += q * (step(1, t - distance, d) + x[5](d, S - distance));
+    }
+    return sum / std::sqrt(static_cast<double>(problem.D));
+  }
+  double dropped(int64_t distance) const {
+    const Dropout& dropout = problem.dropout;
+    if (dropout.rate == 0) return 1;
+    const int64_t row = t * dropout.batch + dropout.first_sequence + b;
+    const auto number = static_cast<uint64_t>((row * K + h) * S + S - distance);
+    const bool kept = random_uniform(dropout.key, number) >= dropout.rate;
+    return kept ? 1 / (1 - double{dropout.rate}) : 0;
+  }
+};
+
+Array definition(const Arrays& x, const Problem& problem, const Array& z0) {
+  Array out(x[0].shape());
+  for (int64_t t = 0; t < problem.M; ++t) {
+    for (int64_t b = 0; b < problem.B; ++b) {
+      for (int64_t h = 0; h < K; ++h) {
+        const Query query{problem, x, z0, t, b, h};
+        double weights[S + 1], sum = 0;
+        for (int64_t distance = 1; distance <= S; ++distance) {
+          weights[distance] = query.mask(distance) * std::exp(query.score(distance));
+          sum += weights[distance];
+        }
+        for (int64_t distance = 1; distance <= S && sum > 0; ++distance) {
+          const double a = query.dropped(distance) * weights[distance] / sum;
+          for (int64_t d = 0; d < problem.D; ++d) {
+            out(t, b, h * problem.D + d) += a * query.step(2, t - distance, d);
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+void check_problem(const Problem& problem, int64_t samples = 6) {
+  const Array z0(problem.span_tensor());
+  CAPTURE(problem.M);
+  CAPTURE(problem.B);
+  CAPTURE(problem.C);
+  CAPTURE(problem.D);
+  CAPTURE(problem.skip_missing);
+  CAPTURE(problem.dropout.rate);
+  CAPTURE(problem.z[0]);
+  CAPTURE(problem.z[1]);
+  check_op([&](Tape& tape, const Variables& x) { return attend(tape, x, problem); },
+           [&](const Arrays& x) { return definition(x, problem, z0); }, problem.inputs(),
+           {.samples = samples});
+}
+
+/// Checks blocks shorter and longer than the span with no, little and much memory; sequences, head
+/// width, skip_missing and dropout go through their values on the way.
+void check_grid(Spans spans, const std::vector<std::vector<float>>& z_of_heads) {
+  int i = 0;
+  for (const std::vector<float>& z : z_of_heads) {
+    for (int64_t M : {3, 14}) {
+      for (int64_t C : {0, 3, 16}) {
+        for (bool skip_missing : {false, true}) {
+          ++i;
+          Problem problem{.spans = spans, .z = z, .M = M, .C = C, .skip_missing = skip_missing};
+          problem.B = 1 + i / 2 % 2;
+          problem.D = i / 3 % 2 ? 8 : 5;
+          if (i % 5 < 2) problem.dropout = {.rate = 0.4f, .first_sequence = 1, .batch = 4};
+          check_problem(problem);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("attention over fixed spans is its definition") {
+  check_grid(Spans::fixed, {{S, S}, {1, S}, {S - 1, 5}});
+}
+
+TEST_CASE("attention over adaptive spans is its definition") {
+  check_grid(Spans::adaptive, {{0, 1}, {R - 1, R}, {S, 2.4f}, {0.7f, 8.3f}, {S - R, S - R - 1}});
+}
+
+TEST_CASE("attention over dynamic spans is its definition") {
+  check_grid(Spans::dynamic, {{0, 1}, {3.5f, S}, {R, 8.3f}});
+}
+
+TEST_CASE("a long block with many sequences is its definition, for any number of threads") {
+  check_problem({.spans = Spans::adaptive, .z = {3.3f, 6.1f}, .M = 300, .B = 5, .C = 16}, 2);
+}
+
+TEST_CASE("spans given larger than needed change nothing, nor do they with dropout") {
+  for (Spans spans : {Spans::adaptive, Spans::dynamic}) {
+    for (float rate : {0.0f, 0.4f}) {
+      Problem problem{.spans = spans, .z = {0.7f, 3}, .M = 6, .C = 16};
+      problem.dropout = {.rate = rate, .first_sequence = 0, .batch = 2};
+      const auto op = [&](Tape& tape, const Variables& x) { return attend(tape, x, problem); };
+      const OpResult needed = run_op(op, problem.inputs());
+      for (int64_t wider : {int64_t{1}, S}) {
+        problem.wider = wider;
+        const OpResult more = run_op(op, problem.inputs());
+        CHECK(relative_distance(more.y, Array(needed.y)) < 1e-6);
+        for (size_t i = 0; i < more.gradients.size(); ++i) {
+          CAPTURE(i);
+          CHECK(relative_distance(more.gradients[i], Array(needed.gradients[i])) < 1e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a step that no memory is left of gives nothing when missing steps are skipped") {
+  Problem problem{.spans = Spans::adaptive, .z = {2, 5}, .M = 4, .C = 0, .skip_missing = true};
+  const OpResult result = run_op(
+      [&](Tape& tape, const Variables& x) { return attend(tape, x, problem); }, problem.inputs());
+  const int64_t first_step = problem.B * K * problem.D;
+  for (int64_t i = 0; i < first_step; ++i) {
+    CHECK(result.y.data()[i] == 0);
+    CHECK(result.gradients[0].data()[i] == 0);
+  }
+  CHECK(result.y.data()[first_step] != 0);
+}
+
+TEST_CASE("a part of the batch drops the weights that the whole batch drops") {
+  Problem problem{.z = {S, 5}, .M = 6, .B = 3};
+  problem.dropout = {.rate = 0.5f, .first_sequence = 0, .batch = 3};
+  const std::vector<Tensor> inputs = problem.inputs();
+  const auto run = [&](int64_t first, int64_t count) {
+    problem.B = count;
+    problem.dropout.first_sequence = first;
+    Tape tape(Tape::Mode::evaluation);
+    const auto part = [&](const Tensor& x) {  // sequences first .. first+count-1
+      const int64_t n = x.shape()[2], steps = x.shape()[0];
+      Tensor y({steps, count, n});
+      for (int64_t t = 0; t < steps; ++t) {
+        std::copy_n(x.data() + (t * 3 + first) * n, count * n, y.data() + t * count * n);
+      }
+      return Variable::constant(std::move(y));
+    };
+    return attend(tape,
+                  {part(inputs[0]), part(inputs[1]), part(inputs[2]), part(inputs[3]),
+                   part(inputs[4]), Variable::constant(inputs[5].clone())},
+                  problem)
+        .value()
+        .clone();
+  };
+  const Tensor whole = run(0, 3), last_two = run(1, 2);
+  const int64_t H = K * problem.D;
+  for (int64_t i = 0; i < last_two.elements(); ++i) {
+    const int64_t t = i / (2 * H), in_step = i % (2 * H);
+    CHECK(last_two.data()[i] ==
+          doctest::Approx(whole.data()[t * 3 * H + H + in_step]).epsilon(1e-5));
+  }
+}
+
+namespace {
+
+Variable zeros(Shape shape) {
+  return Variable::constant(Tensor::zeros(std::move(shape)));
+}
+
+/// A change to inputs and options that fit, and what span_attention says to it.
+struct Misfit {
+  std::function<void(SpanAttentionInputs&, SpanAttentionOptions&)> change;
+  std::string text;
+};
+
+void check_misfit(const Misfit& misfit) {
+  SpanAttentionInputs x{.q = zeros({3, 2, 8}),
+                        .k = zeros({3, 2, 8}),
+                        .v = zeros({3, 2, 8}),
+                        .memory_k = zeros({5, 2, 4}),
+                        .memory_v = zeros({5, 2, 4}),
+                        .p = zeros({4, 6}),
+                        .z = zeros({2})};
+  SpanAttentionOptions options;
+  options.spans = {6, 3};
+  options.reaches = {4, 1};
+  Tape tape;
+  CHECK_NOTHROW(span_attention_naive(tape, x, options));
+  misfit.change(x, options);
+  const std::string text = "[span_attention] expected " + misfit.text;
+  CHECK_THROWS_WITH_AS(span_attention_naive(tape, x, options), text.c_str(), Error);
+}
+
+}  // namespace
+
+TEST_CASE("queries, keys, values and positions that do not fit throw") {
+  const std::string one_shape = "q, k and v of one shape [M,B,H]; got ";
+  check_misfit({[](auto& x, auto&) {
+                  x.k = zeros({3, 2, 6});
+                },
+                one_shape + "[3, 2, 8], [3, 2, 6] and [3, 2, 8]"});
+  check_misfit({[](auto& x, auto&) {
+                  x.v = zeros({4, 2, 8});
+                },
+                one_shape + "[3, 2, 8], [3, 2, 8] and [4, 2, 8]"});
+  check_misfit({[](auto& x, auto&) {
+                  x.q = x.k = x.v = zeros({6, 8});
+                },
+                one_shape + "[6, 8], [6, 8] and [6, 8]"});
+  check_misfit({[](auto& x, auto&) {
+                  x.p = zeros({5, 6});
+                },
+                "positions [D,S] with D = 4; got [5, 6]"});
+  check_misfit({[](auto& x, auto&) { x.p = zeros({4}); }, "positions [D,S] with D = 4; got [4]"});
+}
+
+TEST_CASE("heads, spans and reaches that do not fit throw") {
+  const std::string heads = "a span and a reach for each of K heads that divide H = 8; got ";
+  check_misfit({[](auto&, auto& o) { o.spans = o.reaches = {}; }, heads + "0 and 0"});
+  check_misfit({[](auto&, auto& o) { o.spans = o.reaches = {1, 1, 1}; }, heads + "3 and 3"});
+  check_misfit({[](auto&, auto& o) { o.reaches = {5}; }, heads + "2 and 1"});
+  const std::string range = "spans in [1, 6] and reaches in [0, span]; got ";
+  check_misfit({[](auto&, auto& o) { o.spans[0] = 7; }, range + "7 and 4 of head 0"});
+  check_misfit({[](auto&, auto& o) { o.spans[1] = 0; }, range + "0 and 1 of head 1"});
+  check_misfit({[](auto&, auto& o) { o.reaches[1] = 4; }, range + "3 and 4 of head 1"});
+  check_misfit({[](auto&, auto& o) { o.reaches[0] = -1; }, range + "6 and -1 of head 0"});
+}
+
+TEST_CASE("memory, span parameters and ramps that do not fit throw") {
+  const std::string memory = "keys and values of the memory of shape [5, 2, 4]; got ";
+  check_misfit({[](auto& x, auto&) {
+                  x.memory_k = zeros({6, 2, 4});
+                },
+                memory + "[6, 2, 4] and [5, 2, 4]"});
+  check_misfit({[](auto& x, auto&) {
+                  x.memory_v = zeros({5, 1, 4});
+                },
+                memory + "[5, 2, 4] and [5, 1, 4]"});
+  const std::string z = "spans z of shape [2] or [3, 2, 2]; got ";
+  check_misfit({[](auto& x, auto&) { x.z = zeros({3}); }, z + "[3]"});
+  check_misfit({[](auto& x, auto&) { x.z = zeros({3, 2, 1}); }, z + "[3, 2, 1]"});
+  check_misfit({[](auto&, auto& o) { o.ramp = 0; }, "a ramp R of at least 1; got 0"});
+}
+
+}  // namespace adaspan

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Streams of symbols with known structure, and a few training steps on them.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/parallel.h"
+#include "core/random.h"
+#include "models/transformer.h"
+#include "ops/cross_entropy.h"
+#include "ops/elementwise.h"
+#include "train/optim/optimizer.h"
+
+namespace adaspan::testing {
+
+/// The symbol of sequence b at time t, given the ones before (past(d): d steps back).
+using Rule = std::function<int32_t(int64_t t, const RandomKey& key, uint64_t place,
+                                   const std::function<int32_t(int64_t d)>& past)>;
+
+/// [M+1,B] ids made by a rule; `step` chooses the random numbers.
+inline std::vector<int32_t> make_stream(const Rule& rule, int64_t M, int64_t B, uint32_t step) {
+  const RandomKey key{.seed = 5, .purpose = Purpose::benchmark, .step = step};
+  std::vector<int32_t> ids(static_cast<size_t>((M + 1) * B));
+  for (int64_t t = 0; t <= M; ++t) {
+    for (int64_t b = 0; b < B; ++b) {
+      const auto past = [&](int64_t d) { return ids[static_cast<size_t>((t - d) * B + b)]; };
+      ids[static_cast<size_t>(t * B + b)] = rule(t, key, static_cast<uint64_t>(t * B + b), past);
+    }
+  }
+  return ids;
+}
+
+/// Trains with Adam on fresh streams of the rule, each from empty memory; returns the last output.
+inline TransformerOutput train_on(Transformer& model, const Rule& rule, int64_t M, int64_t B,
+                                  int64_t steps, double learning_rate) {
+  set_threads(1);  // too little work to share
+  const auto optimizer = make_optimizer({.kind = OptimizerKind::adam}, model.parameters().all());
+  TransformerOutput out;
+  for (int64_t step = 1; step <= steps; ++step) {
+    const std::vector<int32_t> ids = make_stream(rule, M, B, static_cast<uint32_t>(step));
+    const std::span<const int32_t> all(ids);
+    const auto n = static_cast<size_t>(M * B);
+    Tape tape;
+    out = model.forward(tape, Tensor::of({M, B}, all.first(n)),
+                        empty_memory(model.config().layers, B, model.config().hidden));
+    Variable loss = cross_entropy(tape, out.logits, Tensor::of({M, B}, all.last(n)));
+    if (out.span_loss) loss = add(tape, loss, out.span_loss);
+    tape.backward(loss);
+    optimizer->update(learning_rate, step);
+    model.clamp_spans();
+    for (Parameter* p : model.parameters().all()) p->clear_grad();
+  }
+  return out;
+}
+
+inline float longest(const std::vector<std::vector<float>>& spans) {
+  float z = 0;
+  for (const auto& layer : spans) {
+    for (float head : layer) z = std::max(z, head);
+  }
+  return z;
+}
+
+}  // namespace adaspan::testing
