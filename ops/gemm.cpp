@@ -57,9 +57,8 @@ dnnl::matmul::primitive_desc plan(const memory::desc& a, const memory::desc& b,
 #endif
 }
 
-}  // namespace
-
-void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
+/// The product by one call of oneDNN.
+void product(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
   assert(a.rows == c.rows && b.columns == c.columns && a.columns == b.rows);
   assert(!(options.accumulate && (options.bias || options.relu)));
   if (c.rows == 0 || c.columns == 0) return;
@@ -90,20 +89,39 @@ void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
   stream.wait();
 }
 
-void gemm_long_sums(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
-  // A product in one band would run outside of a parallel loop, and oneDNN would divide its sums.
-  if (c.rows == 1 && c.columns > 1 && !options.bias) {
-    return gemm_long_sums({c.data, c.columns, 1, 1}, b.transposed(), a.transposed(), options);
-  }
-  // 128 rows are as fast as the whole matrix at once; at least two bands, for two threads.
-  const int64_t half = c.rows > 16 ? (c.rows + 31) / 32 * 16 : (c.rows + 1) / 2;
-  const int64_t band = std::clamp<int64_t>(half, 1, 128);
-  parallel_chunks(c.rows, band, [&](int64_t begin, int64_t end) {
-    ConstMatrix a_band = a;
-    a_band.data += begin * a.row_stride;
-    a_band.rows = end - begin;
-    gemm({c.data + begin * c.row_stride, end - begin, c.columns, c.row_stride}, a_band, b, options);
+/// The product in bands of c's rows, or of a single row's columns, one thread each. At least two of
+/// them: outside of a parallel loop oneDNN divides the work by the number of threads, even the sums.
+void banded(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options, int64_t largest) {
+  const bool by_rows = c.rows > 1;
+  const int64_t extent = by_rows ? c.rows : c.columns;
+  const int64_t half = extent > 16 ? (extent + 31) / 32 * 16 : (extent + 1) / 2;
+  parallel_chunks(extent, std::clamp<int64_t>(half, 1, largest), [&](int64_t begin, int64_t end) {
+    Matrix c_band = c;
+    ConstMatrix a_band = a, b_band = b;
+    GemmOptions options_band = options;
+    if (by_rows) {
+      c_band.data += begin * c.row_stride;
+      a_band.data += begin * a.row_stride;
+      c_band.rows = a_band.rows = end - begin;
+    } else {
+      c_band.data += begin;
+      b_band.data += begin * b.column_stride;
+      c_band.columns = b_band.columns = end - begin;
+      if (options.bias) options_band.bias += begin;
+    }
+    product(c_band, a_band, b_band, options_band);
   });
+}
+
+}  // namespace
+
+// Bands this large are as fast as the whole matrix at once.
+void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
+  banded(c, a, b, options, 256);
+}
+
+void gemm_long_sums(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
+  banded(c, a, b, options, 128);
 }
 
 }  // namespace adaspan

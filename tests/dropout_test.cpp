@@ -90,8 +90,8 @@ TEST_CASE("a slice of columns drops the same as it would in the whole row") {
   const Dropout mask = whole_batch(0.4f, 3);
   Tape tape(Tape::Mode::evaluation);
   const Variable whole = Variable::constant(masked_ones({5, 3, 40}, mask));
-  for (const auto& [begin, width] : std::vector<std::pair<int64_t, int64_t>>{
-           {0, 40}, {0, 1}, {7, 9}, {13, 27}, {39, 1}}) {
+  for (const auto& [begin, width] :
+       std::vector<std::pair<int64_t, int64_t>>{{0, 40}, {0, 1}, {7, 9}, {13, 27}, {39, 1}}) {
     const Variable slice = slice_columns(tape, whole, begin, width);
     CHECK(same_bits(masked_ones({5, 3, width}, mask, {begin, 40}), slice.value()));
   }

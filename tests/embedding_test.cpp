@@ -48,6 +48,12 @@ TEST_CASE("embedding of more tokens and columns than one chunk has") {
   check_embedding(11, 150, {301, 2});
 }
 
+TEST_CASE("any number of threads gives the same bits where many tokens share a row") {
+  const Tensor ids = random_ids({12'000}, 3);
+  check_threads([&](Tape& tape, const Variables& x) { return embedding(tape, x[0], ids); },
+                {random_tensor({3, 65}, 1)});
+}
+
 TEST_CASE("a row that no token asks for has a gradient of zero") {
   Parameter table("table", random_tensor({3, 2}, 1));
   const Tensor ids = Tensor::of({2}, std::vector<int32_t>{2, 2});
@@ -72,9 +78,8 @@ TEST_CASE("an id outside of the table, or a table of another rank, throws") {
   const Variable table = Variable::constant(Tensor::zeros({3, 2}));
   for (int32_t wrong : {-1, 3}) {
     const Tensor ids = Tensor::of({2}, std::vector<int32_t>{0, wrong});
-    const std::string text =
-        "[embedding] expected ids in [0, 3); got " + std::to_string(wrong) +
-        "; is the corpus of another vocabulary than the model?";
+    const std::string text = "[embedding] expected ids in [0, 3); got " + std::to_string(wrong) +
+                             "; is the corpus of another vocabulary than the model?";
     CHECK_THROWS_WITH_AS(embedding(tape, table, ids), text.c_str(), Error);
   }
   const Variable vector = Variable::constant(Tensor::zeros({3}));

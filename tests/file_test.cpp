@@ -2,9 +2,7 @@
 #include "core/file.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {
@@ -26,25 +25,6 @@ Names names_in(const TemporaryFolder& folder) {
   }
   return names;
 }
-
-/// While it lives no file of this process can grow beyond `bytes`: what a full disk looks like.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) {
-    handler_ = std::signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &limit_);
-    const rlimit small{bytes, limit_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &small);
-  }
-  ~FullDisk() {
-    setrlimit(RLIMIT_FSIZE, &limit_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit limit_{};
-  void (*handler_)(int);
-};
 
 }  // namespace
 
@@ -115,7 +95,7 @@ TEST_CASE("a full disk throws and leaves the old file and no temporary") {
   atomic_write(folder / "file", "old");
   const std::string large(100'000, 'x');
   {
-    const FullDisk full(4096);
+    const FileSizeLimit full(4096);
     CHECK_THROWS_WITH_AS(atomic_write(folder / "file", large),
                          doctest::Contains("File too large; free some space"), Error);
   }

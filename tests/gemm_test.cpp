@@ -122,20 +122,22 @@ TEST_CASE("accumulate adds the product to what is there") {
 
 TEST_CASE("the bias is added to every row, and relu comes after it") {
   set_threads(2);
-  constexpr int64_t m = 19, n = 23, k = 30;
-  const Operand a(m, k, false, 0, 1), b(k, n, true, 0, 2);
+  constexpr int64_t n = 23, k = 30;
   const Tensor bias = random_tensor({n}, 3, -3, 3);
-  Tensor plain({m, n});
-  gemm(matrix(plain.data(), m, n), a.m, b.m);
-  for (bool relu : {false, true}) {
-    Tensor c({m, n});
-    gemm(matrix(c.data(), m, n), a.m, b.m, {.bias = bias.data(), .relu = relu});
-    Tensor only_relu({m, n});
-    gemm(matrix(only_relu.data(), m, n), a.m, b.m, {.relu = relu});
-    for (int64_t i = 0; i < m * n; ++i) {
-      const float sum = plain.data()[i] + bias.data()[i % n];
-      CHECK(c.data()[i] == doctest::Approx(relu && sum < 0 ? 0 : sum).epsilon(1e-6));
-      CHECK(only_relu.data()[i] == (relu && plain.data()[i] < 0 ? 0 : plain.data()[i]));
+  for (int64_t m : {1, 19}) {
+    const Operand a(m, k, false, 0, 1), b(k, n, true, 0, 2);
+    Tensor plain({m, n});
+    gemm(matrix(plain.data(), m, n), a.m, b.m);
+    for (bool relu : {false, true}) {
+      Tensor c({m, n});
+      gemm(matrix(c.data(), m, n), a.m, b.m, {.bias = bias.data(), .relu = relu});
+      Tensor only_relu({m, n});
+      gemm(matrix(only_relu.data(), m, n), a.m, b.m, {.relu = relu});
+      for (int64_t i = 0; i < m * n; ++i) {
+        const float sum = plain.data()[i] + bias.data()[i % n];
+        CHECK(c.data()[i] == doctest::Approx(relu && sum < 0 ? 0 : sum).epsilon(1e-6));
+        CHECK(only_relu.data()[i] == (relu && plain.data()[i] < 0 ? 0 : plain.data()[i]));
+      }
     }
   }
 }
@@ -158,14 +160,17 @@ TEST_CASE("a product without rows or columns is nothing, an empty sum is zero") 
   }
 }
 
-TEST_CASE("any number of threads gives the same bits of a product with many rows") {
-  for (int64_t k : {33, 512}) {
-    for (bool transposed : {false, true}) {
-      CAPTURE(k);
-      CAPTURE(transposed);
-      const Operand a(3001, k, false, 0, 1);
-      CHECK(threads_agree(gemm, a, Operand(k, 65, transposed, 0, 2)));
-      CHECK(threads_agree(gemm, a, Operand(k, 8, transposed, 0, 3)));
+TEST_CASE("any number of threads gives the same bits, for one row and for many") {
+  for (int64_t m : {1, 65, 3001}) {
+    for (int64_t k : {33, 512}) {
+      for (bool transposed : {false, true}) {
+        CAPTURE(m);
+        CAPTURE(k);
+        CAPTURE(transposed);
+        const Operand a(m, k, false, 0, 1);
+        CHECK(threads_agree(gemm, a, Operand(k, 65, transposed, 0, 2)));
+        CHECK(threads_agree(gemm, a, Operand(k, 8, transposed, 0, 3)));
+      }
     }
   }
 }

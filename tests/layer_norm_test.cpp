@@ -50,6 +50,20 @@ TEST_CASE("layer_norm of more rows than one chunk has") {
            {random_tensor({150, 3, 7}, 1), random_tensor({7}, 2), random_tensor({7}, 3)});
 }
 
+TEST_CASE("gradients of gain and bias of very many rows do not drown in their rounding") {
+  constexpr int64_t kRows = 100'000;
+  Parameter gain("gain", Tensor::zeros({3})), bias("bias", Tensor::zeros({3}));
+  Tensor rows({kRows, 3});
+  for (int64_t i = 0; i < rows.elements(); ++i) rows.data()[i] = static_cast<float>(i % 3);
+  Tape tape;
+  layer_norm(tape, Variable::constant(std::move(rows)), gain.variable(), bias.variable());
+  tape.entries()[0].backward(Tensor::filled({kRows, 3}, 0.1f));
+  const double xhat =
+      1 / std::sqrt(2 / 3.0 + 1e-5);  // of the last column; the first one's is -xhat
+  CHECK(gain.grad().data()[2] == doctest::Approx(0.1 * xhat * kRows).epsilon(1e-5));
+  for (float d : bias.grad().values()) CHECK(d == doctest::Approx(0.1 * kRows).epsilon(1e-5));
+}
+
 TEST_CASE("epsilon counts where the deviation is as small as its root") {
   check_op(op, normalised,
            {random_tensor({5, 8}, 1, -3e-3, 3e-3), random_tensor({8}, 2), random_tensor({8}, 3)},
@@ -59,20 +73,20 @@ TEST_CASE("epsilon counts where the deviation is as small as its root") {
 TEST_CASE("layer_norm of a row of equal numbers is the bias") {
   Tape tape;
   const Tensor bias = random_tensor({5}, 1);
-  const Variable y = layer_norm(tape, Variable::constant(Tensor::filled({1, 5}, 3)),
-                                Variable::constant(random_tensor({5}, 2)),
-                                Variable::constant(bias.clone()));
+  const Variable y =
+      layer_norm(tape, Variable::constant(Tensor::filled({1, 5}, 3)),
+                 Variable::constant(random_tensor({5}, 2)), Variable::constant(bias.clone()));
   CHECK(same_bits(y.value(), bias.clone().reshaped({1, 5})));
 }
 
 TEST_CASE("a gain or bias of another width throws") {
   Tape tape;
-  CHECK_THROWS_WITH_AS(
-      layer_norm(tape, zeros({2, 4}), zeros({3}), zeros({4})),
-      "[layer_norm] expected gain and bias [4] for x [2, 4]; got [3] and [4]", Error);
-  CHECK_THROWS_WITH_AS(
-      layer_norm(tape, zeros({2, 4}), zeros({4}), zeros({1, 4})),
-      "[layer_norm] expected gain and bias [4] for x [2, 4]; got [4] and [1, 4]", Error);
+  CHECK_THROWS_WITH_AS(layer_norm(tape, zeros({2, 4}), zeros({3}), zeros({4})),
+                       "[layer_norm] expected gain and bias [4] for x [2, 4]; got [3] and [4]",
+                       Error);
+  CHECK_THROWS_WITH_AS(layer_norm(tape, zeros({2, 4}), zeros({4}), zeros({1, 4})),
+                       "[layer_norm] expected gain and bias [4] for x [2, 4]; got [4] and [1, 4]",
+                       Error);
 }
 
 }  // namespace adaspan

@@ -49,26 +49,30 @@ TEST_CASE("linear with a bias is x w^T + b") {
 }
 
 TEST_CASE("linear with relu lets through what is above zero, with and without a bias") {
+  check_op([](Tape& tape,
+              const Variables& x) { return linear(tape, x[0], x[1], x[2], Activation::relu); },
+           [](const Arrays& x) { return relu_of(product(x[0], x[1], &x[2])); },
+           {random_tensor({5, 3, 7}, 1), random_tensor({4, 7}, 2), random_tensor({4}, 3)});
   check_op(
-      [](Tape& tape, const Variables& x) {
-        return linear(tape, x[0], x[1], x[2], Activation::relu);
-      },
-      [](const Arrays& x) { return relu_of(product(x[0], x[1], &x[2])); },
-      {random_tensor({5, 3, 7}, 1), random_tensor({4, 7}, 2), random_tensor({4}, 3)});
-  check_op(
-      [](Tape& tape, const Variables& x) {
-        return linear(tape, x[0], x[1], {}, Activation::relu);
-      },
+      [](Tape& tape, const Variables& x) { return linear(tape, x[0], x[1], {}, Activation::relu); },
       [](const Arrays& x) { return relu_of(product(x[0], x[1], nullptr)); },
       {random_tensor({5, 3, 7}, 1), random_tensor({4, 7}, 2)});
 }
 
 TEST_CASE("linear of thousands of rows, whose sums are taken in chunks") {
-  check_op(
-      [](Tape& tape, const Variables& x) { return linear(tape, x[0], x[1], x[2]); },
-      [](const Arrays& x) { return product(x[0], x[1], &x[2]); },
-      {random_tensor({1003, 3, 9}, 1), random_tensor({8, 9}, 2), random_tensor({8}, 3)},
-      {.samples = 20});
+  check_op([](Tape& tape, const Variables& x) { return linear(tape, x[0], x[1], x[2]); },
+           [](const Arrays& x) { return product(x[0], x[1], &x[2]); },
+           {random_tensor({1003, 3, 9}, 1), random_tensor({8, 9}, 2), random_tensor({8}, 3)},
+           {.samples = 20});
+}
+
+TEST_CASE("the bias gradient of very many rows does not drown in its rounding") {
+  constexpr int64_t kRows = 100'000;
+  Parameter b("b", Tensor::zeros({3}));
+  Tape tape;
+  linear(tape, zeros({kRows, 1}), zeros({3, 1}), b.variable());
+  tape.entries()[0].backward(Tensor::filled({kRows, 3}, 0.1f));
+  for (float d : b.grad().values()) CHECK(d == doctest::Approx(0.1 * kRows).epsilon(1e-5));
 }
 
 TEST_CASE("matmul is x w") {

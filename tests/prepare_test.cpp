@@ -2,9 +2,7 @@
 #include "train/data/prepare.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <iterator>
 #include <limits>
 #include <string>
@@ -12,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
 #include "train/data/corpus.h"
 
@@ -60,24 +59,6 @@ Strings tokens(const Corpus& corpus, Part part) {
 int64_t entries(const fs::path& folder) {
   return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
 }
-
-/// No file can grow beyond `bytes`, as on a disk that is almost full.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit{bytes, old_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit old_{};
-  void (*handler_)(int);
-};
 
 TEST_CASE("bytes are cut by the split and nothing is added") {
   const Job job(TextFormat::bytes, "abcdefghij", {0.5, 0.3, 0.2});

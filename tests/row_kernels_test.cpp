@@ -61,8 +61,8 @@ void for_each_level(const Body& body) {
 }
 
 double sum_of_products(const Row& a, const Row& b) {
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0,
-                            std::plus<>(), [](double x, double y) { return x * y; });
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0, std::plus<>(),
+                            [](double x, double y) { return x * y; });
 }
 
 /// m e^x / sum(m e^x) in double precision; all zeros where no m is above 0.
@@ -96,18 +96,21 @@ TEST_CASE("add, add_scaled and relu_backward are exact") {
     const Row a = random_row(n, 1), b = random_row(n, 2);
     Output sum(n);
     kernels.add(sum.data(), a.data(), b.data(), n);
-    check_close(sum, [&](size_t i) { return double{a[i] + b[i]}; }, 0);
+    check_close(
+        sum, [&](size_t i) { return double{a[i] + b[i]}; }, 0);
 
     Output scaled(n);
     std::copy(b.begin(), b.end(), scaled.data());
     kernels.add_scaled(scaled.data(), 0.3f, a.data(), n);
-    check_close(scaled, [&](size_t i) { return b[i] + double{0.3f} * a[i]; }, 2, 2);
+    check_close(
+        scaled, [&](size_t i) { return b[i] + double{0.3f} * a[i]; }, 2, 2);
 
     Row y = b;
     y[0] = 0;  // relu's gradient at its kink is that of the cut side
     Output dx(n);
     kernels.relu_backward(dx.data(), a.data(), y.data(), n);
-    check_close(dx, [&](size_t i) { return y[i] > 0 ? double{a[i]} : 0; }, 0);
+    check_close(
+        dx, [&](size_t i) { return y[i] > 0 ? double{a[i]} : 0; }, 0);
   });
 }
 
@@ -175,8 +178,10 @@ TEST_CASE("layer_norm_backward is the derivative, and adds to the gradients of g
       return rstd * (double{dy[i]} * gain[i] - mean_g - xhat(i) * mean_gx);
     };
     check_close(dx, expected, 4);
-    check_close(dgain, [&](size_t i) { return 2 + dy[i] * xhat(i); }, 4);
-    check_close(dbias, [&](size_t i) { return 3 + double{dy[i]}; }, 4);
+    check_close(
+        dgain, [&](size_t i) { return 2 + dy[i] * xhat(i); }, 4);
+    check_close(
+        dbias, [&](size_t i) { return 3 + double{dy[i]}; }, 4);
   });
 }
 
@@ -189,9 +194,12 @@ TEST_CASE("softmax without a mask") {
       kernels.softmax(y.data(), nullptr, x.data(), nullptr, n);
       kernels.softmax(same.data(), e.data(), x.data(), nullptr, n);
       CAPTURE(reach);
-      check_close(y, [&](size_t i) { return expected[i]; }, 1);
-      check_close(same, [&](size_t i) { return double{y[i]}; }, 0);
-      check_close(e, [&](size_t i) { return double{y[i]}; }, 0);
+      check_close(
+          y, [&](size_t i) { return expected[i]; }, 1);
+      check_close(
+          same, [&](size_t i) { return double{y[i]}; }, 0);
+      check_close(
+          e, [&](size_t i) { return double{y[i]}; }, 0);
     }
   });
 }
@@ -208,7 +216,8 @@ TEST_CASE("softmax with a mask, whatever the scores behind it") {
       Output y(n), e(n);
       kernels.softmax(y.data(), e.data(), x.data(), mask.data(), n);
       CAPTURE(hidden);
-      check_close(y, [&](size_t i) { return expected[i]; }, 1);
+      check_close(
+          y, [&](size_t i) { return expected[i]; }, 1);
       for (size_t i = 0; i < x.size(); ++i) {
         CHECK(std::isfinite(e[i]));
         if (mask[i] > 0) CHECK(e[i] * mask[i] == doctest::Approx(expected[i]).epsilon(1e-5));
@@ -223,11 +232,13 @@ TEST_CASE("softmax of scores of 1e4 and -1e4 is all weight on the larger visible
     x.back() = 1e4f;
     Output y(n), e(n);
     kernels.softmax(y.data(), e.data(), x.data(), mask.data(), n);
-    check_close(y, [&](size_t i) { return i + 1 == x.size() ? 1.0 : 0.0; }, 1);
+    check_close(
+        y, [&](size_t i) { return i + 1 == x.size() ? 1.0 : 0.0; }, 1);
     mask.back() = 0;  // now the others share it
     kernels.softmax(y.data(), e.data(), x.data(), mask.data(), n);
     const double share = n > 1 ? 1.0 / static_cast<double>(n - 1) : 0;
-    check_close(y, [&](size_t i) { return i + 1 == x.size() ? 0.0 : share; }, 1);
+    check_close(
+        y, [&](size_t i) { return i + 1 == x.size() ? 0.0 : share; }, 1);
   });
 }
 
@@ -237,8 +248,10 @@ TEST_CASE("softmax behind a mask of zeros is zero") {
       const Row x(static_cast<size_t>(n), score), mask(x.size(), 0);
       Output y(n), e(n);
       kernels.softmax(y.data(), e.data(), x.data(), mask.data(), n);
-      check_close(y, [](size_t) { return 0.0; }, 0);
-      check_close(e, [](size_t) { return 0.0; }, 0);
+      check_close(
+          y, [](size_t) { return 0.0; }, 0);
+      check_close(
+          e, [](size_t) { return 0.0; }, 0);
     }
   });
 }

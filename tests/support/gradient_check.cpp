@@ -4,11 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "core/parallel.h"
@@ -36,32 +36,6 @@ Tensor cotangent(const Shape& shape) {
   return c;
 }
 
-struct Result {
-  Tensor y;
-  std::vector<Tensor> gradients;  // empty tensors where none was asked for
-};
-
-/// Runs the op forward and, on a recording tape, backward. Only input `only` asks for a gradient;
-/// without it all of them do.
-Result run(const Op& op, const std::vector<Tensor>& inputs, int thread_count,
-           std::optional<size_t> only = {}, Tape::Mode mode = Tape::Mode::recording) {
-  set_threads(thread_count);
-  std::vector<std::unique_ptr<Parameter>> parameters;
-  Variables x;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    parameters.push_back(std::make_unique<Parameter>("input", inputs[i].clone()));
-    const bool wanted = !only || *only == i;
-    x.push_back(wanted ? parameters[i]->variable() : Variable::constant(inputs[i].clone()));
-  }
-  Tape tape(mode);
-  const Variable y = op(tape, x);
-  CHECK(y.requires_grad() == tape.recording());
-  if (tape.recording()) tape.backward(weighted_sum(tape, y, cotangent(y.shape())));
-  Result result{y.value().clone(), {}};
-  for (const auto& parameter : parameters) result.gradients.push_back(parameter->grad().clone());
-  return result;
-}
-
 /// d(sum(c y))/d(x[input][i])
 double finite_difference(const Definition& definition, Arrays& x, size_t input, int64_t i,
                          const Array& c) {
@@ -86,7 +60,25 @@ std::vector<int64_t> chosen_elements(int64_t elements, int64_t samples) {
   return chosen;
 }
 
-void check_gradients(const Result& found, const Definition& definition, Arrays& x,
+std::vector<Tensor> copies_of(std::initializer_list<Tensor> inputs) {
+  std::vector<Tensor> copies;
+  for (const Tensor& input : inputs) copies.push_back(input.clone());
+  return copies;
+}
+
+void check_threads(const Op& op, const std::vector<Tensor>& inputs, const OpResult& found) {
+  for (int thread_count : {2, 3}) {
+    CAPTURE(thread_count);
+    const OpResult again = run_op(op, inputs, thread_count);
+    CHECK(same_bits(again.y, found.y));
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      CAPTURE(i);
+      CHECK(same_bits(again.gradients[i], found.gradients[i]));
+    }
+  }
+}
+
+void check_gradients(const OpResult& found, const Definition& definition, Arrays& x,
                      const CheckOptions& options) {
   const Array c(cotangent(found.y.shape()));
   for (size_t input = 0; input < x.size(); ++input) {
@@ -116,8 +108,10 @@ Array::Array(const Tensor& tensor)
 Tensor random_tensor(Shape shape, uint64_t seed, double low, double high) {
   Tensor tensor(std::move(shape));
   const RandomKey key{.seed = seed, .purpose = Purpose::benchmark};
+  std::array<uint32_t, 4> group{};
   for (int64_t i = 0; i < tensor.elements(); ++i) {
-    const double u = random_uniform(key, static_cast<uint64_t>(i));
+    if (i % 4 == 0) group = random_group(key, static_cast<uint64_t>(i / 4));
+    const double u = group[static_cast<size_t>(i % 4)] * 0x1p-32;
     tensor.data()[i] = static_cast<float>(low + (high - low) * u);
   }
   return tensor;
@@ -143,35 +137,52 @@ bool same_bits(const Tensor& a, const Tensor& b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.bytes()) == 0);
 }
 
+OpResult run_op(const Op& op, const std::vector<Tensor>& inputs, int thread_count,
+                std::optional<size_t> only, Tape::Mode mode) {
+  set_threads(thread_count);
+  std::vector<std::unique_ptr<Parameter>> parameters;
+  Variables x;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    parameters.push_back(std::make_unique<Parameter>("input", inputs[i].clone()));
+    const bool wanted = !only || *only == i;
+    x.push_back(wanted ? parameters[i]->variable() : Variable::constant(inputs[i].clone()));
+  }
+  Tape tape(mode);
+  const Variable y = op(tape, x);
+  CHECK(y.requires_grad() == tape.recording());
+  if (tape.recording()) tape.backward(weighted_sum(tape, y, cotangent(y.shape())));
+  OpResult result{y.value().clone(), {}};
+  for (const auto& parameter : parameters) result.gradients.push_back(parameter->grad().clone());
+  return result;
+}
+
 void check_op(const Op& op, const Definition& definition, const std::vector<Tensor>& inputs,
               const CheckOptions& options) {
-  const Result found = run(op, inputs, 1);
+  const OpResult found = run_op(op, inputs, 1);
   Arrays x;
   for (const Tensor& input : inputs) x.emplace_back(input);
   CHECK_MESSAGE(relative_distance(found.y, definition(x)) <= options.bound, "values");
   check_gradients(found, definition, x, options);
-
-  for (int thread_count : {2, 3}) {
-    CAPTURE(thread_count);
-    const Result again = run(op, inputs, thread_count);
-    CHECK(same_bits(again.y, found.y));
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      CAPTURE(i);
-      CHECK(same_bits(again.gradients[i], found.gradients[i]));
-    }
-  }
+  check_threads(op, inputs, found);
   for (size_t only = 0; only < inputs.size(); ++only) {
     CAPTURE(only);
-    CHECK(same_bits(run(op, inputs, 3, only).gradients[only], found.gradients[only]));
+    CHECK(same_bits(run_op(op, inputs, 1, only).gradients[only], found.gradients[only]));
   }
-  CHECK(same_bits(run(op, inputs, 1, {}, Tape::Mode::evaluation).y, found.y));
+  CHECK(same_bits(run_op(op, inputs, 1, {}, Tape::Mode::evaluation).y, found.y));
 }
 
 void check_op(const Op& op, const Definition& definition, std::initializer_list<Tensor> inputs,
               const CheckOptions& options) {
-  std::vector<Tensor> copies;
-  for (const Tensor& input : inputs) copies.push_back(input.clone());
-  check_op(op, definition, copies, options);
+  check_op(op, definition, copies_of(inputs), options);
+}
+
+void check_threads(const Op& op, const std::vector<Tensor>& inputs) {
+  const OpResult found = run_op(op, inputs, 1);
+  for (int i = 0; i < 5; ++i) check_threads(op, inputs, found);
+}
+
+void check_threads(const Op& op, std::initializer_list<Tensor> inputs) {
+  check_threads(op, copies_of(inputs));
 }
 
 }  // namespace adaspan

@@ -3,7 +3,8 @@
 // double precision and as plainly as it can, and check_op() compares
 //   values      with the definition's,
 //   gradients   of loss = sum(c y) with central finite differences of the definition's.
-// c is random, since a plain sum hides mistakes: the sum of a softmax's row is 1 whatever its scale.
+// c is random, since a plain sum hides mistakes: the sum of a softmax's row is 1 whatever its
+// scale.
 //
 //   TEST_CASE("add is the sum of its inputs") {
 //     check_op([](Tape& tape, const Variables& x) { return add(tape, x[0], x[1]); },
@@ -20,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -51,11 +53,11 @@ class Array {
  private:
   size_t place(std::initializer_list<int64_t> indices) const {
     assert(static_cast<int64_t>(indices.size()) == shape_.rank());
-    int64_t place = 0, axis = 0;
+    int64_t place = 0;
+    auto extent = shape_.extents().begin();
     for (int64_t i : indices) {
-      const int64_t extent = shape_[axis++];
-      assert(i >= 0 && i < extent);
-      place = place * extent + i;
+      assert(i >= 0 && i < *extent);
+      place = place * *extent++ + i;
     }
     return static_cast<size_t>(place);
   }
@@ -98,6 +100,22 @@ void check_op(const Op& op, const Definition& definition, const std::vector<Tens
               const CheckOptions& options = {});
 void check_op(const Op& op, const Definition& definition, std::initializer_list<Tensor> inputs,
               const CheckOptions& options = {});
+
+/// The part of check_op() about threads, again and again, for inputs too large for finite
+/// differences: threads that write to one place meet in long loops only, and not always.
+void check_threads(const Op& op, const std::vector<Tensor>& inputs);
+void check_threads(const Op& op, std::initializer_list<Tensor> inputs);
+
+/// What an op makes of its inputs.
+struct OpResult {
+  Tensor y;
+  std::vector<Tensor> gradients;  ///< of sum(c y); an empty tensor where none was asked for
+};
+
+/// Runs the op forward and, on a recording tape, backward. Only input `only` asks for a gradient;
+/// without it all of them do.
+OpResult run_op(const Op& op, const std::vector<Tensor>& inputs, int thread_count = 1,
+                std::optional<size_t> only = {}, Tape::Mode mode = Tape::Mode::recording);
 
 /// |found - expected| / |expected| over all elements, or infinity for another shape; expected
 /// values that are zero but for rounding count as 0.01.

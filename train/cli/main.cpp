@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
+#include <csignal>
 #include <cstdio>
 #include <new>
 
@@ -23,8 +24,9 @@ int complain(const std::string& text) {
 int main(int argc, char** argv) {
   using namespace adaspan;
   flush_denormals();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error like a full disk
   CLI::App app("The adaptive-span transformer: train it, look at it, use it.", "adaspan");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // with at least 1, a misspelt one would be called a missing one
   try {
     cli::add_train(app);
     cli::add_eval(app);
@@ -35,6 +37,8 @@ int main(int argc, char** argv) {
     cli::add_parity(app);
     cli::add_bench(app);
     app.parse(argc, argv);
+    require(!app.get_subcommands().empty(),
+            "expected a command; got none; 'adaspan --help' lists them");
     return 0;
   } catch (const CLI::Success& e) {  // --help
     return app.exit(e);

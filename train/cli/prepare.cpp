@@ -35,8 +35,9 @@ void add_prepare(CLI::App& app) {
       ->delimiter(',')
       ->expected(3)
       ->capture_default_str();
-  command->add_option("--order", options->order,
-                      "ids by first_seen in the training part, or by falling_count")
+  command
+      ->add_option("--order", options->order,
+                   "ids by first_seen in the training part, or by falling_count")
       ->check(CLI::IsMember({"first_seen", "falling_count"}))
       ->capture_default_str();
   command->callback([options] {

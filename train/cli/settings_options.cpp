@@ -17,11 +17,13 @@ SettingsOptions::SettingsOptions(CLI::App& command) {
   const Settings defaults;
   for_each_setting(defaults, [&](const std::string& name, const auto& value, const char* help) {
     using T = std::remove_cvref_t<decltype(value)>;
-    std::string& text = given_[name];
+    std::optional<std::string>& text = given_[name];
     if constexpr (std::is_same_v<T, bool>) {
-      command.add_flag_function(
-          fmt::format("--{0},!--no-{0}", name),
-          [&text](int64_t count) { text = count > 0 ? "true" : "false"; }, help);
+      command
+          .add_flag_function(
+              fmt::format("--{0},!--no-{0}", name),
+              [&text](int64_t count) { text = count > 0 ? "true" : "false"; }, help)
+          ->take_last();
     } else {
       const char* kind = std::is_same_v<T, std::string> ? "TEXT"
                          : std::is_same_v<T, double>    ? "NUMBER"
@@ -30,6 +32,7 @@ SettingsOptions::SettingsOptions(CLI::App& command) {
           .add_option_function<std::string>(
               "--" + name, [&text](const std::string& given) { text = given; }, help)
           ->type_name(kind)
+          ->take_last()  // as in the reference: a command can be repeated with one flag changed
           ->default_str(fmt::format("{}", value));
     }
   });
@@ -40,7 +43,7 @@ Settings SettingsOptions::resolve() const {
   if (!preset_.empty()) apply_toml(settings, preset_path(preset_));
   if (!config_.empty()) apply_toml(settings, config_);
   for (const auto& [name, text] : given_) {
-    if (!text.empty()) assign(settings, name, text);
+    if (text) assign(settings, name, *text);
   }
   if (settings.checkpoint.empty()) {
     settings.checkpoint =

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "train/run/settings.h"
@@ -20,7 +21,7 @@ class SettingsOptions {
 
  private:
   std::string preset_, config_;
-  std::map<std::string, std::string> given_;
+  std::map<std::string, std::optional<std::string>> given_;
 };
 
 }  // namespace adaspan::cli

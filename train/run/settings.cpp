@@ -16,6 +16,8 @@
 namespace adaspan {
 namespace {
 
+constexpr int64_t kMostThreads = 4096;
+
 template <class T>
 bool parse(std::string_view text, T& value) {
   if constexpr (std::is_same_v<T, std::string>) {
@@ -40,12 +42,14 @@ constexpr const char* kind() {
   return "a whole number";
 }
 
-std::string text_of(const toml::node& node) {
+/// The value that a TOML file gives setting `name`, as text.
+std::string text_of(std::string_view name, const toml::node& node) {
   if (const auto value = node.value_exact<std::string>()) return *value;
   if (const auto value = node.value_exact<bool>()) return *value ? "true" : "false";
   if (const auto value = node.value_exact<int64_t>()) return fmt::format("{}", *value);
   if (const auto value = node.value_exact<double>()) return fmt::format("{}", *value);
-  return "a table or list";
+  fail("[settings] expected a text, a number, true or false for --{}; got {}", name,
+       node.is_value() ? "a date or time" : "a table or list");
 }
 
 }  // namespace
@@ -76,7 +80,7 @@ void apply_toml(Settings& settings, const std::filesystem::path& path) {
   }
   for (const auto& [key, node] : table) {
     try {
-      assign(settings, key.str(), text_of(node));
+      assign(settings, key.str(), text_of(key.str(), node));
     } catch (const Error& e) {
       fail("{} (in {}, line {})", e.what(), path.string(), node.source().begin.line);
     }
@@ -110,6 +114,8 @@ void check(const Settings& s) {
   at_least("niter", s.niter, 1);
   at_least("log-steps", s.log_steps, 1);
   at_least("threads", s.threads, 0);
+  require(s.threads <= kMostThreads, "[settings] expected --threads of at most {}; got {}",
+          kMostThreads, s.threads);
   at_least("lr-warmup", s.lr_warmup, 0);
   at_least("lr", s.lr, 0.0);
   at_least("momentum", s.momentum, 0.0);

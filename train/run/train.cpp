@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -47,6 +48,10 @@ void close_round(Trainer& trainer, const Corpus& corpus, MetricsFile& metrics,
                  ProgressLine& progress) {
   const Settings& settings = trainer.settings();
   const double loss = trainer.validate();
+  require(std::isfinite(loss),
+          "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
+          "kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
+          loss, trainer.steps_done());
   const bool best = loss < trainer.best_validation;
   if (best) trainer.best_validation = loss;
   metrics.write({{"step", trainer.steps_done()},

@@ -18,10 +18,18 @@ namespace {
 
 constexpr int64_t kSampleLength = 300;
 
+/// `text` as one word of a shell's command line.
+std::string quoted(const std::string& text) {
+  std::string word = "'";
+  for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 /// Bytes that `command` (a compressor from standard input to standard output) makes of `text`; 0 if
 /// it is not installed.
 size_t compressed_size(const std::string& command, const std::filesystem::path& text) {
-  const std::string line = fmt::format("{} -c < '{}' 2>/dev/null | wc -c", command, text.string());
+  const std::string line =
+      fmt::format("{} -c < {} 2>/dev/null | wc -c", command, quoted(text.string()));
   std::FILE* pipe = ::popen(line.c_str(), "r");
   if (!pipe) return 0;
   size_t bytes = 0;

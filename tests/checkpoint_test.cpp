@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+#include "train/run/checkpoint.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/support/file_size_limit.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
+#include "train/data/prepare.h"
+#include "train/run/evaluate.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Contains;
+namespace fs = std::filesystem;
+
+/// 1000 letters a to g; another seed gives another text, `first` moves the letters on.
+std::string text(uint64_t seed, char first = 'a') {
+  const TokenStream letters = random_stream(1000, 7, seed);
+  std::vector<int32_t> ids(1000);
+  letters.read(0, 1000, ids.data());
+  std::string result;
+  for (int32_t id : ids) result += static_cast<char>(first + id);
+  return "abcdefg" + result;  // the order of first appearance
+}
+
+Corpus corpus_of(const fs::path& folder, const std::string& content) {
+  fs::create_directories(folder);
+  atomic_write(folder / "text", content);
+  PrepareOptions options;
+  options.input = folder / "text";
+  options.out = folder / "corpus";
+  options.split = {0.6, 0.2, 0.2};
+  prepare_corpus(options);
+  return Corpus::open(options.out);
+}
+
+Settings settings() {
+  Settings s = tiny_settings(SpanKind::adaptive);
+  s.dropout = 0.2;
+  s.batch_split = 2;
+  return s;
+}
+
+/// A corpus, and a place for a checkpoint.
+struct Place {
+  Trainer trainer(const Settings& s) const {
+    return {s, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
+            TokenStream::of(corpus, Part::valid)};
+  }
+  /// Saves a run after 3 steps.
+  void save() const {
+    Trainer run = trainer(settings());
+    for (int i = 0; i < 3; ++i) run.step();
+    save_checkpoint(path, run, corpus);
+  }
+  /// Loads it into a run of settings `s` on `data`.
+  void load(const Settings& s, const Corpus& data) const {
+    Trainer run = trainer(s);
+    load_checkpoint(path, run, data);
+  }
+  void load() const { load(settings(), corpus); }
+
+  TemporaryFolder folder;
+  Corpus corpus = corpus_of(folder.path(), text(1));
+  fs::path path = folder / "checkpoint.safetensors";
+};
+
+/// A checkpoint's content, to be changed and written back.
+struct Content {
+  explicit Content(const fs::path& path) {
+    const SafetensorsFile file(path);
+    metadata = file.metadata();
+    for (const std::string& name : file.names()) tensors[name] = file.tensor(name);
+  }
+  void write(const fs::path& path) const {
+    std::vector<NamedTensor> list;
+    for (const auto& [name, tensor] : tensors) list.push_back({name, &tensor});
+    write_safetensors(path, list, metadata);
+  }
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, Tensor> tensors;
+};
+
+/// Losses of so many steps and of a validation after every third.
+std::vector<double> go_on(Trainer& trainer, int steps) {
+  std::vector<double> losses;
+  for (int i = 0; i < steps; ++i) {
+    losses.push_back(trainer.step().loss);
+    if (trainer.steps_done() % 3 != 0) continue;
+    losses.push_back(trainer.validate());
+    trainer.best_validation = std::min(trainer.best_validation, losses.back());
+  }
+  return losses;
+}
+
+void check_resumption(const Settings& s) {
+  const Place place;
+  Trainer whole = place.trainer(s), first = place.trainer(s), second = place.trainer(s);
+  std::vector<double> losses = go_on(whole, 22);
+  CHECK(go_on(first, 22) == losses);
+  save_checkpoint(place.path, first, place.corpus);
+  load_checkpoint(place.path, second, place.corpus);
+  CHECK(second.steps_done() == 22);
+  CHECK(second.best_validation == whole.best_validation);
+  CHECK(go_on(second, 22) == go_on(whole, 22));  // the training text has 18 blocks
+  CHECK(same_weights(weights(second), weights(whole)));
+
+  const fs::path other = place.folder / "other.safetensors";
+  save_checkpoint(place.path, whole, place.corpus);
+  save_checkpoint(other, second, place.corpus);
+  CHECK(read_text(place.path) == read_text(other));
+}
+
+TEST_CASE("a run that was saved and loaded goes on as if it had never stopped") {
+  for (SpanKind kind : kSpanKinds) {
+    for (const char* optim : {"adagrad", "adam", "sgd"}) {
+      CAPTURE(static_cast<int>(kind));
+      CAPTURE(optim);
+      Settings s = tiny_settings(kind);
+      s.optim = optim;
+      s.momentum = 0.9;
+      s.lr = std::string(optim) == "adagrad" ? 0.05 : 0.01;
+      s.lr_warmup = 15;
+      s.dropout = 0.2;
+      s.emb_dropout = 0.1;
+      s.batch_split = kind == SpanKind::adaptive ? 2 : 1;
+      check_resumption(s);
+    }
+  }
+}
+
+TEST_CASE("a run saved before its first step goes on, too") {
+  const Place place;
+  Trainer run = place.trainer(settings()), again = place.trainer(settings());
+  save_checkpoint(place.folder / "new" / "checkpoint.safetensors", run, place.corpus);
+  load_checkpoint(place.folder / "new" / "checkpoint.safetensors", again, place.corpus);
+  CHECK(std::isinf(again.best_validation));
+  CHECK(go_on(again, 3) == go_on(run, 3));
+}
+
+TEST_CASE("a model loaded alone evaluates as the trained one") {
+  const Place place;
+  Trainer run = place.trainer(settings());
+  run.step();
+  save_checkpoint(place.path, run, place.corpus);
+  const LoadedModel loaded = load_model(place.path);
+  CHECK(loaded.header.progress.step == 1);
+  CHECK(loaded.header.vocabulary == 7);
+  CHECK(loaded.header.settings.hid_sz == 16);
+  CHECK_NOTHROW(check_vocabulary(loaded.header, place.corpus));
+  const TokenStream test = TokenStream::of(place.corpus, Part::test);
+  CHECK(evaluate(*loaded.model, test, 2, 8).loss == evaluate(run.model(), test, 2, 8).loss);
+}
+
+TEST_CASE("what does not define the run may change") {
+  const Place place;
+  place.save();
+  Settings s = settings();
+  s.lr = 0.001;
+  s.dropout = 0;
+  s.niter = 7;
+  s.threads = 2;
+  s.log_steps = 1;
+  CHECK_NOTHROW(place.load(s, place.corpus));
+}
+
+TEST_CASE("a checkpoint of other lasting settings is refused by the one that differs") {
+  const Place place;
+  place.save();
+  const std::pair<const char*, const char*> changes[] = {{"nlayers", "1"},
+                                                         {"hid-sz", "32"},
+                                                         {"inner-hid-sz", "16"},
+                                                         {"nheads", "4"},
+                                                         {"attn-span", "16"},
+                                                         {"adapt-span", "false"},
+                                                         {"dynamic-span", "true"},
+                                                         {"adapt-span-ramp", "5"},
+                                                         {"skip-missing", "true"},
+                                                         {"optim", "adam"},
+                                                         {"batch-sz", "2"},
+                                                         {"batch-split", "1"},
+                                                         {"block-sz", "4"},
+                                                         {"seed", "2"},
+                                                         {"adapt-span-cache", "false"}};
+  for (const auto& [name, value] : changes) {
+    Settings s = settings();
+    assign(s, name, value);
+    const std::string expected = std::string("[checkpoint] expected --") + name + " ";
+    CHECK_THROWS_WITH_AS(place.load(s, place.corpus), Contains(expected.c_str()), Error);
+    CHECK_THROWS_WITH_AS(place.load(s, place.corpus), Contains("checkpoint.safetensors; got "),
+                         Error);
+  }
+}
+
+TEST_CASE("a checkpoint of another vocabulary is refused with both") {
+  const Place place;
+  place.save();
+  const Corpus other = corpus_of(place.folder / "other", text(1, 'b'));  // has an h
+  CHECK_THROWS_WITH_AS(place.load(settings(), other),
+                       Contains("[checkpoint] expected the vocabulary that the model was trained "
+                                "with (7 tokens, SHA-256 "),
+                       Error);
+  CHECK_THROWS_WITH_AS(place.load(settings(), other), Contains("got another (8 tokens, "), Error);
+  CHECK_THROWS_WITH_AS(check_vocabulary(load_model(place.path).header, other),
+                       Contains("[checkpoint] expected the vocabulary"), Error);
+}
+
+TEST_CASE("a checkpoint of another text is refused, but its model can be used there") {
+  const Place place;
+  place.save();
+  const Corpus other = corpus_of(place.folder / "other", text(2));
+  REQUIRE(other.vocabulary_hash() == place.corpus.vocabulary_hash());
+  CHECK_THROWS_WITH_AS(place.load(settings(), other),
+                       Contains("[checkpoint] expected the text that "), Error);
+  CHECK_NOTHROW(check_vocabulary(load_model(place.path).header, other));
+}
+
+TEST_CASE("a tensor of another shape is refused by its name") {
+  const Place place;
+  place.save();
+  Content content(place.path);
+  content.tensors["layers.1.norm2.bias"] = Tensor::zeros({15});
+  content.write(place.path);
+  const char* expected =
+      "[checkpoint] expected layers.1.norm2.bias of shape [16]; got [15]; is it of a model of "
+      "another size?";
+  CHECK_THROWS_WITH_AS(place.load(), expected, Error);
+  CHECK_THROWS_WITH_AS(load_model(place.path), expected, Error);
+}
+
+TEST_CASE("a checkpoint that lacks a tensor is refused by the tensor's name") {
+  for (const char* name : {"key_pe", "optim.sum.key_pe", "memory.train.1.0", "memory.valid.1"}) {
+    const Place place;
+    place.save();
+    Content content(place.path);
+    REQUIRE(content.tensors.erase(name) == 1);
+    content.write(place.path);
+    const std::string expected = std::string("[safetensors] expected a tensor ") + name;
+    CHECK_THROWS_WITH_AS(place.load(), Contains(expected.c_str()), Error);
+  }
+}
+
+TEST_CASE("a checkpoint cut short anywhere is refused") {
+  const Place place;
+  place.save();
+  const std::string whole = read_text(place.path);
+  const fs::path cut = place.folder / "cut.safetensors";
+  std::vector<size_t> lengths{0, 1, 7, 8, 9, 100, whole.size() - 4, whole.size() - 1};
+  for (size_t i = 1; i < 40; ++i) lengths.push_back(whole.size() * i / 40);
+  for (size_t length : lengths) {
+    CAPTURE(length);
+    atomic_write(cut, whole.substr(0, length));
+    CHECK_THROWS_WITH_AS(load_model(cut), Contains("[safetensors] expected "), Error);
+    Trainer run = place.trainer(settings());
+    CHECK_THROWS_WITH_AS(load_checkpoint(cut, run, place.corpus), Contains(cut.c_str()), Error);
+  }
+}
+
+TEST_CASE("a file that is no checkpoint is refused") {
+  const Place place;
+  place.save();
+  Content content(place.path);
+  const auto refuse = [&](const char* expected) {
+    content.write(place.path);
+    CHECK_THROWS_WITH_AS(place.load(), Contains(expected), Error);
+    CHECK_THROWS_WITH_AS(load_model(place.path), Contains(expected), Error);
+  };
+  SUBCASE("no format") {
+    content.metadata.erase("format");
+    refuse("[checkpoint] expected a file of format \"adaspan checkpoint 1\"; got none named");
+  }
+  SUBCASE("another version") {
+    content.metadata["format"] = "adaspan checkpoint 2";
+    refuse("got \"adaspan checkpoint 2\"");
+  }
+  SUBCASE("no progress") {
+    content.metadata.erase("progress");
+    refuse("[checkpoint] expected a whole header; got: ");
+  }
+  SUBCASE("progress that is no JSON") {
+    content.metadata["progress"] = "{";
+    refuse("[checkpoint] expected a whole header; got: ");
+  }
+  SUBCASE("a setting that is none") {
+    content.metadata["settings"] = "{\"layers\": 3}";
+    refuse("[checkpoint] expected a whole header; got: ");
+  }
+  SUBCASE("text") {
+    atomic_write(place.path, "just some text, and enough of it for a header");
+    CHECK_THROWS_WITH_AS(place.load(), Contains("[safetensors] expected"), Error);
+  }
+  SUBCASE("nothing") {
+    fs::remove(place.path);
+    CHECK_THROWS_WITH_AS(place.load(), Contains("[file] expected a readable file at"), Error);
+  }
+}
+
+TEST_CASE("a disk that fills up leaves the older checkpoint whole and nothing beside it") {
+  const Place place;
+  place.save();
+  const std::string before = read_text(place.path);
+  Trainer run = place.trainer(settings());
+  run.step();
+  for (rlim_t limit : {rlim_t{0}, rlim_t{5000}, rlim_t{before.size() / 2}}) {
+    CAPTURE(limit);
+    const auto save = [&] {
+      const FileSizeLimit full(limit);
+      save_checkpoint(place.path, run, place.corpus);
+    };
+    CHECK_THROWS_WITH_AS(save(), Contains("[file] expected to write "), Error);
+    CHECK(read_text(place.path) == before);
+    CHECK_FALSE(fs::exists(place.path.string() + ".tmp"));
+  }
+  CHECK_NOTHROW(save_checkpoint(place.path, run, place.corpus));
+  CHECK(read_text(place.path) != before);
+}
+
+}  // namespace
+}  // namespace adaspan

@@ -1,0 +1,287 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The program as its users see it. Exit code 0 when all cases hold.
+#   cli_test.sh PROGRAM
+# Wrong input gives exactly one line on stderr, exit code 2, and leaves all files as they were.
+set -uo pipefail
+
+program=$1
+golden=$(cd "$(dirname "$0")" && pwd)/golden
+work=$(mktemp -d)  # what is in $work/files must not change
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/files"
+cd "$work/files" || exit 1
+export OMP_NUM_THREADS=1
+failures=0
+
+# --- how a case is written ----------------------------------------------------------------------
+run() {
+  command_line="adaspan $*"
+  "$program" "$@" >"$work/out" 2>"$work/err"
+  code=$?
+}
+
+failed() {
+  echo "FAILED: $1: $command_line"
+  printf '  exit code %s\n  stdout: %s\n  stderr: %s\n' "$code" "$(tail -n 3 "$work/out")" \
+    "$(head -n 5 "$work/err")"
+  failures=$((failures + 1))
+}
+
+snapshot() {
+  find . -type f ! -name metrics.jsonl -exec sha256sum {} + | sort
+}
+
+refused() {
+  [ "$code" -eq 2 ] || failed "exit code 2 expected"
+  [ "$(wc -l <"$work/err")" -eq 1 ] || failed "one line on stderr expected"
+  snapshot | cmp -s - "$work/before" || failed "no file may change"
+  local text
+  for text; do
+    grep -qF -e "$text" "$work/err" || failed "'$text' expected on stderr"
+  done
+}
+
+# refuse TEXT... -- ARGUMENT...: the program refuses the arguments with one line that has all TEXTs.
+refuse() {
+  local texts=()
+  while [ "$1" != -- ]; do
+    texts+=("$1")
+    shift
+  done
+  shift
+  snapshot >"$work/before"
+  run "$@"
+  refused "${texts[@]}"
+}
+
+# accept TEXT... -- ARGUMENT...: it does its work, says nothing on stderr and all TEXTs on stdout.
+accept() {
+  local texts=() text
+  while [ "$1" != -- ]; do
+    texts+=("$1")
+    shift
+  done
+  shift
+  run "$@"
+  [ "$code" -eq 0 ] || failed "exit code 0 expected"
+  [ ! -s "$work/err" ] || failed "nothing on stderr expected"
+  for text in "${texts[@]}"; do
+    grep -qF -e "$text" "$work/out" || failed "'$text' expected on stdout"
+  done
+}
+
+expect() {
+  local what=$1
+  shift
+  "$@" || failed "$what"
+}
+
+# setting FILE NAME: the value of a setting in the configuration line
+setting() {
+  head -n 1 "$1" | grep -o "\"$2\":[^,}]*" | head -n 1 | cut -d: -f2
+}
+
+steps_in() {  # of the lines of steps, not of validations
+  grep '"grad_norm"' "$1" | grep -o '"step":[0-9]*' | cut -d: -f2
+}
+
+seq 1 4000 >text
+seq -s ' ' 1 1500 >other-text
+: >empty
+head -c 60 text >short
+tiny=(--nlayers 1 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 32 --adapt-span
+  --adapt-span-ramp 4 --adapt-span-cache --batch-sz 4 --block-sz 16 --optim adagrad --lr 0.05
+  --momentum 0 --nbatches 3 --niter 2 --threads 1 --log-steps 1)
+
+# --- what goes well -----------------------------------------------------------------------------
+accept "kinds (train " -- prepare --input text --out data
+expect "a first preparation is no repetition" [ "$(grep -c "up to date" "$work/out")" = 0 ]
+accept "was up to date" -- prepare --input text --out data
+accept -- prepare --input other-text --out other
+accept -- prepare --input short --out short-data
+
+accept '"configuration"' -- train --data data --checkpoint run/ckpt "${tiny[@]}"
+metrics=run/metrics.jsonl
+expect "the configuration comes first" grep -q '^{"configuration":{' <(head -n 1 $metrics)
+expect "it has the settings" [ "$(setting $metrics hid-sz)" = 16 ]
+expect "each step is logged" [ "$(steps_in $metrics | xargs)" = "1 2 3 4 5 6" ]
+expect "so are validations" [ "$(grep -c valid_loss $metrics)" = 2 ]
+for key in loss bpc lr grad_norm chars_per_s spans; do
+  expect "steps have $key" grep -q "\"$key\":" <(sed -n 2p $metrics)
+done
+expect "the best model is kept, too" [ -f run/best.safetensors ]
+cp -r run finished
+
+cp $metrics before.jsonl
+accept "going on from step 6" -- train --data data --checkpoint run/ckpt "${tiny[@]}"
+expect "a finished run does nothing more" cmp -s $metrics before.jsonl
+
+accept '"part":"test"' '"bpc":' '"tokens":' -- eval --checkpoint run/ckpt
+accept '"part":"valid"' -- eval --checkpoint run/ckpt --data data --part valid
+accept '"part":"valid"' '"part":"test"' -- \
+  train --full-eval-mode --data data --checkpoint run/ckpt "${tiny[@]}"
+accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" -- \
+  report --checkpoint run/ckpt
+expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
+accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" -- inspect run/ckpt
+accept "corpus of format bytes, 11 kinds of token" -- inspect data
+accept "adapt_span: False" "block2.loss" -- inspect "$golden/fixed.safetensors"
+accept -- generate --checkpoint run/ckpt --length 50 --seed 3
+cp "$work/out" first
+expect "50 characters and a new line" [ "$(wc -c <first)" = 51 ]
+accept -- generate --checkpoint run/ckpt --length 50 --seed 3
+expect "the seed decides the text" cmp -s first "$work/out"
+accept '"name":"block2.loss","value":' -- parity "$golden/fixed.safetensors"
+
+# --- flags, files, presets ----------------------------------------------------------------------
+printf 'lr = 0.25\nnheads = 2\nhid-sz = 16\n' >my.toml
+accept -- train --preset enwik8_small --config my.toml --nlayers 1 --inner-hid-sz 32 --hid-sz 24 \
+  --attn-span 32 --batch-sz 4 --block-sz 16 --nbatches 1 --niter 1 --threads 1 --data data \
+  --checkpoint mixed/ckpt
+expect "a flag wins over the file" [ "$(setting mixed/metrics.jsonl hid-sz)" = 24 ]
+expect "the file wins over the preset" [ "$(setting mixed/metrics.jsonl lr)" = 0.25 ]
+expect "the preset wins over the defaults" \
+  [ "$(setting mixed/metrics.jsonl optim)" = '"adagrad"' ]
+accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --batch-sz 4 \
+  --block-sz 16 --nbatches 1 --niter 1 --threads 1 --data data --no-adapt-span --adapt-span \
+  --checkpoint plain/ckpt
+expect "the last of two flags wins" [ "$(setting plain/metrics.jsonl adapt-span)" = true ]
+expect "what nobody gives has its default" [ "$(setting plain/metrics.jsonl momentum)" = 0.9 ]
+
+# --- a run that is stopped goes on --------------------------------------------------------------
+long=(train --data data --checkpoint stop/ckpt "${tiny[@]}" --nbatches 200 --niter 2)
+command_line="adaspan ${long[*]}"
+"$program" "${long[@]}" >"$work/out" 2>"$work/err" &
+pid=$!
+for ((i = 0; i < 300; ++i)); do
+  [ "$(grep -c grad_norm stop/metrics.jsonl 2>/dev/null)" -ge 5 ] 2>/dev/null && break
+  sleep 0.02
+done
+kill -TERM $pid
+wait $pid
+code=$?
+expect "a stopped run exits with 0" [ $code -eq 0 ]
+expect "it says how to go on" grep -q "the same command goes on" "$work/out"
+last=$(steps_in stop/metrics.jsonl | tail -n 1)
+expect "it was stopped before its end" [ "${last:-400}" -lt 400 ]
+accept "going on from step $last of stop/ckpt" -- "${long[@]}"
+expect "no step is missing or there twice" cmp -s <(steps_in stop/metrics.jsonl) <(seq 1 400)
+expect "and there is one configuration" [ "$(grep -c '"configuration"' stop/metrics.jsonl)" = 1 ]
+
+# --- help ---------------------------------------------------------------------------------------
+accept "train" "eval" "generate" "report" "prepare" "inspect" "parity" "bench" -- --help
+for command in eval generate report prepare inspect parity "bench step"; do
+  # shellcheck disable=SC2086
+  accept "Usage: adaspan $command" -- $command --help
+done
+accept --nlayers --hid-sz --inner-hid-sz --nheads --attn-span --block-sz --batch-sz --batch-split \
+  --dropout --emb-dropout --optim --lr --momentum --lr-warmup --grad-clip --nbatches --niter \
+  --adapt-span --adapt-span-loss --adapt-span-ramp --adapt-span-init --adapt-span-cache --data \
+  --data-unit --checkpoint --full-eval-mode --seed --threads --dynamic-span --config --preset \
+  --skip-missing --log-steps -- train --help
+for name in $(head -n 1 $metrics | grep -o '"configuration":{[^}]*}' | grep -o '"[a-z-]*":' |
+  tr -d '":' | grep -v configuration); do
+  expect "train --help tells of --$name" grep -qE -e "--${name}[ ,{]" "$work/out"
+done
+
+# --- what is refused ----------------------------------------------------------------------------
+refuse "expected a command; got none" --
+refuse "not expected: frobnicate" -- frobnicate
+refuse "not expected: --frobnicate" -- train --frobnicate
+refuse "not expected: --frobnicate" -- bench step --frobnicate
+refuse "not expected: --frobnicate" -- prepare --input text --out new --frobnicate
+for command in "eval --checkpoint" "generate --checkpoint" "report --checkpoint" inspect parity; do
+  # shellcheck disable=SC2086
+  refuse "not expected: --frobnicate" -- $command run/ckpt --frobnicate
+done
+for command in eval generate report; do
+  refuse "--checkpoint is required" -- $command
+  refuse "[file] expected a readable file at nowhere; got: No such file" -- \
+    $command --checkpoint nowhere
+done
+refuse "[file] expected a readable file at nowhere" -- parity nowhere
+refuse "[file] expected a readable file at nowhere" -- inspect nowhere
+refuse "[prepare] expected a file of text at nowhere" -- prepare --input nowhere --out new
+refuse "empty" -- prepare --input empty --out data
+refuse "add to 1; got 90,5,5" -- prepare --input text --out data --split 90,5,5
+refuse "--format: tokens not in" -- prepare --input text --out data --format tokens
+expect "no folder for what was refused" [ ! -e new ]
+
+refuse "expected --data with the folder" -- train --checkpoint new/ckpt "${tiny[@]}"
+refuse "[corpus] expected a prepared corpus in nowhere" -- train --data nowhere "${tiny[@]}"
+refuse "expected at least 68 tokens" "batch of 4 and blocks of 16; got 54" -- \
+  train --data short-data --checkpoint new/ckpt "${tiny[@]}"
+refuse "expected at least 136 tokens" "batch of 8 and blocks of 16" -- \
+  eval --checkpoint run/ckpt --data short-data --part valid
+refuse '[settings] expected the name of a preset; got "enwik9"; there are: ' "enwik8" -- \
+  train --preset enwik9
+refuse "[settings] expected a configuration file at nowhere" -- train --config nowhere
+printf 'lr = \n' >bad.toml
+refuse "[settings] expected TOML in bad.toml" "(line 1)" -- train --config bad.toml
+printf 'lr = 1\nlearning = 2\n' >bad.toml
+refuse 'got "learning"' "(in bad.toml, line 2)" -- train --config bad.toml
+
+settings=(train --data data --checkpoint new/ckpt "${tiny[@]}")
+refuse '[settings] expected --nlayers to be a whole number; got "two"' -- "${settings[@]}" \
+  --nlayers two
+refuse '[settings] expected --lr to be a number; got ""' -- "${settings[@]}" --lr ""
+refuse "--batch-split to divide --batch-sz" -- "${settings[@]}" --batch-split 3
+refuse "[model] expected --nheads to divide --hid-sz; got 3 heads for 16" -- "${settings[@]}" \
+  --nheads 3
+refuse "--adapt-span-ramp of at least 1; got 0" -- "${settings[@]}" --adapt-span-ramp 0
+refuse "--attn-span of at least 1; got 0" -- "${settings[@]}" --attn-span 0
+refuse "--optim to be sgd, adagrad or adam" -- "${settings[@]}" --optim lion
+refuse "--threads of at least 0; got -1" -- "${settings[@]}" --threads -1
+expect "no run begins with wrong settings" [ ! -e new ]
+refuse "[bench] expected --spans to be" -- bench step "${tiny[@]}" --spans long
+refuse "[bench] expected --steps of at least 1" -- bench step "${tiny[@]}" --steps 0
+refuse "[bench] expected a configuration with --adapt-span" -- bench step "${tiny[@]}" \
+  --no-adapt-span
+
+again=(train --data data --checkpoint run/ckpt "${tiny[@]}")
+refuse "[checkpoint] expected --hid-sz 16 as in run/ckpt; got 32" -- "${again[@]}" --hid-sz 32
+refuse "[checkpoint] expected the vocabulary" -- "${again[@]}" --data other
+refuse "[checkpoint] expected the vocabulary" -- eval --checkpoint run/ckpt --data other
+refuse "[checkpoint] expected the vocabulary" -- generate --checkpoint run/ckpt --data other
+refuse "[checkpoint] expected a file of format" -- eval --checkpoint "$golden/fixed.safetensors"
+refuse "[encode] expected text made of" -- generate --checkpoint run/ckpt --prompt abc
+refuse "[generate] expected a prompt" -- generate --checkpoint run/ckpt --prompt ""
+size=$(wc -c <run/ckpt)
+for length in 0 4 500 $((size / 2)) $((size - 1)); do
+  head -c "$length" run/ckpt >cut-short
+  refuse "[safetensors] expected" "cut-short" -- eval --checkpoint cut-short
+  refuse "[safetensors] expected" "cut-short" -- "${again[@]}" --checkpoint cut-short
+done
+cmp -s $metrics before.jsonl || { command_line=all failed "a refused run leaves its metrics"; }
+
+# --- a full disk --------------------------------------------------------------------------------
+cp -r finished full
+snapshot >"$work/before"
+full=(train --data data --checkpoint full/ckpt "${tiny[@]}" --niter 3)
+(ulimit -f 8 && exec "$program" "${full[@]}") >"$work/out" 2>"$work/err"
+code=$?
+command_line="adaspan ${full[*]} (no file beyond 8 kB)"
+refused "[file] expected to write full/ckpt" "free some space"
+snapshot >"$work/before"
+seq 1 20000 >"$work/text"
+(ulimit -f 8 && exec "$program" prepare --input "$work/text" --out data) >"$work/out" 2>"$work/err"
+code=$?
+command_line="adaspan prepare (no file beyond 8 kB)"
+refused "expected to write" "free some space"
+rm "$work/text"
+accept "going on from step 6" -- "${full[@]}"
+expect "no step is missing after a full disk" cmp -s <(steps_in full/metrics.jsonl) <(seq 1 9)
+
+# --- a loss that is no number -------------------------------------------------------------------
+cp -r finished nan
+diverge=(train --data data --checkpoint nan/ckpt "${tiny[@]}" --lr 1e36 --niter 3)
+refuse "[train] expected a finite loss and gradient" "at step 8" "the last checkpoint is kept" -- \
+  "${diverge[@]}"
+refuse "[train] expected a finite validation loss" "after step 7" -- "${diverge[@]}" --nbatches 1 \
+  --niter 9
+accept "going on from step 6" -- train --data data --checkpoint nan/ckpt "${tiny[@]}" --niter 3
+expect "no step is missing after a bad one" cmp -s <(steps_in nan/metrics.jsonl) <(seq 1 9)
+
+[ "$failures" -eq 0 ] && echo "all cases hold"
+exit $((failures > 0))

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "train/tools/cost.h"
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "train/run/settings.h"
+#include "train/tools/bench_step.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Approx;
+using doctest::Contains;
+
+TEST_CASE("a small model's step costs what one counts by hand") {
+  const ModelConfig config{.vocabulary = 5,
+                           .layers = 1,
+                           .hidden = 4,
+                           .inner = 8,
+                           .heads = 2,
+                           .span_limit = 10,
+                           .ramp = 3};
+  // A token's multiply-adds: query, key, value and output 4*16, feed-forward 2*4*8, logits 4*5.
+  // Each is 2 operations, and is done forward and for two gradients. There are 2*3 tokens.
+  const double linear = (64 + 64 + 20) * 2 * 3 * 6;
+  // The heads look back 3 and ceil(4.5) + 3 = 8 steps; of each step of memory of the 2 sequences
+  // they need key and value, 2*4*2 multiply-adds, forward and for the weights' gradient.
+  const double memory = (3 + 8) * 2 * (2 * 4 * 2) * 2 * 2;
+  const double attention = 18 * 2 * (3 + 8) * 6;
+  CHECK(useful_flops(config, 2, 3, {{0, 4.5f}}) == linear + memory + attention);
+}
+
+TEST_CASE("no head costs more than the span limit") {
+  ModelConfig config{.vocabulary = 5,
+                     .layers = 1,
+                     .hidden = 4,
+                     .inner = 8,
+                     .heads = 1,
+                     .span_limit = 10,
+                     .ramp = 3};
+  const auto cost = [&](float z) { return useful_flops(config, 2, 3, {{z}}); };
+  CHECK(cost(7) == cost(10));
+  CHECK(cost(6) < cost(7));
+  config.ramp = 32;
+  CHECK(cost(0) == cost(10));
+}
+
+TEST_CASE("a step of enwik8_small at its initial spans is 652 billion operations") {
+  Settings s;
+  apply_toml(s, preset_path("enwik8_small"));
+  const ModelConfig config = model_config(s, 205);
+  const double flops =
+      useful_flops(config, s.batch_sz, s.block_sz, span_pattern("initial", config));
+  CHECK(flops == Approx(652e9).epsilon(0.01));
+}
+
+TEST_CASE("the patterns of spans are those of the benchmark's description") {
+  const ModelConfig config{.layers = 8, .heads = 4, .span_limit = 1024};
+  using Spans = std::vector<std::vector<float>>;
+  CHECK(span_pattern("initial", config) == Spans(8, {0, 0, 0, 0}));
+  CHECK(span_pattern("full", config) == Spans(8, {1024, 1024, 1024, 1024}));
+  Spans trained(4, {20, 20, 20, 20});
+  trained.resize(8, {614, 20, 20, 20});
+  CHECK(span_pattern("trained", config) == trained);
+  CHECK_THROWS_WITH_AS(span_pattern("long", config),
+                       "[bench] expected --spans to be initial, trained or full; got \"long\"",
+                       Error);
+}
+
+}  // namespace
+}  // namespace adaspan

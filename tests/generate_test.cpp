@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "train/tools/generate.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "tests/support/tiny_run.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Contains;
+using Ids = std::vector<int32_t>;
+
+constexpr int64_t kVocabulary = 11;
+
+/// What it attends to weighs so much that the likeliest token depends on more than the last one.
+struct Model : Transformer {
+  Model() : Transformer(model_config(tiny_settings(SpanKind::adaptive), kVocabulary), 3) {
+    for (Parameter* p : parameters().all()) {
+      if (p->name().find("proj_") == std::string::npos) continue;
+      for (int64_t i = 0; i < p->value().elements(); ++i) p->value().data()[i] *= 5;
+    }
+  }
+};
+
+/// The likeliest next token given the whole text, read as one block.
+int32_t likeliest(const Transformer& model, const Ids& text) {
+  Tape tape(Tape::Mode::evaluation);
+  const auto size = static_cast<int64_t>(text.size());
+  const TransformerOutput out =
+      model.forward(tape, Tensor::of({size, 1}, std::span<const int32_t>(text)),
+                    empty_memory(model.config().layers, 1, model.config().hidden));
+  const auto last = out.logits.value().values().last(kVocabulary);
+  return static_cast<int32_t>(std::ranges::max_element(last) - last.begin());
+}
+
+TEST_CASE("the seed decides the text") {
+  const Model model;
+  const GenerateOptions one{.length = 40, .temperature = 1, .seed = 1};
+  const GenerateOptions two{.length = 40, .temperature = 1, .seed = 2};
+  CHECK(generate(model, {1, 2}, one) == generate(model, {1, 2}, one));
+  CHECK(generate(model, {1, 2}, one) != generate(model, {1, 2}, two));
+}
+
+TEST_CASE("a shorter text is the beginning of a longer one") {
+  const Model model;
+  const Ids text = generate(model, {1}, {.length = 20});
+  CHECK(text.size() == 20);
+  CHECK(generate(model, {1}, {.length = 7}) == Ids(text.begin(), text.begin() + 7));
+  CHECK(generate(model, {1}, {.length = 0}).empty());
+}
+
+TEST_CASE("temperature 0 always takes the likeliest token, given all before it") {
+  const Model model;
+  Ids text{4, 7, 1};
+  const Ids drawn = generate(model, text, {.length = 40, .temperature = 0, .seed = 5});
+  for (int32_t token : drawn) {  // far beyond the span limit
+    CHECK(token == likeliest(model, text));
+    text.push_back(token);
+  }
+}
+
+TEST_CASE("the lower the temperature, the likelier the tokens") {
+  const Model model;
+  CHECK(generate(model, {4}, {.length = 30, .temperature = 1e-6}) ==
+        generate(model, {4}, {.length = 30, .temperature = 0}));
+  const Ids hot = generate(model, {4}, {.length = 300, .temperature = 1e6});
+  CHECK(std::set<int32_t>(hot.begin(), hot.end()).size() == kVocabulary);
+  for (int32_t token = 0; token < kVocabulary; ++token) {  // 27 of each expected, give or take 5
+    CHECK(std::abs(std::ranges::count(hot, token) - 27) < 25);
+  }
+}
+
+TEST_CASE("the prompt counts") {
+  const Model model;
+  CHECK(generate(model, {1, 2, 3}, {.length = 20}) != generate(model, {3, 2, 1}, {.length = 20}));
+}
+
+TEST_CASE("an empty prompt, a negative length and a negative temperature are refused") {
+  const Model model;
+  CHECK_THROWS_WITH_AS(generate(model, {}, {}),
+                       "[generate] expected a prompt of at least one token; got none", Error);
+  CHECK_THROWS_WITH_AS(generate(model, {1}, {.length = -1}),
+                       Contains("[generate] expected a length and a temperature of at least 0; got "
+                                "-1 and 0.8"),
+                       Error);
+  CHECK_THROWS_WITH_AS(generate(model, {1}, {.temperature = -0.5}),
+                       Contains("[generate] expected a length and a temperature of at least 0; got "
+                                "300 and -0.5"),
+                       Error);
+}
+
+TEST_CASE("a prompt of tokens that the model does not have is refused") {
+  CHECK_THROWS_AS(generate(Model(), {kVocabulary}, {}), Error);
+}
+
+}  // namespace
+}  // namespace adaspan

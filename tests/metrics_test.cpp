@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "train/run/metrics.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/support/file_size_limit.h"
+#include "tests/support/temporary_folder.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Contains;
+
+const std::string kConfiguration = "{\"configuration\":{}}\n";
+
+std::string step(int64_t n) {
+  return "{\"step\":" + std::to_string(n) + "}\n";
+}
+
+/// What is left of a file of `text` when a run goes on after so many steps.
+std::string kept(const std::string& text, int64_t steps_done) {
+  const TemporaryFolder folder;
+  atomic_write(folder / "metrics.jsonl", text);
+  const MetricsFile file(folder / "metrics.jsonl", steps_done);
+  const std::string left = read_text(folder / "metrics.jsonl");
+  CHECK(file.fresh() == left.empty());
+  return left;
+}
+
+TEST_CASE("the span of a model is the mean and the largest z, rounded up, plus the ramp") {
+  const SpanSummary spans = summarise_spans({{0, 1.5f}, {10, 2}}, 32);
+  CHECK(spans.mean == 4 + 32);  // 13.5 / 4 = 3.375
+  CHECK(spans.max == 10 + 32);
+  CHECK(summarise_spans({{0, 0}}, 32).mean == 32);
+  CHECK(summarise_spans({{0, 0.1f}}, 32).max == 33);
+  CHECK(summarise_spans({}, 32).mean == 32);
+}
+
+TEST_CASE("lines are there as soon as they are written") {
+  const TemporaryFolder folder;
+  MetricsFile file(folder / "new" / "metrics.jsonl", 0);  // the folder is made
+  CHECK(file.fresh());
+  file.write({{"configuration", nlohmann::ordered_json::object()}});
+  CHECK_FALSE(file.fresh());
+  file.write({{"step", 1}});
+  CHECK(read_text(folder / "new" / "metrics.jsonl") == kConfiguration + step(1));
+}
+
+TEST_CASE("a new run starts a new file") {
+  CHECK(kept(kConfiguration + step(1), 0).empty());
+}
+
+TEST_CASE("a run that goes on keeps the lines of its steps and drops later ones") {
+  const std::string text = kConfiguration + step(1) + step(2) + step(2) + step(3);
+  CHECK(kept(text, 2) == kConfiguration + step(1) + step(2) + step(2));
+  CHECK(kept(text, 3) == text);
+}
+
+TEST_CASE("a line that was cut short is dropped") {
+  CHECK(kept(kConfiguration + step(1) + "{\"step\":2,\"lo", 2) == kConfiguration + step(1));
+  CHECK(kept("17\n" + step(1), 1) == step(1));
+}
+
+TEST_CASE("a run that goes on without its old file starts one") {
+  const TemporaryFolder folder;
+  CHECK(MetricsFile(folder / "metrics.jsonl", 5).fresh());
+}
+
+TEST_CASE("a file that cannot be written is refused") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "metrics.jsonl" / "full");
+  CHECK_THROWS_WITH_AS(MetricsFile(folder / "metrics.jsonl", 0), Contains("[file] expected to"),
+                       Error);
+}
+
+TEST_CASE("a disk that fills up is an error and not a line lost in silence") {
+  const TemporaryFolder folder;
+  MetricsFile file(folder / "metrics.jsonl", 0);
+  std::string message = "none";
+  try {
+    const FileSizeLimit limit(100);
+    for (int i = 0; i < 100; ++i) file.write({{"step", i}});
+  } catch (const Error& e) {
+    message = e.what();
+  }
+  CHECK(message.starts_with("[metrics] expected to write "));
+  CHECK(message.ends_with("; free some space and run the same command again"));
+}
+
+}  // namespace
+}  // namespace adaspan

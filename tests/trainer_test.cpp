@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+#include "train/run/trainer.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "tests/support/tiny_run.h"
+#include "train/run/evaluate.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Approx;
+using doctest::Contains;
+
+constexpr int64_t kVocabulary = 7;
+
+Trainer random_trainer(const Settings& settings) {
+  return {settings, kVocabulary, random_stream(300, kVocabulary, 1),
+          random_stream(300, kVocabulary, 2)};
+}
+
+double distance(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, relative_distance(a[i], Array(b[i])));
+  }
+  return largest;
+}
+
+bool all_finite(const std::vector<Tensor>& tensors) {
+  return std::ranges::all_of(tensors, [](const Tensor& t) {
+    return std::ranges::all_of(t.values(), [](float x) { return std::isfinite(x); });
+  });
+}
+
+TEST_CASE("the loss falls to almost nothing on a stream that repeats itself") {
+  for (SpanKind kind : kSpanKinds) {
+    CAPTURE(static_cast<int>(kind));
+    Trainer trainer(tiny_settings(kind), 5, repetitive_stream(400, 5), repetitive_stream(400, 5));
+    const double first = trainer.step().loss;
+    double last = first;
+    for (int i = 0; i < 80; ++i) last = trainer.step().loss;
+    CHECK(first > 1);
+    CHECK(last < 0.1);
+    CHECK(trainer.validate() < 0.1);
+    CHECK(trainer.steps_done() == 81);
+  }
+}
+
+TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
+  Settings s = tiny_settings(SpanKind::adaptive);
+  s.lr_warmup = 4;
+  Trainer trainer = random_trainer(s);
+  const StepReport first = trainer.step();
+  CHECK(first.step == 1);
+  CHECK(first.learning_rate == Approx(s.lr / 4));
+  CHECK(first.gradient_norm > 0);
+  REQUIRE(first.spans.size() == 2);
+  CHECK(first.spans[1] == std::vector<float>(2, first.spans[0][0]));
+  CHECK(first.spans[0][0] == Approx(0.4 * 24));
+  CHECK(first.span_loss == Approx(1e-3 * 2 * 0.4 * 24));  // lambda, layers, mean span
+  CHECK(trainer.step().learning_rate == Approx(s.lr / 2));
+}
+
+TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece") {
+  for (SpanKind kind : kSpanKinds) {
+    CAPTURE(static_cast<int>(kind));
+    Settings s = tiny_settings(kind);
+    s.dropout = 0.3;
+    s.emb_dropout = 0.2;
+    s.optim = "sgd";  // Adagrad's first steps are of the gradient's sign: they magnify rounding
+    s.lr = 0.1;
+    s.adapt_span_loss = 0.01;
+    std::deque<Trainer> trainers;
+    for (int64_t split : {1, 2, 4}) {
+      s.batch_split = split;
+      trainers.emplace_back(s, kVocabulary, random_stream(300, kVocabulary, 1),
+                            random_stream(300, kVocabulary, 2));
+    }
+    for (int i = 0; i < 12; ++i) {  // beyond the end of the stream
+      CAPTURE(i);
+      const StepReport one = trainers[0].step();
+      for (size_t t : {1, 2}) {
+        const StepReport parts = trainers[t].step();
+        CHECK(parts.loss == Approx(one.loss).epsilon(1e-5));
+        CHECK(parts.span_loss == Approx(one.span_loss).epsilon(1e-5));
+        CHECK(parts.gradient_norm == Approx(one.gradient_norm).epsilon(1e-4));
+        CHECK(parts.spans[1][1] == Approx(one.spans[1][1]).epsilon(1e-5));
+      }
+    }
+    for (size_t t : {1, 2}) CHECK(distance(weights(trainers[t]), weights(trainers[0])) <= 1e-4);
+  }
+}
+
+TEST_CASE("1, 2 and 3 threads end with the same bits, with dropout and for all spans") {
+  for (SpanKind kind : kSpanKinds) {
+    CAPTURE(static_cast<int>(kind));
+    Settings s = tiny_settings(kind);
+    s.dropout = 0.2;
+    s.emb_dropout = 0.1;
+    s.block_sz = 40;  // enough rows that loops are cut into several chunks
+    s.batch_sz = 6;
+    s.batch_split = 2;
+    const auto run = [&](int count) {
+      set_threads(count);
+      Trainer trainer(s, kVocabulary, random_stream(900, kVocabulary),
+                      random_stream(300, kVocabulary));
+      for (int i = 0; i < 4; ++i) trainer.step();
+      set_threads(1);
+      return weights(trainer);
+    };
+    const auto one = run(1);
+    CHECK(same_weights(run(2), one));
+    CHECK(same_weights(run(3), one));
+  }
+}
+
+TEST_CASE("the seed decides the run") {
+  Settings s = tiny_settings();
+  s.dropout = 0.2;
+  const auto run = [&](int64_t seed) {
+    s.seed = seed;
+    Trainer trainer = random_trainer(s);
+    trainer.step();
+    return weights(trainer);
+  };
+  CHECK(same_weights(run(1), run(1)));
+  CHECK_FALSE(same_weights(run(1), run(2)));
+}
+
+TEST_CASE("a loss that is no number stops at its step, and the weights stay finite") {
+  Settings s = tiny_settings();
+  s.optim = "sgd";
+  s.lr = 1e30;
+  s.grad_clip = 0;
+  Trainer trainer = random_trainer(s);
+  std::vector<Tensor> before;
+  const auto diverge = [&] {
+    for (int i = 0; i < 20; ++i) {
+      before = weights(trainer);
+      trainer.step();
+    }
+  };
+  CHECK_THROWS_WITH_AS(diverge(), Contains("[train] expected a finite loss and gradient; got "),
+                       Error);
+  CHECK(same_weights(weights(trainer), before));
+  CHECK(all_finite(before));
+  const std::string step = " at step " + std::to_string(trainer.steps_done() + 1) + "; the last";
+  CHECK_THROWS_WITH_AS(trainer.step(), Contains(step.c_str()), Error);
+  CHECK_THROWS_WITH_AS(trainer.step(), Contains("checkpoint is kept; try a smaller --lr"), Error);
+}
+
+TEST_CASE("spans stay between nothing and the limit whatever the update") {
+  Settings s = tiny_settings(SpanKind::adaptive);
+  s.lr = 0.7;
+  s.grad_clip = 0;
+  for (double price : {0.0, 0.1}) {
+    s.adapt_span_loss = price;
+    Trainer trainer = random_trainer(s);
+    float smallest = 1, largest = 0;
+    for (int i = 0; i < 6; ++i) {
+      trainer.step();
+      for (const Parameter* p : trainer.model().parameters().all()) {
+        if (!p->name().ends_with("current_val")) continue;
+        smallest = std::min(smallest, *std::ranges::min_element(p->value().values()));
+        largest = std::max(largest, *std::ranges::max_element(p->value().values()));
+      }
+    }
+    CHECK(smallest >= 0);
+    CHECK(largest <= 1);
+    if (price > 0) CHECK(smallest == 0);
+  }
+}
+
+TEST_CASE("validations carry their memory on, each from where the last one ended") {
+  Settings s = tiny_settings(SpanKind::adaptive);
+  s.nbatches = 30;  // 3 blocks a validation
+  Trainer trainer = random_trainer(s);
+  const double first = trainer.validate(), second = trainer.validate();
+  CHECK(first != second);
+  // Those were the first 6 blocks of the stream; the 9 that it has are 3 more.
+  const double whole =
+      evaluate(trainer.model(), random_stream(300, kVocabulary, 2), s.batch_sz, s.block_sz).loss;
+  CHECK((first + second + trainer.validate()) / 3 == Approx(whole).epsilon(1e-6));
+}
+
+TEST_CASE("the first block after the end of a stream has no memory of the end") {
+  Settings s = tiny_settings();
+  s.lr = 0;
+  s.nbatches = 1;
+  const auto one_block = repetitive_stream(9 * s.batch_sz, kVocabulary);  // comes again and again
+  Trainer trainer(s, kVocabulary, one_block, one_block);
+  CHECK(trainer.step().loss == trainer.step().loss);
+  CHECK(trainer.validate() == trainer.validate());
+}
+
+TEST_CASE("validating does not change what is learned") {
+  Settings s = tiny_settings(SpanKind::adaptive);
+  s.dropout = 0.2;
+  Trainer plain = random_trainer(s), watched = random_trainer(s);
+  for (int i = 0; i < 3; ++i) {
+    plain.step();
+    watched.step();
+    watched.validate();
+  }
+  CHECK(same_weights(weights(plain), weights(watched)));
+}
+
+TEST_CASE("settings and streams that do not fit are refused") {
+  Settings s = tiny_settings();
+  s.nheads = 3;
+  CHECK_THROWS_WITH_AS(random_trainer(s), Contains("[model] expected --nheads to divide"), Error);
+  s = tiny_settings();
+  const auto make = [&](int64_t train, int64_t valid) {
+    Trainer(s, kVocabulary, random_stream(train, kVocabulary), random_stream(valid, kVocabulary));
+  };
+  CHECK_NOTHROW(make(36, 36));
+  CHECK_THROWS_WITH_AS(make(35, 36), Contains("[data] expected at least 36 tokens"), Error);
+  CHECK_THROWS_WITH_AS(make(36, 35), Contains("[data] expected at least 36 tokens"), Error);
+}
+
+TEST_CASE("progress of another batch or stream cannot be restored") {
+  Trainer trainer = random_trainer(tiny_settings());
+  trainer.step();
+  Trainer::Progress progress = trainer.progress();
+  progress.memory.push_back(progress.memory[0]);
+  CHECK_THROWS_WITH_AS(trainer.restore(progress),
+                       Contains("[train] expected the memory of 1 parts of the batch; got 2; keep "
+                                "--batch-split"),
+                       Error);
+  progress = trainer.progress();
+  progress.train.column = 1000;
+  CHECK_THROWS_WITH_AS(trainer.restore(progress), Contains("[data] expected a position within"),
+                       Error);
+}
+
+}  // namespace
+}  // namespace adaspan
