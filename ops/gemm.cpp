@@ -90,7 +90,8 @@ void product(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options)
 }
 
 /// The product in bands of c's rows, or of a single row's columns, one thread each. At least two of
-/// them: outside of a parallel loop oneDNN divides the work by the number of threads, even the sums.
+/// them: outside of a parallel loop oneDNN divides the work by the number of threads, even the
+/// sums.
 void banded(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options, int64_t largest) {
   const bool by_rows = c.rows > 1;
   const int64_t extent = by_rows ? c.rows : c.columns;

@@ -37,8 +37,8 @@ struct GemmOptions {
   bool accumulate = false;      ///< c += a b instead of c = a b; without bias and relu
 };
 
-/// c [m,n] = a [m,k] b [k,n], in bands of c that its size alone fixes, one thread each: each element
-/// is one sum in one order, whatever the number of threads.
+/// c [m,n] = a [m,k] b [k,n], in bands of c that its size alone fixes, one thread each: each
+/// element is one sum in one order, whatever the number of threads.
 void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options = {});
 
 /// The same in smaller bands, for few rows and a long inner extent (weight gradients).
