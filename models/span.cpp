@@ -110,7 +110,8 @@ std::vector<float> mean_spans(const Variable& z, const ModelConfig& config) {
 
 int64_t memory_length(const Variable& z, const ModelConfig& config) {
   const int64_t S = config.span_limit;
-  if (!z || !config.adapt_cache) return S;
+  // How far dynamic spans of tokens yet to come will look, nobody knows.
+  if (!z || !config.adapt_cache || config.span_kind == SpanKind::dynamic) return S;
   const std::vector<float> spans = largest_spans(z, config);
   const float widest = std::ceil(*std::max_element(spans.begin(), spans.end()));
   const int64_t E = std::clamp<int64_t>(static_cast<int64_t>(widest) + config.ramp, 0, S);

@@ -36,8 +36,8 @@ std::vector<int64_t> effective_spans(const Variable& z, const ModelConfig& confi
 /// Mean z of each head, in steps; S for all if z is absent.
 std::vector<float> mean_spans(const Variable& z, const ModelConfig& config);
 
-/// Steps of memory that a layer keeps for its next block: S, or with cache adaptation (spec: what
-/// the reference keeps) min(S, W + 64), W = S - 64 floor(min(S-1, S - E) / 64), E = ceil(max z) +
+/// Steps of memory that a layer keeps for its next block: S, or for adaptive spans with cache
+/// adaptation (as the reference does) min(S, W + 64), W = S - 64 floor(min(S-1, S - E) / 64), E = ceil(max z) +
 /// R.
 int64_t memory_length(const Variable& z, const ModelConfig& config);
 

@@ -118,7 +118,7 @@ void banded(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options, 
 
 // Bands this large are as fast as the whole matrix at once.
 void gemm(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {
-  banded(c, a, b, options, 256);
+  banded(c, a, b, options, 1024);
 }
 
 void gemm_long_sums(Matrix c, ConstMatrix a, ConstMatrix b, const GemmOptions& options) {

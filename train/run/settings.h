@@ -52,7 +52,7 @@ void for_each_setting(SettingsOrConst& s, const Visit& visit) {
   visit("adapt-span-loss", s.adapt_span_loss, "lambda, the price of a step of span");
   visit("adapt-span-ramp", s.adapt_span_ramp, "R, over how many tokens the mask falls to 0");
   visit("adapt-span-init", s.adapt_span_init, "first span, as a share of the limit");
-  visit("adapt-span-cache", s.adapt_span_cache, "remember only as much as the spans need");
+  visit("adapt-span-cache", s.adapt_span_cache, "remember only as much as the (adaptive) spans need");
   visit("skip-missing", s.skip_missing,
         "leave out steps before the start of a stream (the reference attends to zeros there)");
   visit("data", s.data, "folder of a corpus made by 'adaspan prepare'");

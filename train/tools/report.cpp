@@ -86,6 +86,8 @@ void print_report(const std::filesystem::path& checkpoint, const std::string& da
   const Settings& settings = loaded.header.settings;
   const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
   check_vocabulary(loaded.header, corpus);
+  fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());
+  std::fflush(stdout);
   const Evaluation test = evaluate(*loaded.model, TokenStream::of(corpus, Part::test),
                                    kEvaluationBatch, settings.block_sz);
 
