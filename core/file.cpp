@@ -49,7 +49,11 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
 
 void flush_folder(const std::filesystem::path& folder) {
   Descriptor fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
-  if (fd.get() < 0 || ::fsync(fd.get()) != 0) fail_write(folder, errno);
+  require(
+      fd.get() >= 0 && ::fsync(fd.get()) == 0,
+      "[file] expected to flush the folder {} to the disk; got: {}; its new file may not survive "
+      "a power cut",
+      folder.string(), std::strerror(errno));
 }
 
 }  // namespace
@@ -94,6 +98,14 @@ void atomic_write(const std::filesystem::path& path,
 
 void atomic_write(const std::filesystem::path& path, std::string_view text) {
   atomic_write(path, [&](const ByteSink& sink) { sink(std::as_bytes(std::span(text))); });
+}
+
+void make_folder_of(const std::filesystem::path& path) {
+  if (!path.has_parent_path()) return;
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  require(!error, "[file] expected to make the folder {}; got: {}; choose another path",
+          path.parent_path().string(), error.message());
 }
 
 std::string read_text(const std::filesystem::path& path) {

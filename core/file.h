@@ -39,6 +39,9 @@ void atomic_write(const std::filesystem::path& path,
                   const std::function<void(const ByteSink&)>& write);
 void atomic_write(const std::filesystem::path& path, std::string_view text);
 
+/// Makes the folder that `path` lies in, if it is not there. Throws Error when it cannot.
+void make_folder_of(const std::filesystem::path& path);
+
 /// The whole file as text. Throws Error when it cannot be read.
 std::string read_text(const std::filesystem::path& path);
 

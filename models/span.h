@@ -37,8 +37,8 @@ std::vector<int64_t> effective_spans(const Variable& z, const ModelConfig& confi
 std::vector<float> mean_spans(const Variable& z, const ModelConfig& config);
 
 /// Steps of memory that a layer keeps for its next block: S, or for adaptive spans with cache
-/// adaptation (as the reference does) min(S, W + 64), W = S - 64 floor(min(S-1, S - E) / 64), E = ceil(max z) +
-/// R.
+/// adaptation (as the reference does) min(S, W + 64), W = S - 64 floor(min(S-1, S - E) / 64), E =
+/// ceil(max z) + R.
 int64_t memory_length(const Variable& z, const ModelConfig& config);
 
 }  // namespace adaspan

@@ -36,8 +36,8 @@ void check(const ModelConfig& c) {
   require(c.vocabulary >= 1, "[model] expected a vocabulary of at least 1 token; got {}",
           c.vocabulary);
   require(c.hidden % c.heads == 0,
-          "[model] expected --nheads to divide --hid-sz; got {} heads for {}; try {} or {}",
-          c.heads, c.hidden, c.hidden / c.heads * c.heads, (c.hidden / c.heads + 1) * c.heads);
+          "[model] expected --nheads to divide --hid-sz; got {} heads for {}; try --hid-sz {}",
+          c.heads, c.hidden, (c.hidden / c.heads + 1) * c.heads);
   const auto share = [](const char* flag, float value, bool closed) {
     require(value >= 0 && (value < 1 || (closed && value == 1)),
             "[model] expected --{} in [0, 1{}; got {}", flag, closed ? "]" : ")", value);

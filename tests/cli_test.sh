@@ -132,6 +132,10 @@ cp "$work/out" first
 expect "50 characters and a new line" [ "$(wc -c <first)" = 51 ]
 accept -- generate --checkpoint run/ckpt --length 50 --seed 3
 expect "the seed decides the text" cmp -s first "$work/out"
+accept -- generate --checkpoint run/ckpt --length 50 --prompt 12
+accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_peak_gflops":' \
+  '"peak_rss_gb":' -- bench step --json --spans trained --steps 1 --adapt-span --nlayers 2 \
+  --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 32 --batch-sz 4 --block-sz 16
 accept '"name":"block2.loss","value":' -- parity "$golden/fixed.safetensors"
 
 # --- flags, files, presets ----------------------------------------------------------------------
@@ -148,6 +152,11 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
   --checkpoint plain/ckpt
 expect "the last of two flags wins" [ "$(setting plain/metrics.jsonl adapt-span)" = true ]
 expect "what nobody gives has its default" [ "$(setting plain/metrics.jsonl momentum)" = 0.9 ]
+
+accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --batch-sz 4 \
+  --block-sz 16 --nbatches 1 --niter 2 --threads 1 --data data --no-adapt-span --adapt-span \
+  --checkpoint plain/ckpt --lr 0.5
+expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
 # --- a run that is stopped goes on --------------------------------------------------------------
 long=(train --data data --checkpoint stop/ckpt "${tiny[@]}" --nbatches 200 --niter 2)
@@ -186,6 +195,12 @@ for name in $(head -n 1 $metrics | grep -o '"configuration":{[^}]*}' | grep -o '
 done
 
 # --- what is refused ----------------------------------------------------------------------------
+refuse "[bench] expected --adapt-span without --dynamic-span" -- \
+  bench step --adapt-span --dynamic-span
+refuse "[bench] expected --spans to be initial, trained or full" -- \
+  bench step --adapt-span --spans half
+refuse "[file] expected to make the folder text/run" -- \
+  train --data data --checkpoint text/run/ckpt "${tiny[@]}"
 refuse "expected a command; got none" --
 refuse "not expected: frobnicate" -- frobnicate
 refuse "not expected: --frobnicate" -- train --frobnicate
@@ -236,7 +251,7 @@ refuse "--threads of at least 0; got -1" -- "${settings[@]}" --threads -1
 expect "no run begins with wrong settings" [ ! -e new ]
 refuse "[bench] expected --spans to be" -- bench step "${tiny[@]}" --spans long
 refuse "[bench] expected --steps of at least 1" -- bench step "${tiny[@]}" --steps 0
-refuse "[bench] expected a configuration with --adapt-span" -- bench step "${tiny[@]}" \
+refuse "[bench] expected --adapt-span without --dynamic-span" -- bench step "${tiny[@]}" \
   --no-adapt-span
 
 again=(train --data data --checkpoint run/ckpt "${tiny[@]}")

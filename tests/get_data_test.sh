@@ -103,7 +103,7 @@ calls_were() {
 }
 
 enwik8=http://mattmahoney.net/dc/enwik8.zip
-next_enwik8='adaspan prepare --format enwik8 --input data/enwik8 --out data/enwik8-corpus'
+next_enwik8='build/adaspan prepare --format enwik8 --input data/enwik8 --out data/enwik8-corpus'
 
 # --- what goes well -----------------------------------------------------------------------------
 begin "enwik8 is downloaded, unpacked, and the next command printed"
@@ -132,14 +132,14 @@ begin "text8 goes to the folder that is given, a name with a space is quoted"
 CURL_BYTES=31344016
 run text8 "data/my texts"
 check succeeded_with \
-  'adaspan prepare --format text8 --input data/my\ texts/text8 --out data/my\ texts/text8-corpus'
+  'build/adaspan prepare --format text8 --input data/my\ texts/text8 --out data/my\ texts/text8-corpus'
 check size_is "data/my texts/text8" 100000000
 
 begin "wikitext-103 is checked by its lines"
 UNZIP_AS=wikitext
 run wikitext-103
 dir=data/wikitext-103
-check succeeded_with "adaspan prepare --format words --order falling_count \
+check succeeded_with "build/adaspan prepare --format words --order falling_count \
 --input $dir/wiki.train.tokens --valid $dir/wiki.valid.tokens --test $dir/wiki.test.tokens \
 --out data/wikitext-103-corpus"
 check gone data/wikitext-103-v1.zip data/wikitext-103-v1.zip.part

@@ -33,12 +33,13 @@ std::string kept(const std::string& text, int64_t steps_done) {
 }
 
 TEST_CASE("the span of a model is the mean and the largest z, rounded up, plus the ramp") {
-  const SpanSummary spans = summarise_spans({{0, 1.5f}, {10, 2}}, 32);
+  const SpanSummary spans = summarise_spans({{0, 1.5f}, {10, 2}}, 32, 1024);
   CHECK(spans.mean == 4 + 32);  // 13.5 / 4 = 3.375
   CHECK(spans.max == 10 + 32);
-  CHECK(summarise_spans({{0, 0}}, 32).mean == 32);
-  CHECK(summarise_spans({{0, 0.1f}}, 32).max == 33);
-  CHECK(summarise_spans({}, 32).mean == 32);
+  CHECK(summarise_spans({{0, 0}}, 32, 1024).mean == 32);
+  CHECK(summarise_spans({{0, 0.1f}}, 32, 1024).max == 33);
+  CHECK(summarise_spans({}, 32, 1024).mean == 32);
+  CHECK(summarise_spans({{64}}, 8, 64).max == 64);
 }
 
 TEST_CASE("lines are there as soon as they are written") {

@@ -188,6 +188,11 @@ TEST_CASE("settings out of range are refused by their flag") {
        {"nlayers", "hid-sz", "inner-hid-sz", "nheads", "attn-span", "adapt-span-ramp"}) {
     CHECK(refusal(name, "0") == fmt::format("[model] expected --{} of at least 1; got 0", name));
   }
+  for (const char* name : {"nlayers", "attn-span", "adapt-span-ramp", "nbatches", "niter"}) {
+    CHECK(refusal(name, "4611686018427387904") ==
+          fmt::format("[settings] expected --{} of at most 1073741824; got 4611686018427387904",
+                      name));
+  }
   CHECK(refusal("dropout", "1").starts_with("[model] expected --dropout in [0, 1); got 1"));
   CHECK(refusal("adapt-span-init", "1") == "none");
 }

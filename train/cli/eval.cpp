@@ -45,7 +45,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--part", options->part, "train, valid or test")
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->capture_default_str();
-  command->add_option("--threads", options->threads, "threads to use; 0: one a core");
+  command->add_option("--threads", options->threads, "threads to use; 0: as OpenMP chooses");
   command->callback([options] {
     if (options->threads != 0) set_threads(options->threads);
     for (Part part : kParts) {

@@ -3,6 +3,10 @@
 
 #include <fmt/core.h>
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "train/cli/commands.h"
 #include "train/run/checkpoint.h"
 
@@ -10,7 +14,8 @@ namespace adaspan::cli {
 
 void add_generate(CLI::App& app) {
   struct Options {
-    std::string checkpoint, data, prompt = "\n";
+    std::string checkpoint, data;
+    std::optional<std::string> prompt;
     GenerateOptions generate;
   };
   CLI::App* command = app.add_subcommand("generate", "let a trained model write");
@@ -20,7 +25,8 @@ void add_generate(CLI::App& app) {
       ->type_name("FILE");
   command->add_option("--data", options->data, "corpus (the one it was trained on)")
       ->type_name("DIR");
-  command->add_option("--prompt", options->prompt, "text to go on from (a new line)");
+  command->add_option("--prompt", options->prompt,
+                      "text to go on from (the first token of the test part)");
   command->add_option("--length", options->generate.length, "tokens to draw")
       ->capture_default_str();
   command
@@ -35,8 +41,10 @@ void add_generate(CLI::App& app) {
         Corpus::open(options->data.empty() ? loaded.header.settings.data : options->data);
     check_vocabulary(loaded.header, corpus);
     const Vocabulary& vocabulary = corpus.vocabulary();
-    const auto ids = generate(*loaded.model, vocabulary.encode(options->prompt, corpus.format()),
-                              options->generate);
+    const std::vector<int32_t> prompt = options->prompt
+                                            ? vocabulary.encode(*options->prompt, corpus.format())
+                                            : std::vector<int32_t>{corpus.part(Part::test)[0]};
+    const auto ids = generate(*loaded.model, prompt, options->generate);
     fmt::print("{}\n", vocabulary.decode(ids, corpus.format()));
   });
 }

@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     require(!app.get_subcommands().empty(),
             "expected a command; got none; 'adaspan --help' lists them");
+    require(std::fflush(stdout) == 0 && !std::ferror(stdout),
+            "expected to write the output; got an error; is the disk full?");
     return 0;
   } catch (const CLI::Success& e) {  // --help
     return app.exit(e);

@@ -72,7 +72,7 @@ void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const 
   for (size_t l = 0; l < progress.valid_memory.size(); ++l) {
     tensors.push_back({valid_memory_name(l), progress.valid_memory[l].get()});
   }
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  make_folder_of(path);
   write_safetensors(path, tensors,
                     {{"format", kFormat},
                      {"settings", adaspan::to_json(trainer.settings()).dump()},
@@ -123,7 +123,8 @@ void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus) {
       corpus.vocabulary_hash().substr(0, 12));
 }
 
-void load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus) {
+Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer,
+                         const Corpus& corpus) {
   const SafetensorsFile file(path);
   CheckpointHeader header = read_header(file);
   check_lasting(trainer.settings(), header.settings, path.string());
@@ -146,6 +147,7 @@ void load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const 
     header.progress.valid_memory.push_back(share(file.tensor(valid_memory_name(l))));
   }
   trainer.restore(std::move(header.progress));
+  return header.settings;
 }
 
 LoadedModel load_model(const std::filesystem::path& path) {

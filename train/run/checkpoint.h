@@ -30,8 +30,8 @@ CheckpointHeader read_header(const SafetensorsFile& file);
 
 /// Puts the state of `path` into `trainer`, which then goes on as if it had never stopped. Throws
 /// Error, naming what differs, when the checkpoint is of another model, batch, optimizer, corpus
-/// or vocabulary; the trainer must then not be used.
-void load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
+/// or vocabulary; the trainer must then not be used. Returns the settings it was saved with.
+Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
 
 /// A model alone, to evaluate or to generate with.
 struct LoadedModel {

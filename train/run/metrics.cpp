@@ -13,7 +13,8 @@
 
 namespace adaspan {
 
-SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp) {
+SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
+                            int64_t span_limit) {
   double sum = 0, largest = 0, heads = 0;
   for (const auto& layer : spans) {
     for (float z : layer) {
@@ -22,8 +23,9 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
       heads += 1;
     }
   }
-  const auto R = static_cast<double>(ramp);
-  return {std::ceil(sum / std::max(heads, 1.0)) + R, std::ceil(largest) + R};
+  const auto R = static_cast<double>(ramp), S = static_cast<double>(span_limit);
+  return {std::min(S, std::ceil(sum / std::max(heads, 1.0)) + R),
+          std::min(S, std::ceil(largest) + R)};
 }
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) : path_(path) {
@@ -36,7 +38,7 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) 
     }
   }
   fresh_ = kept.empty();
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  make_folder_of(path);
   atomic_write(path, kept);
   file_ = std::fopen(path.c_str(), "a");
   require(file_ != nullptr, "[metrics] expected to write {}; got: {}", path.string(),

@@ -12,11 +12,12 @@
 namespace adaspan {
 
 /// "Span" as papers and the reference state it: the mean (or largest) z over the heads of a layer,
-/// rounded up, plus the ramp; here over all layers.
+/// rounded up, plus the ramp, at most the limit; here over all layers.
 struct SpanSummary {
   double mean = 0, max = 0;
 };
-SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp);
+SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
+                            int64_t span_limit);
 
 class MetricsFile {
  public:

@@ -41,7 +41,8 @@ void ProgressLine::show(const StepReport& report) {
   const double left =
       static_cast<double>((steps_total_ - report.step) * settings_.batch_sz * settings_.block_sz) /
       rate;
-  const SpanSummary spans = summarise_spans(report.spans, settings_.adapt_span_ramp);
+  const SpanSummary spans =
+      summarise_spans(report.spans, settings_.adapt_span_ramp, settings_.attn_span);
   const std::string line =
       fmt::format("step {}/{}  loss {:.3f} {}  {:.0f} {}/s  span mean {:.0f} max {:.0f}  {} left",
                   report.step, steps_total_, in_unit(report.loss, settings_.data_unit),

@@ -17,6 +17,7 @@ namespace adaspan {
 namespace {
 
 constexpr int64_t kMostThreads = 4096;
+constexpr int64_t kLargest = 1 << 30;  // products of two such numbers still fit 64 bits
 
 template <class T>
 bool parse(std::string_view text, T& value) {
@@ -103,10 +104,16 @@ std::filesystem::path preset_path(const std::string& name) {
 }
 
 void check(const Settings& s) {
-  check(model_config(s, 1));
   const auto at_least = [](const char* name, auto value, decltype(value) least) {
     require(value >= least, "[settings] expected --{} of at least {}; got {}", name, least, value);
   };
+  for_each_setting(s, [](std::string_view name, const auto& value, const char*) {
+    if constexpr (std::is_same_v<decltype(value), const int64_t&>) {
+      require(value <= kLargest || name == "seed", "[settings] expected --{} of at most {}; got {}",
+              name, kLargest, value);
+    }
+  });
+  check(model_config(s, 1));
   at_least("batch-sz", s.batch_sz, 1);
   at_least("batch-split", s.batch_split, 1);
   at_least("block-sz", s.block_sz, 1);

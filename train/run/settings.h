@@ -52,7 +52,8 @@ void for_each_setting(SettingsOrConst& s, const Visit& visit) {
   visit("adapt-span-loss", s.adapt_span_loss, "lambda, the price of a step of span");
   visit("adapt-span-ramp", s.adapt_span_ramp, "R, over how many tokens the mask falls to 0");
   visit("adapt-span-init", s.adapt_span_init, "first span, as a share of the limit");
-  visit("adapt-span-cache", s.adapt_span_cache, "remember only as much as the (adaptive) spans need");
+  visit("adapt-span-cache", s.adapt_span_cache,
+        "remember only as much as the (adaptive) spans need");
   visit("skip-missing", s.skip_missing,
         "leave out steps before the start of a stream (the reference attends to zeros there)");
   visit("data", s.data, "folder of a corpus made by 'adaspan prepare'");
@@ -68,7 +69,8 @@ void for_each_setting(SettingsOrConst& s, const Visit& visit) {
   visit("nbatches", s.nbatches, "steps between validations and checkpoints");
   visit("niter", s.niter, "how many times nbatches steps to train");
   visit("checkpoint", s.checkpoint,
-        "file to save to, and to go on from if it is there; metrics.jsonl lies beside it");
+        "file to save to, and to go on from if it is there, in a folder of its own for each run: "
+        "metrics.jsonl and best.safetensors lie beside it");
   visit("full-eval-mode", s.full_eval_mode, "only evaluate the checkpoint on valid and test");
   visit("seed", s.seed, "first number of all random streams");
   visit("threads", s.threads, "threads to use; 0: one a core");

@@ -20,17 +20,15 @@ namespace {
 
 nlohmann::ordered_json configuration_line(const Settings& settings, const Trainer& trainer,
                                           const Corpus& corpus) {
-  return {{"configuration", to_json(settings)},
-          {"parameters", trainer.parameters()},
-          {"vocabulary", corpus.vocabulary().size()},
-          {"text_sha256", corpus.text_hash()},
-          {"cpu", cpu_report()},
-          {"kernels", row_kernels().level},
-          {"threads", threads()}};
+  return {{"configuration", to_json(settings)}, {"step", trainer.steps_done()},
+          {"parameters", trainer.parameters()}, {"vocabulary", corpus.vocabulary().size()},
+          {"text_sha256", corpus.text_hash()},  {"cpu", cpu_report()},
+          {"kernels", row_kernels().level},     {"threads", threads()}};
 }
 
 nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings, double rate) {
-  const SpanSummary spans = summarise_spans(report.spans, settings.adapt_span_ramp);
+  const SpanSummary spans =
+      summarise_spans(report.spans, settings.adapt_span_ramp, settings.attn_span);
   return {{"step", report.step},
           {"loss", report.loss},
           {settings.data_unit, in_unit(report.loss, settings.data_unit)},
@@ -73,13 +71,14 @@ bool train(const Settings& settings, const std::atomic<bool>& stop) {
   const Corpus corpus = Corpus::open(settings.data);
   Trainer trainer(settings, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
+  bool changed = false;  // other settings than before the stop, such as a new learning rate
   if (std::filesystem::exists(path)) {
-    load_checkpoint(path, trainer, corpus);
+    changed = to_json(load_checkpoint(path, trainer, corpus)) != to_json(settings);
     fmt::print("going on from step {} of {}\n", trainer.steps_done(), path.string());
   }
   MetricsFile metrics(path.parent_path() / "metrics.jsonl", trainer.steps_done());
   const auto configuration = configuration_line(settings, trainer, corpus);
-  if (metrics.fresh()) metrics.write(configuration);
+  if (metrics.fresh() || changed) metrics.write(configuration);
   fmt::print("{}\n", configuration.dump());
 
   const int64_t total = settings.niter * settings.nbatches;

@@ -50,7 +50,7 @@ class Trainer {
     double best_validation = std::numeric_limits<double>::infinity();  ///< nats
   };
   Progress progress() const;
-  /// Throws Error when the position or the memory does not fit these settings.
+  /// Throws Error when a position or the number of parts does not fit these settings.
   void restore(Progress progress);
   Optimizer& optimizer() { return *optimizer_; }
 

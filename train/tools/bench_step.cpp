@@ -93,7 +93,8 @@ nlohmann::ordered_json bench_step(const Settings& settings, const std::string& p
                                   int64_t steps) {
   require(steps >= 1, "[bench] expected --steps of at least 1; got {}", steps);
   Settings s = settings;
-  require(s.adapt_span, "[bench] expected a configuration with --adapt-span; got none");
+  require(s.adapt_span && !s.dynamic_span,
+          "[bench] expected --adapt-span without --dynamic-span: only those spans can be set");
   s.adapt_span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
   const double peak = gemm_peak(s);
 

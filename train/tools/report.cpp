@@ -102,10 +102,8 @@ void print_report(const std::filesystem::path& checkpoint, const std::string& da
              std::min(settings.adapt_span_ramp, settings.attn_span), settings.attn_span,
              span_table(test.spans, settings.adapt_span_ramp, settings.attn_span));
 
-  std::vector<int32_t> prompt(1);
-  corpus.part(Part::test).read(0, 1, prompt.data());
   const std::vector<int32_t> ids =
-      generate(*loaded.model, prompt, {.length = kSampleLength, .seed = 1});
+      generate(*loaded.model, {corpus.part(Part::test)[0]}, {.length = kSampleLength, .seed = 1});
   fmt::print("\nWhat it writes ({} tokens):\n{}\n", kSampleLength,
              corpus.vocabulary().decode(ids, corpus.format()));
   fmt::print("\ncheckpoint  {}\nlog         {}\n", checkpoint.string(),
