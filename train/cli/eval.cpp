@@ -15,8 +15,7 @@ namespace adaspan::cli {
 void print_evaluation(const std::string& checkpoint, const std::string& data, Part part) {
   const LoadedModel loaded = load_model(checkpoint);
   const Settings& settings = loaded.header.settings;
-  const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
-  check_vocabulary(loaded.header, corpus);
+  const Corpus corpus = open_corpus(loaded.header, data);
   const Evaluation result =
       evaluate(*loaded.model, TokenStream::of(corpus, part), kEvaluationBatch, settings.block_sz);
   const nlohmann::ordered_json line = {

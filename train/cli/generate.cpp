@@ -37,9 +37,7 @@ void add_generate(CLI::App& app) {
       ->capture_default_str();
   command->callback([options] {
     const LoadedModel loaded = load_model(options->checkpoint);
-    const Corpus corpus =
-        Corpus::open(options->data.empty() ? loaded.header.settings.data : options->data);
-    check_vocabulary(loaded.header, corpus);
+    const Corpus corpus = open_corpus(loaded.header, options->data);
     const Vocabulary& vocabulary = corpus.vocabulary();
     const std::vector<int32_t> prompt = options->prompt
                                             ? vocabulary.encode(*options->prompt, corpus.format())

@@ -114,6 +114,12 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 
+Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
+  Corpus corpus = Corpus::open(data.empty() ? header.settings.data : data);
+  check_vocabulary(header, corpus);
+  return corpus;
+}
+
 void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus) {
   require(
       header.vocabulary_hash == corpus.vocabulary_hash(),

@@ -43,6 +43,10 @@ LoadedModel load_model(const std::filesystem::path& path);
 /// Copies tensor `name` of `file` into `to`. Throws Error when the shapes differ.
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name);
 
+/// The corpus at `data`, or if that is empty the one the checkpoint was trained on. Throws Error as
+/// Corpus::open and check_vocabulary do.
+Corpus open_corpus(const CheckpointHeader& header, const std::string& data);
+
 /// Throws Error, with both, unless `corpus` has the vocabulary of the checkpoint.
 void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus);
 

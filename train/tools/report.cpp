@@ -84,8 +84,7 @@ std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ram
 void print_report(const std::filesystem::path& checkpoint, const std::string& data) {
   const LoadedModel loaded = load_model(checkpoint);
   const Settings& settings = loaded.header.settings;
-  const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
-  check_vocabulary(loaded.header, corpus);
+  const Corpus corpus = open_corpus(loaded.header, data);
   fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());
   std::fflush(stdout);
   const Evaluation test = evaluate(*loaded.model, TokenStream::of(corpus, Part::test),
