@@ -15,6 +15,26 @@ struct CpuFeatures {
 
 CpuFeatures cpu_features();
 
+/// Which kernels run, from the plainest to the fastest. Each level includes the ones before it.
+enum class Isa { plain, avx2, avx512, amx };
+
+/// "plain", "avx2", "avx512", "amx"
+const char* name(Isa isa);
+/// The level of that name. Throws Error, with the names there are, for another.
+Isa isa_of(const std::string& name);
+
+/// The best level that this processor can run.
+Isa best_isa();
+/// Makes all kernels of this project run at `isa`, for the whole process. Throws Error when the
+/// processor cannot. Results are the same bits for every number of threads at one level, not across
+/// levels.
+void set_isa(Isa isa);
+/// The level in use; the best one unless set.
+Isa isa();
+
+/// Why bf16 products cannot run at the level in use; empty when they can.
+std::string bf16_obstacle();
+
 /// One line for logs: "AMD EPYC, 2 cores, avx2 avx512 avx512_bf16".
 std::string cpu_report();
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace adaspan {
 namespace {
@@ -22,7 +23,7 @@ Tensor copy_of(Shape shape, DType type, std::span<const T> values) {
 }  // namespace
 
 const char* name(DType type) {
-  return type == DType::f32 ? "f32" : "i32";
+  return type == DType::f32 ? "f32" : type == DType::bf16 ? "bf16" : "i32";
 }
 
 Tensor::Tensor(Shape shape, DType type) : shape_(std::move(shape)), type_(type) {
@@ -60,6 +61,22 @@ Tensor Tensor::clone() const {
   if (empty()) return {};
   Tensor result(shape_, type_);
   std::memcpy(result.buffer_.get(), buffer_.get(), bytes());
+  return result;
+}
+
+Tensor Tensor::converted(DType type) const {
+  if (type == type_) return clone();
+  assert(type != DType::i32 && type_ != DType::i32);
+  Tensor result(shape_, type);
+  parallel_chunks(elements_, 1 << 14, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (type == DType::f32) {
+        result.data()[i] = to_float(data<bf16>()[i]);
+      } else {
+        result.data<bf16>()[i] = to_bf16(data()[i]);
+      }
+    }
+  });
   return result;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A dense, row-major array: float32 values or int32 ids. A tensor owns its memory and moves; a copy
-// is asked for by name (clone). Const means const: who holds a const Tensor cannot change it.
+// A dense, row-major array: float32 or bfloat16 values, or int32 ids. A tensor owns its memory and
+// moves; a copy is asked for by name (clone). Const means const: who holds a const Tensor cannot
+// change it.
 #pragma once
 
 #include <cassert>
@@ -8,17 +9,24 @@
 #include <span>
 #include <type_traits>
 
+#include "core/bf16.h"
 #include "core/memory.h"
 #include "core/shape.h"
 
 namespace adaspan {
 
-enum class DType { f32, i32 };
+enum class DType { f32, bf16, i32 };
 
 const char* name(DType type);
-constexpr size_t size_of(DType) {
-  return 4;
+constexpr size_t size_of(DType type) {
+  return type == DType::bf16 ? 2 : 4;
 }
+template <class T>
+inline constexpr DType dtype_of = DType::f32;
+template <>
+inline constexpr DType dtype_of<bf16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<int32_t> = DType::i32;
 
 class Tensor {
  public:
@@ -34,6 +42,8 @@ class Tensor {
   static Tensor of(Shape shape, std::span<const int32_t> values);
 
   Tensor clone() const;
+  /// The values as `type`, f32 or bf16, rounded to nearest.
+  Tensor converted(DType type) const;
   /// The same values under another shape. Throws Error when the number of elements differs.
   Tensor reshaped(Shape shape) &&;
 
@@ -55,14 +65,14 @@ class Tensor {
   std::span<const T> values() const {
     return {data<T>(), static_cast<size_t>(elements_)};
   }
-  /// The value of a tensor of one element.
+  /// The value of an f32 tensor of one element.
   float item() const;
 
  private:
   template <class T>
   std::byte* checked() const {
-    static_assert(std::is_same_v<T, float> || std::is_same_v<T, int32_t>);
-    assert(type_ == (std::is_same_v<T, float> ? DType::f32 : DType::i32));
+    static_assert(std::is_same_v<T, float> || dtype_of<T> != DType::f32);
+    assert(type_ == dtype_of<T>);
     return buffer_.get();
   }
 
@@ -71,5 +81,12 @@ class Tensor {
   DType type_ = DType::f32;
   Buffer buffer_;
 };
+
+/// Calls body(T{}) with T the C++ type of a floating-point `type`, to choose code for it.
+template <class Body>
+auto with_type(DType type, const Body& body) {
+  assert(type != DType::i32);
+  return type == DType::bf16 ? body(bf16{}) : body(float{});
+}
 
 }  // namespace adaspan

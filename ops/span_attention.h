@@ -17,10 +17,11 @@
 namespace adaspan {
 
 struct SpanAttentionInputs {
-  Variable q, k, v;             ///< [M,B,H]: of the block; head h has columns h*D .. h*D+D-1
-  Variable memory_k, memory_v;  ///< [sum of reaches, B, D]: of the memory (memory_projection)
-  Variable p;                   ///< [D,S]: positions; column j is distance S-j
-  Variable z;                   ///< spans: absent (fixed), [K] (adaptive), [M,B,K] (dynamic)
+  Variable qkv;        ///< [M,B,3H]: q, k and v of the block side by side; head h has columns h*D ..
+                       ///< h*D+D-1 of each
+  Variable memory_kv;  ///< [sum of reaches, B, 2D]: k and v of the memory (memory_projection)
+  Variable p;          ///< [D,S] f32: positions; column j is distance S-j
+  Variable z;          ///< spans, f32: absent (fixed), [K] (adaptive), [M,B,K] (dynamic)
 };
 
 struct SpanAttentionOptions {
@@ -31,12 +32,18 @@ struct SpanAttentionOptions {
   Dropout dropout;               ///< of the weights a
 };
 
-/// -> out [M,B,H], heads side by side. Throws Error when shapes, spans or reaches do not fit.
-/// Composed of elementary ops, one head at a time: the readable definition.
+/// -> out [M,B,H], heads side by side, of the type of qkv: f32, or bf16 (then k, v, the weights a
+/// and all gradients of matrices are rounded to bf16; sums, scores and softmax are f32).
+/// Time grows with M B sum(E_h), memory with M B H: no array of queries by keys is kept.
+/// Throws Error when shapes, types, spans or reaches do not fit.
+Variable span_attention(Tape& tape, const SpanAttentionInputs& x,
+                        const SpanAttentionOptions& options);
+
+/// The same in f32, composed of elementary ops, one head at a time: the readable definition.
 Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
                               const SpanAttentionOptions& options);
 
-/// Throws Error unless shapes, spans and reaches fit each other.
+/// Throws Error unless shapes, types, spans and reaches fit each other.
 void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptions& options);
 
 }  // namespace adaspan
