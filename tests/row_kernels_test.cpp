@@ -4,10 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/cpu.h"
@@ -62,6 +65,33 @@ void for_each_level(const Body& body) {
   }
 }
 
+/// The bf16 kernels of a level.
+const RowKernels<bf16>& bf16_kernels_of(std::string_view level) {
+  for (const RowKernels<bf16>* kernels : available_row_kernels<bf16>()) {
+    if (kernels->level == level) return *kernels;
+  }
+  FAIL("no bf16 kernels");
+  return row_kernels<bf16>();
+}
+
+std::vector<bf16> rounded(const Row& x) {
+  std::vector<bf16> y;
+  for (float value : x) y.push_back(to_bf16(value));
+  return y;
+}
+
+Row widened(const std::vector<bf16>& x) {
+  Row y;
+  for (bf16 value : x) y.push_back(to_float(value));
+  return y;
+}
+
+std::vector<uint16_t> bits(const std::vector<bf16>& x) {
+  std::vector<uint16_t> y;
+  for (bf16 value : x) y.push_back(value.bits);
+  return y;
+}
+
 double sum_of_products(const Row& a, const Row& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0, std::plus<>(),
                             [](double x, double y) { return x * y; });
@@ -98,6 +128,91 @@ TEST_CASE("levels are listed worst first, and the one set is used") {
   for (size_t i = 1; i < levels.size(); ++i) {
     CHECK(std::string(levels[i]->level) != levels[i - 1]->level);
   }
+}
+
+TEST_CASE("bf16 kernels compute as those of f32 do and round once") {
+  for_each_level([](const RowKernels<>& f32, int64_t n) {
+    const RowKernels<bf16>& half = bf16_kernels_of(f32.level);
+    const std::vector<bf16> a = rounded(random_row(n, 1)), b = rounded(random_row(n, 2));
+    const Row a32 = widened(a), b32 = widened(b), gain = random_row(n, 3), bias = random_row(n, 4);
+    const RandomKey key{.seed = 5, .purpose = Purpose::dropout};
+    std::vector<bf16> y(a.size() + 1, bf16{0x7777});
+    Row y32(a.size());
+    const auto same = [&](const char* kernel) {
+      INFO(kernel);
+      CHECK(bits(std::vector<bf16>(y.begin(), y.end() - 1)) == bits(rounded(y32)));
+      CHECK(y.back().bits == 0x7777);
+    };
+
+    half.add(y.data(), a.data(), b.data(), n);
+    f32.add(y32.data(), a32.data(), b32.data(), n);
+    same("add");
+    half.dropout(y.data(), a.data(), 0.3f, key, 5, n);
+    f32.dropout(y32.data(), a32.data(), 0.3f, key, 5, n);
+    same("dropout");
+    std::copy(a.begin(), a.end(), y.begin());
+    y32 = a32;
+    half.relu_dropout(y.data(), 0.3f, key, 6, n);
+    f32.relu_dropout(y32.data(), 0.3f, key, 6, n);
+    same("relu_dropout");
+
+    Row sums = bias, sums32 = bias;
+    half.add_to_sums(sums.data(), a.data(), n);
+    f32.add_to_sums(sums32.data(), a32.data(), n);
+    CHECK(sums == sums32);
+    std::copy(a.begin(), a.end(), y.begin());
+    y32 = a32;
+    half.relu_backward(y.data(), b.data(), 1.3f, sums.data(), n);
+    f32.relu_backward(y32.data(), b32.data(), 1.3f, sums32.data(), n);
+    same("relu_backward");
+    CHECK(sums == sums32);
+
+    float mean = 0, rstd = 0, mean32 = 0, rstd32 = 0;
+    half.layer_norm(y.data(), &mean, &rstd, a.data(), gain.data(), bias.data(), 1e-5f, n);
+    f32.layer_norm(y32.data(), &mean32, &rstd32, a32.data(), gain.data(), bias.data(), 1e-5f, n);
+    same("layer_norm");
+    CHECK(mean == mean32);
+    CHECK(rstd == rstd32);
+    Row dgain = bias, dbias = gain, dgain32 = bias, dbias32 = gain;
+    std::copy(b.begin(), b.end(), y.begin());
+    half.layer_norm_backward(y.data(), dgain.data(), dbias.data(), y.data(), a.data(), gain.data(),
+                             0.1f, 1.7f, n);
+    f32.layer_norm_backward(y32.data(), dgain32.data(), dbias32.data(), b32.data(), a32.data(),
+                            gain.data(), 0.1f, 1.7f, n);
+    same("layer_norm_backward");
+    CHECK(dgain == dgain32);
+    CHECK(dbias == dbias32);
+  });
+}
+
+TEST_CASE("narrow rounds every kind of number as to_bf16 does, and widen changes none") {
+  for_each_level([](const RowKernels<>& f32, int64_t n) {
+    const RowKernels<bf16>& half = bf16_kernels_of(f32.level);
+    Row x(static_cast<size_t>(n));
+    for (uint64_t pattern = 0; pattern < 40; ++pattern) {
+      for (size_t i = 0; i < x.size(); ++i) {
+        const uint32_t random = random_bits({.seed = pattern}, i);
+        // Ties and their neighbours, up and down; infinities and NaN; denormals; all others
+        const uint32_t edges[] = {(random & 0xffff0000) + 0x7fff + random % 3,
+                                  0x7f800000 | (random & 0x80000000) | (random % 2 ? random : 0),
+                                  random & 0x807fffff, random};
+        x[i] = std::bit_cast<float>(edges[random / 4 % 4]);
+      }
+      std::vector<bf16> y(x.size() + 1, bf16{0x7777});
+      half.narrow(y.data(), x.data(), n);
+      CHECK(y.back().bits == 0x7777);
+      y.pop_back();
+      CHECK(bits(y) == bits(rounded(x)));
+      Row wide(x.size() + 1, kUntouched);
+      half.widen(wide.data(), y.data(), n);
+      CHECK(wide.back() == kUntouched);
+      for (size_t i = 0; i < x.size(); ++i) {
+        CHECK(std::bit_cast<uint32_t>(wide[i]) == uint32_t{y[i].bits} << 16);
+      }
+      f32.narrow(wide.data(), x.data(), n);
+      CHECK(std::memcmp(wide.data(), x.data(), x.size() * sizeof(float)) == 0);
+    }
+  });
 }
 
 TEST_CASE("add, add_scaled, add_to_sums and relu_backward are exact") {

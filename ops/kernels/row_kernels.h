@@ -18,6 +18,10 @@ template <class T = float>
 struct RowKernels {
   const char* level;  ///< "plain", "avx2", "avx512"
 
+  /// y = x, rounded to T
+  void (*narrow)(T* y, const float* x, int64_t n);
+  /// y = x
+  void (*widen)(float* y, const T* x, int64_t n);
   /// y = a + b; y may be a or b
   void (*add)(T* y, const T* a, const T* b, int64_t n);
   /// sums += x

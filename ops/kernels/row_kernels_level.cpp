@@ -31,11 +31,11 @@ inline Vec all(float x) {
   return Vec{} + x;
 }
 
-inline Vec widen(Halves x) {
+inline Vec widened(Halves x) {
   return reinterpret_cast<Vec>(__builtin_convertvector(x, Bits) << 16);
 }
 /// To the nearest, ties to the even one, as to_bf16() in core/bf16.h; NaN stays NaN.
-inline Halves round(Vec x) {
+inline Halves rounded(Vec x) {
   const auto bits = reinterpret_cast<Bits>(x);
   const Bits nearest = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
   return __builtin_convertvector((x == x ? nearest : quiet) >> 16, Halves);
@@ -51,12 +51,12 @@ struct Whole {
   Vec load(const bf16* x) const {
     Halves v;
     __builtin_memcpy(&v, x, sizeof v);
-    return widen(v);
+    return widened(v);
   }
   void store(float* y, Vec v) const { __builtin_memcpy(y, &v, sizeof v); }
   void store(bf16* y, Vec v) const {
-    const Halves rounded = round(v);
-    __builtin_memcpy(y, &rounded, sizeof rounded);
+    const Halves halves = rounded(v);
+    __builtin_memcpy(y, &halves, sizeof halves);
   }
   Vec only(Vec v, float) const { return v; }
 };
@@ -72,13 +72,13 @@ struct First {
     return _mm512_maskz_loadu_ps(mask(), x);
   }
   Vec load(const bf16* x) const {
-    return widen(reinterpret_cast<Halves>(_mm256_maskz_loadu_epi16(mask(), x)));
+    return widened(reinterpret_cast<Halves>(_mm256_maskz_loadu_epi16(mask(), x)));
   }
   void store(float* y, Vec v) const {
     _mm512_mask_storeu_ps(y, mask(), v);
   }
   void store(bf16* y, Vec v) const {
-    _mm256_mask_storeu_epi16(y, mask(), reinterpret_cast<__m256i>(round(v)));
+    _mm256_mask_storeu_epi16(y, mask(), reinterpret_cast<__m256i>(rounded(v)));
   }
 #else
   template <class T>
@@ -169,6 +169,16 @@ inline Vec exponential(Vec x) {
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   return p * reinterpret_cast<Vec>((__builtin_convertvector(k, Ints) + 127) << 23);
+}
+
+template <class T>
+void narrow(T* y, const float* x, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(x + i)); });
+}
+
+template <class T>
+void widen(float* y, const T* x, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(x + i)); });
 }
 
 template <class T>
@@ -396,6 +406,8 @@ template <class T>
 const RowKernels<T>& row_kernels_of_level() {
   static constexpr RowKernels<T> kernels = {
       .level = ADASPAN_TEXT(ADASPAN_LEVEL),
+      .narrow = narrow<T>,
+      .widen = widen<T>,
       .add = add<T>,
       .add_to_sums = add_to_sums<T>,
       .dropout = dropout<T>,
