@@ -3,9 +3,10 @@
 // may call an inline function or template of another header: the linker keeps one copy of those for
 // the whole program, perhaps the one for the larger instruction set. Hence no <algorithm>, <cmath>.
 //
-// Loops are written over vectors of the compiler's (GCC's and Clang's vector_size), not left to its
-// vectoriser: that one shuffles halves of bf16 and 64-bit products about, and goes number by number
-// through what is left of a row behind its last whole vector.
+// Loops are written over GCC's vectors, not left to its vectoriser: that one shuffles the halves of
+// bf16 and of 64-bit products about, and goes number by number through what is left of a row behind
+// its last whole vector. Longer than other sources: a kernel is here once, for all levels and
+// types.
 #include "ops/kernels/row_kernels.h"
 
 #if defined(__SSE2__)
@@ -31,14 +32,37 @@ inline Vec all(float x) {
   return Vec{} + x;
 }
 
+inline Bits longer(Halves x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Bits>(_mm512_maskz_cvtepu16_epi32(0xffff, reinterpret_cast<__m256i>(x)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Bits>(_mm256_cvtepu16_epi32(reinterpret_cast<__m128i>(x)));
+#else
+  return __builtin_convertvector(x, Bits);
+#endif
+}
+/// The upper halves
+inline Halves upper(Bits x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Halves>(
+      _mm512_maskz_cvtepi32_epi16(0xffff, reinterpret_cast<__m512i>(x >> 16)));
+#elif defined(__AVX2__)
+  const auto words = reinterpret_cast<__m256i>(x >> 16);
+  const __m256i packed = _mm256_packus_epi32(words, words);  // within each half by itself
+  return reinterpret_cast<Halves>(_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 8)));
+#else
+  return __builtin_convertvector(x >> 16, Halves);
+#endif
+}
+
 inline Vec widened(Halves x) {
-  return reinterpret_cast<Vec>(__builtin_convertvector(x, Bits) << 16);
+  return reinterpret_cast<Vec>(longer(x) << 16);
 }
 /// To the nearest, ties to the even one, as to_bf16() in core/bf16.h; NaN stays NaN.
 inline Halves rounded(Vec x) {
   const auto bits = reinterpret_cast<Bits>(x);
   const Bits nearest = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
-  return __builtin_convertvector((x == x ? nearest : quiet) >> 16, Halves);
+  return upper(x == x ? nearest : quiet);
 }
 
 /// Reads and writes kVector numbers of a row.
@@ -117,12 +141,25 @@ inline void by_vectors(int64_t n, const Body& body) {
   if (i < n) body(i, 0, First{n - i});
 }
 
+/// v with its lanes exchanged over `distance`, a power of two
+template <int32_t distance>
+inline Vec exchanged(Vec v) {
+  Ints place;
+  for (int32_t i = 0; i < kVector; ++i) place[i] = i ^ distance;
+  return __builtin_shuffle(v, place);
+}
+
+/// f(f(v0, v1), f(v2, v3)) ... of all lanes
+template <class F>
+inline float folded(Vec v, const F& f) {
+  if constexpr (kVector > 8) v = f(v, exchanged<8>(v));
+  if constexpr (kVector > 4) v = f(v, exchanged<4>(v));
+  v = f(v, exchanged<2>(v));
+  return f(v, exchanged<1>(v))[0];
+}
+
 inline float total(const Vec (&sums)[kSums]) {
-  float parts[kVector], sum = 0;
-  Whole().store(parts, (sums[0] + sums[1]) + (sums[2] + sums[3]));
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < kVector; ++i) sum += parts[i];
-  return sum;
+  return folded((sums[0] + sums[1]) + (sums[2] + sums[3]), [](Vec a, Vec b) { return a + b; });
 }
 
 /// The sum of f(i, at) over a row of n
@@ -144,11 +181,7 @@ inline float largest_of(int64_t n, float lowest, const F& f) {
   by_vectors(n, [&](int64_t i, int64_t k, auto at) {
     tops[k] = larger(at.only(f(i, at), lowest), tops[k]);
   });
-  float parts[kVector], top = lowest;
-  Whole().store(parts, larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])));
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < kVector; ++i) top = parts[i] > top ? parts[i] : top;
-  return top;
+  return folded(larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])), larger);
 }
 
 /// e^x to 2 units in the last place on [-87, 80], clamped outside. e^x = 2^k e^r with
