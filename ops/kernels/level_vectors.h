@@ -68,6 +68,19 @@ inline Halves rounded(Vec x) {
   return upper(x == x ? nearest : quiet);
 }
 
+inline Vec root(Vec x) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_sqrt_ps(0xffff, x);
+#elif defined(__AVX2__)
+  return _mm256_sqrt_ps(x);
+#elif defined(__SSE2__)
+  return _mm_sqrt_ps(x);
+#else
+  for (int64_t i = 0; i < kVector; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
+
 /// Reads and writes kVector numbers of a row.
 struct Whole {
   Vec load(const float* x) const {

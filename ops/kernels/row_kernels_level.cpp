@@ -184,6 +184,54 @@ void mix(float* o, const float* a, const float* v, int64_t stride, int64_t rows,
   });
 }
 
+typedef float HalfVec __attribute__((vector_size(2 * kVector)));
+typedef double Doubles __attribute__((vector_size(4 * kVector)));
+
+double sum_of_squares(const float* g, int64_t n) {
+  Doubles sums[2 * kSums] = {};
+  by_vectors(n, [=, &sums](int64_t i, int64_t k, auto at) {
+    const Vec v = at.load(g + i);
+    HalfVec halves[2];
+    __builtin_memcpy(halves, &v, sizeof v);
+    for (int64_t h = 0; h < 2; ++h) {
+      const auto wide = __builtin_convertvector(halves[h], Doubles);
+      sums[2 * k + h] += wide * wide;
+    }
+  });
+  for (int64_t k = 1; k < 2 * kSums; ++k) sums[0] += sums[k];
+  double sum = 0;
+  for (int64_t i = 0; i < kVector / 2; ++i) sum += sums[0][i];
+  return sum;
+}
+
+void sgd(float* p, float* v, const float* g, float rate, float momentum, float factor, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec velocity = momentum * at.load(v + i) + factor * at.load(g + i);
+    at.store(v + i, velocity);
+    at.store(p + i, at.load(p + i) - rate * velocity);
+  });
+}
+
+void adagrad(float* p, float* G, const float* g, float rate, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec d = at.load(g + i), sum = at.load(G + i) + d * d;
+    at.store(G + i, sum);
+    at.store(p + i, at.load(p + i) - rate * d / (root(sum) + 1e-10f));
+  });
+}
+
+void adam(float* p, float* m, float* v, const float* g, float rate, float bias, float factor,
+          int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec d = factor * at.load(g + i);
+    const Vec mean = 0.9f * at.load(m + i) + 0.1f * d;
+    const Vec square = 0.999f * at.load(v + i) + 0.001f * d * d;
+    at.store(m + i, mean);
+    at.store(v + i, square);
+    at.store(p + i, at.load(p + i) - rate * mean / (root(square) / bias + 1e-8f));
+  });
+}
+
 }  // namespace
 
 #define ADASPAN_TEXT_OF(level) #level
@@ -209,6 +257,10 @@ const RowKernels<T>& row_kernels_of_level() {
       .dot = dot,
       .dots = dots,
       .mix = mix,
+      .sum_of_squares = sum_of_squares,
+      .sgd = sgd,
+      .adagrad = adagrad,
+      .adam = adam,
   };
   return kernels;
 }
