@@ -45,16 +45,17 @@ class Scratch {
   Buffer buffer_;
 };
 
-/// Rows of `width` numbers as a right operand has them: one group of rows side by side.
+/// Rows of `width` numbers as a right operand has them, with the rows of a group side by side: made
+/// in y, but floats are one a group, and x is that already.
 template <class T>
-void group_rows(T* y, const T* x, int64_t rows, int64_t width) {
-  if constexpr (kGroup<T> == 1) {
-    std::memcpy(y, x, static_cast<size_t>(rows * width) * sizeof(T));
-  } else {
-    for (int64_t r = 0; r < rows; r += 2) {
-      span_row_kernels().interleave(y + r * width, x + r * width, x + (r + 1) * width, width);
-    }
+const T* group_rows(Scratch<T>& y, const Scratch<T>& x, int64_t rows, int64_t width) {
+  if constexpr (kGroup<T> == 1) return x.data();
+  for (int64_t r = 0; r < rows; r += 2) {
+    span_row_kernels().interleave(reinterpret_cast<bf16*>(y.data()) + r * width,
+                                  reinterpret_cast<const bf16*>(x.data()) + r * width,
+                                  reinterpret_cast<const bf16*>(x.data()) + (r + 1) * width, width);
   }
+  return y.data();
 }
 
 struct Sizes {
@@ -144,13 +145,12 @@ class Worker {
         k_stride_(odd_stride(keys_)),
         rows_(keys_ * width_),
         k_columns_(k_stride_ * width_),
-        v_rows_(backward ? 0 : keys_ * width_),
         v_columns_(backward ? k_stride_ * width_ : 0),
-        k_rows_(backward ? keys_ * width_ : 0),
+        grouped_rows_(G > 1 ? keys_ * width_ : 0),
         q_(kTileRows * width_),
-        q_groups_(backward ? kTileRows * width_ : 0),
+        grouped_q_(G > 1 && backward ? kTileRows * width_ : 0),
         dout_(backward ? kTileRows * width_ : 0),
-        dout_groups_(backward ? kTileRows * width_ : 0),
+        grouped_dout_(G > 1 && backward ? kTileRows * width_ : 0),
         scores_(tile_size()),
         gradients_(backward ? tile_size() : 0),
         weights_(G > 1 ? tile_size() : 0),
@@ -168,8 +168,9 @@ class Worker {
     gather(1);
     turn(k_columns_);
     gather(2);
-    group_rows(v_rows_.data(), rows_.data(), round_up(n_keys_, 2), width_);
+    const T* v = group_rows(grouped_rows_, rows_, round_up(n_keys_, 2), width_);
     for (const Tile& tile : tiles_) {
+      fetch_next(tile, nullptr);
       gather_queries(q_, plan_.x.qkv, 3 * n_.H(), tile);
       score(tile);
       for (int64_t i = 0; i < tile.rows; ++i) {
@@ -184,9 +185,9 @@ class Worker {
         }
       }
       const LeftOperand<T> a{left(scores_, weights_), stride_, G};
-      kernels_.mix(mixed_.data(), a, v_rows_.data() + first_key(tile) * width_, width_,
+      kernels_.mix(mixed_.data(), a, v + first_key(tile) * width_, width_,
                    {padded_rows(tile), 1, tile.E}, false);
-      write(out, n_.H(), h * n_.D, tile.begin, mixed_.data(), tile.rows);
+      write(out, n_.H(), tile, [&](int64_t i) { return scales[tile.begin + i].scale; });
     }
   }
 
@@ -198,15 +199,16 @@ class Worker {
     turn(v_columns_);
     gather(1);
     turn(k_columns_);
-    group_rows(k_rows_.data(), rows_.data(), round_up(n_keys_, 2), width_);
+    k_rows_ = group_rows(grouped_rows_, rows_, round_up(n_keys_, 2), width_);
     std::fill_n(dk_.data(), (n_keys_ + kSlack) * width_, 0.0f);
     std::fill_n(dv_.data(), (n_keys_ + kSlack) * width_, 0.0f);
     float dz = 0;
     for (const Tile& tile : tiles_) {
+      fetch_next(tile, &dout);
       gather_queries(q_, plan_.x.qkv, 3 * n_.H(), tile);
-      group_rows(q_groups_.data(), q_.data(), kTileRows, width_);
+      q_rows_ = group_rows(grouped_q_, q_, kTileRows, width_);
       gather_queries(dout_, dout, n_.H(), tile);
-      group_rows(dout_groups_.data(), dout_.data(), kTileRows, width_);
+      dout_rows_ = group_rows(grouped_dout_, dout_, kTileRows, width_);
       score(tile);
       kernels_.scores(first_cell(gradients_), stride_, {dout_.data(), width_, G},
                       v_columns_.data() + first_key(tile) * G, k_stride_, width_ / G,
@@ -224,7 +226,7 @@ class Worker {
       clear_rows(scores_, tile);
       clear_rows(gradients_, tile);
       multiply_back(tile, dp + (plan_.widest - tile.E) * width_);
-      write(d.qkv, 3 * n_.H(), h * n_.D, tile.begin, mixed_.data(), tile.rows);
+      write(d.qkv, 3 * n_.H(), tile, [](int64_t) { return 1.0f; });
     }
     write_keys(d, 1, dk_.data());
     write_keys(d, 2, dv_.data());
@@ -266,6 +268,25 @@ class Worker {
       back_ = std::max(back_, tiles_.back().E - t);
     }
     n_keys_ = back_ + n_.M;
+  }
+
+  /// Asks for the rows that the next pair of sequence and head will gather: they lie far apart, and
+  /// come while this one is worked on.
+  void fetch_next(const Tile& tile, const Tensor* dout) const {
+    const int64_t next = b_ * n_.K + h_ + 1, b = next / n_.K, h = next % n_.K;
+    if (b == n_.B) return;
+    constexpr int64_t kLine = 64 / sizeof(T);
+    for (int64_t t = tile.begin; t < tile.begin + tile.rows; ++t) {
+      const T* row = plan_.x.qkv.template data<T>() + (t * n_.B + b) * 3 * n_.H() + h * n_.D;
+      for (int64_t d = 0; d < n_.D; d += kLine) {
+        __builtin_prefetch(row + d, 0, 2);
+        __builtin_prefetch(row + n_.H() + d, 0, 2);
+        __builtin_prefetch(row + 2 * n_.H() + d, 0, 2);
+      }
+      if (dout == nullptr) continue;
+      const T* drow = dout->data<T>() + (t * n_.B + b) * n_.H() + h * n_.D;
+      for (int64_t d = 0; d < n_.D; d += kLine) __builtin_prefetch(drow + d, 0, 2);
+    }
   }
 
   /// The first key that a tile sees, counted from the oldest one gathered.
@@ -370,7 +391,7 @@ class Worker {
   /// One row of a tile, margins included, as bf16 at the same place.
   void narrow_row(T* to, Scratch<float>& from, int64_t i, int64_t E) {
     const int64_t place = i * (stride_ + 1);
-    rows_kernels_.to_bf16(to + place, from.data() + place, E + 2 * kernels_.margin);
+    rows_kernels_.to_bf16(to + place, from.data() + place, 1, E + 2 * kernels_.margin);
   }
 
   /// dv, dk, dp += ..., mixed_ = dq
@@ -403,26 +424,30 @@ class Worker {
       dx = {first_cell(gradients_), 1, stride_};
       dx_distances = {first_cell(gradients_), 1, stride_ + 1};
     }
-    kernels_.scatter(dv_.data() + key, a, dout_groups_.data(), width_, keys);
-    kernels_.scatter(dk_.data() + key, dx, q_groups_.data(), width_, keys);
-    kernels_.scatter(dp, dx_distances, q_groups_.data(), width_, distances);
+    kernels_.scatter(dv_.data() + key, a, dout_rows_, width_, keys);
+    kernels_.scatter(dk_.data() + key, dx, q_rows_, width_, keys);
+    kernels_.scatter(dp, dx_distances, q_rows_, width_, distances);
     const T* by_rows = left(gradients_, weights_);
-    kernels_.mix(mixed_.data(), {by_rows, stride_, G}, k_rows_.data() + key, width_, keys, false);
+    kernels_.mix(mixed_.data(), {by_rows, stride_, G}, k_rows_ + key, width_, keys, false);
     kernels_.mix(mixed_.data(), {by_rows, stride_ + 1, G},
                  plan_.p_rows.data() + (plan_.widest - tile.E) * width_, width_, distances, true);
   }
 
-  /// Rows of results [rows, width] into the head's columns of `to`, from step t.
-  void write(Tensor& to, int64_t stride, int64_t column, int64_t t, const float* from,
-             int64_t rows) const {
-    for (int64_t i = 0; i < rows; ++i) {
-      put(to.data<T>() + ((t + i) * n_.B + b_) * stride + column, from + i * width_);
+  /// The tile's results in mixed_ [rows, width], times a factor each, into the head's columns of
+  /// `to`.
+  template <class Factor>
+  void write(Tensor& to, int64_t stride, const Tile& tile, const Factor& factor) const {
+    T* row = to.data<T>() + (tile.begin * n_.B + b_) * stride + h_ * n_.D;
+    for (int64_t i = 0; i < tile.rows; ++i, row += n_.B * stride) {
+      put(row, mixed_.data() + i * width_, factor(i));
     }
   }
-  void put(float* to, const float* from) const {
-    std::memcpy(to, from, static_cast<size_t>(n_.D) * sizeof(float));
+  void put(float* to, const float* from, float factor) const {
+    rows_kernels_.to_f32(to, from, factor, n_.D);
   }
-  void put(bf16* to, const float* from) const { rows_kernels_.to_bf16(to, from, n_.D); }
+  void put(bf16* to, const float* from, float factor) const {
+    rows_kernels_.to_bf16(to, from, factor, n_.D);
+  }
 
   /// dk or dv of all steps that have a key, also of those that no query of this sequence saw.
   void write_keys(SpanAttentionGradients& d, int64_t which, const float* from) const {
@@ -430,7 +455,7 @@ class Worker {
     for (int64_t r = -reach; r < n_.M; ++r) {
       T* to = key_place(d, r, which);
       if (r >= -back_) {
-        put(to, from + (r + back_) * width_);
+        put(to, from + (r + back_) * width_, 1);
       } else {
         std::memset(to, 0, static_cast<size_t>(n_.D) * sizeof(T));
       }
@@ -443,9 +468,10 @@ class Worker {
   const Sizes n_;
   const int64_t width_, keys_, stride_, k_stride_;
 
-  Scratch<T> rows_, k_columns_, v_rows_, v_columns_, k_rows_;  // of all keys
-  Scratch<T> q_, q_groups_, dout_, dout_groups_;               // of the tile's queries
-  Scratch<float> scores_, gradients_;                          // tiles: x then a; g then dx
+  Scratch<T> rows_, k_columns_, v_columns_, grouped_rows_;                // of all keys
+  Scratch<T> q_, grouped_q_, dout_, grouped_dout_;                        // of the tile's queries
+  const T *k_rows_ = nullptr, *q_rows_ = nullptr, *dout_rows_ = nullptr;  // as right operands
+  Scratch<float> scores_, gradients_;  // tiles: x then a; g then dx
   Scratch<T> weights_, pairs_;  // bf16: by rows (a, then dx); by columns (a, dx, dx by distance)
   Scratch<float> mixed_;        // o or dq of the tile
   Scratch<float> dk_, dv_;      // sums over tiles

@@ -144,7 +144,7 @@ void check_like(const Results& found, const Results& expected, DType type) {
     for (int64_t j = 0; j < difference.elements(); ++j) {
       difference.data()[j] -= expected[i].data()[j];
     }
-    const double size = std::max(norm(expected[i]), 0.01 * norm(expected[1]));
+    const double size = std::max(norm(expected[i]), 0.05 * norm(expected[1]));
     CHECK(norm(difference) <= bound(type) * size);
   }
 }

@@ -8,8 +8,8 @@
 namespace adaspan {
 
 /// e^x to 2 units in the last place on [-87, 80], clamped outside: no branch, so that it
-/// vectorises. e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2)/2, and e^r by its Taylor
-/// polynomial.
+/// vectorises. e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2)/2, and e^r by the polynomial of
+/// degree 6 that starts 1 + r and has the smallest largest error there, 3e-9 of e^r.
 static inline float exponential(float x) {
   constexpr float kLog2e = 1.44269504088896341f;
   x = x < -87.0f ? -87.0f : x;
@@ -18,12 +18,11 @@ static inline float exponential(float x) {
   const float shifted = x * kLog2e + kRound;
   const float k = shifted - kRound;
   const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.0f / 5040;
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
+  float p = 0.00138145399f;
+  p = p * r + 0.00836874528f;
+  p = p * r + 0.0416683908f;
+  p = p * r + 0.166665204f;
+  p = p * r + 0.499999934f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   const int32_t bits = (static_cast<int32_t>(k) + 127) << 23;

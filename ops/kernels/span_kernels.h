@@ -76,17 +76,19 @@ struct SoftmaxScale {
 
 struct SpanRowKernels {
   const char* level;
-  /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)). Columns from E up to the
-  /// next multiple of 16 become 0.
+  /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the scale returned.
+  /// Columns from E up to the next multiple of 16 become 0.
   SoftmaxScale (*softmax)(float* x, const SoftmaxRow& row);
-  /// x: scores -> weights a; g: da/keep = dout.v -> dx, the gradient of the scores, factor
-  /// included. Returns the gradient of z.
+  /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)); g: da/keep = dout.v -> dx,
+  /// the gradient of the scores, factor included. Returns the gradient of z.
   float (*softmax_backward)(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale);
   /// y[w*y_stride + r] = x[r*x_stride + w], 32-bit words; rows and words are multiples of 16
   void (*transpose)(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride,
                     int64_t rows, int64_t words);
-  /// y = x, rounded
-  void (*to_bf16)(bf16* y, const float* x, int64_t n);
+  /// y = factor x, rounded
+  void (*to_bf16)(bf16* y, const float* x, float factor, int64_t n);
+  /// y = factor x
+  void (*to_f32)(float* y, const float* x, float factor, int64_t n);
   /// y[2j] = x0[j], y[2j+1] = x1[j], rounded
   void (*to_pairs)(bf16* y, const float* x0, const float* x1, int64_t n);
   /// y[2j] = x0[j], y[2j+1] = x1[j]

@@ -16,24 +16,31 @@ struct DotUnit {
   static void vectors(float* c, int64_t c_stride, LeftOperand<bf16> a, const bf16* b,
                       int64_t b_stride, int64_t groups, bool add) {
     __m512 sum[kRows][V];
+#pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         sum[i][v] = add ? _mm512_loadu_ps(c + i * c_stride + v * 16) : _mm512_setzero_ps();
       }
     }
     for (int64_t g = 0; g < groups; ++g) {
       __m512bh right[V];
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         right[v] = (__m512bh)_mm512_loadu_si512(b + (g * b_stride + v * 16) * 2);
       }
+#pragma GCC unroll 4
       for (int i = 0; i < kRows; ++i) {
         int32_t pair;  // may lie at any even address
         __builtin_memcpy(&pair, a.data + i * a.row + g * a.step, sizeof pair);
         const __m512bh left = (__m512bh)_mm512_set1_epi32(pair);
+#pragma GCC unroll 4
         for (int v = 0; v < V; ++v) sum[i][v] = _mm512_dpbf16_ps(sum[i][v], left, right[v]);
       }
     }
+#pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + i * c_stride + v * 16, sum[i][v]);
     }
   }

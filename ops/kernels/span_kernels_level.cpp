@@ -55,7 +55,9 @@ struct VectorUnit {
   static void vectors(float* c, int64_t c_stride, LeftOperand<float> a, const float* b,
                       int64_t b_stride, int64_t groups, bool add) {
     Vector sum[kRows][V];
+#pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         sum[i][v] =
             add ? *reinterpret_cast<const Vector*>(c + i * c_stride + v * kWidth) : Vector{};
@@ -63,15 +65,20 @@ struct VectorUnit {
     }
     for (int64_t g = 0; g < groups; ++g) {
       Vector right[V];
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         right[v] = *reinterpret_cast<const Vector*>(b + g * b_stride + v * kWidth);
       }
+#pragma GCC unroll 4
       for (int i = 0; i < kRows; ++i) {
         const float left = a.data[i * a.row + g * a.step];
+#pragma GCC unroll 4
         for (int v = 0; v < V; ++v) sum[i][v] += left * right[v];
       }
     }
+#pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         *reinterpret_cast<Vector*>(c + i * c_stride + v * kWidth) = sum[i][v];
       }
@@ -99,81 +106,83 @@ using FloatUnit = VectorUnit;
 using FloatUnit = PlainUnit<float>;
 #endif
 
-/// How much of the ramp is left at column j: R + z - u; the mask is this over R, within [0,1].
-inline float ramp_left(const SoftmaxRow& row, int64_t j) {
-  return row.ramp + row.z - static_cast<float>(row.E - 1 - j);
-}
-inline float mask(float left, float ramp, float per_ramp) {
-  left = left > 0 ? left : 0;
-  return (left < ramp ? left : ramp) * per_ramp;
-}
+/// The columns of a row, and its mask.
+struct Mask {
+  explicit Mask(const SoftmaxRow& row)
+      : columns(static_cast<int32_t>((row.E + 15) / 16 * 16)),
+        first(static_cast<int32_t>(row.first)),
+        end(static_cast<int32_t>(row.E)),
+        reach(row.ramp + row.z),
+        ramp(row.ramp),
+        per_ramp(1 / row.ramp) {}
 
-int64_t padded(int64_t n) {
-  return (n + 15) / 16 * 16;
+  bool seen(int32_t j) const { return (j >= first) & (j < end); }
+  /// 1 or 0. To multiply by it, not to choose by seen(): a compiler makes a jump of a choice
+  /// between something costly and nothing, and then no vector code.
+  float one_if_seen(int32_t j) const { return seen(j) ? 1.0f : 0.0f; }
+  /// What is left of the ramp at column j: R + z - u. The mask is this over R, within [0,1].
+  float left(int32_t j) const { return reach - static_cast<float>(end - 1 - j); }
+  float at(int32_t j) const {
+    const float x = left(j) > 0 ? left(j) : 0;
+    return (x < ramp ? x : ramp) * per_ramp;
+  }
+
+  const int32_t columns, first, end;
+  const float reach, ramp, per_ramp;
+};
+
+void multiply(float* x, const float* y, int32_t n) {
+#pragma omp simd
+  for (int32_t j = 0; j < n; ++j) x[j] *= y[j];
 }
 
 SoftmaxScale softmax(float* x, const SoftmaxRow& row) {
   constexpr float kLowest = -3.4e38f;
-  const int64_t n = padded(row.E), E = row.E, first = row.first;
-  const float per_ramp = 1 / row.ramp, factor = row.factor, R = row.ramp;
+  const Mask mask(row);
+  const float factor = row.factor;
   float top = kLowest;
 #pragma omp simd reduction(max : top)
-  for (int64_t j = 0; j < n; ++j) {
+  for (int32_t j = 0; j < mask.columns; ++j) {
     // Only what the mask lets through sets the scale; a larger score behind it must not.
-    const bool counts = (j >= first) & (j < E) & (ramp_left(row, j) > 0);
-    const float score = counts ? factor * x[j] : kLowest;
+    const float score = mask.seen(j) & (mask.left(j) > 0) ? factor * x[j] : kLowest;
     top = top > score ? top : score;
   }
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; ++j) {
-    const float m = mask(ramp_left(row, j), R, per_ramp);
+  for (int32_t j = 0; j < mask.columns; ++j) {
     const float e = exponential(factor * x[j] - top);
-    const float a = ((j >= first) & (j < E)) ? m * e : 0;
+    const float a = mask.one_if_seen(j) * mask.at(j) * e;
     x[j] = a;
     sum += a;
   }
-  const float scale = sum > 0 ? 1 / sum : 0;
-  if (row.keep == nullptr) {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) x[j] *= scale;
-  } else {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) x[j] *= scale * row.keep[j];
-  }
-  return {top, scale};
+  if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
+  return {top, sum > 0 ? 1 / sum : 0};
 }
 
 float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale) {
   // With e = e^(factor x) / sum, a = m e, g' = keep g and c = sum(a g'):
   //   dx = factor a (g' - c)      dz = 1/R sum over the closed ramp of e (g' - c)
-  const int64_t n = padded(row.E), E = row.E, first = row.first;
-  const float per_ramp = 1 / row.ramp, factor = row.factor, R = row.ramp;
+  const Mask mask(row);
+  const float factor = row.factor;
+  if (row.keep != nullptr) multiply(g, row.keep, mask.columns);
   float c = 0;
 #pragma omp simd reduction(+ : c)
-  for (int64_t j = 0; j < n; ++j) {
-    const bool seen = (j >= first) & (j < E);
-    const float e = exponential(factor * x[j] - scale.top) * scale.scale;
-    x[j] = seen ? e : 0;
-    const float keep = row.keep ? row.keep[j] : 1.0f;
-    const float gradient = seen ? keep * g[j] : 0;
-    g[j] = gradient;
-    c += x[j] * mask(ramp_left(row, j), R, per_ramp) * gradient;
+  for (int32_t j = 0; j < mask.columns; ++j) {
+    const float e = exponential(factor * x[j] - scale.top) * (mask.one_if_seen(j) * scale.scale);
+    x[j] = e;
+    c += mask.at(j) * e * g[j];
   }
   float dz = 0;
 #pragma omp simd reduction(+ : dz)
-  for (int64_t j = 0; j < n; ++j) {
-    const float left = ramp_left(row, j), e = x[j], d = g[j] - c;
-    const float a = mask(left, R, per_ramp) * e;
-    dz += ((left >= 0) & (left <= R)) ? e * d : 0;
+  for (int32_t j = 0; j < mask.columns; ++j) {
+    const float left = mask.left(j), e = x[j], a = mask.at(j) * e;
+    const float d = g[j] - c;
+    dz += ((left >= 0) & (left <= mask.ramp) ? 1.0f : 0.0f) * e * d;
     g[j] = factor * a * d;
     x[j] = a;
   }
-  if (row.keep != nullptr) {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) x[j] *= row.keep[j];
-  }
-  return dz * per_ramp;
+  if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
+  return dz * mask.per_ramp;
 }
 
 /// Exchanges, in a square of words, the halves, quarters ... of its rows and columns.
@@ -216,9 +225,14 @@ void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_strid
 #endif
 }
 
-void to_bf16(bf16* y, const float* x, int64_t n) {
+void to_bf16(bf16* y, const float* x, float factor, int64_t n) {
 #pragma omp simd
-  for (int64_t j = 0; j < n; ++j) y[j].bits = rounded(x[j]);
+  for (int64_t j = 0; j < n; ++j) y[j].bits = rounded(factor * x[j]);
+}
+
+void to_f32(float* y, const float* x, float factor, int64_t n) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) y[j] = factor * x[j];
 }
 
 void to_pairs(bf16* y, const float* x0, const float* x1, int64_t n) {
@@ -255,6 +269,7 @@ const SpanRowKernels& span_row_kernels() {
                                              .softmax_backward = softmax_backward,
                                              .transpose = transpose,
                                              .to_bf16 = to_bf16,
+                                             .to_f32 = to_f32,
                                              .to_pairs = to_pairs,
                                              .interleave = interleave};
   return kernels;
