@@ -17,9 +17,20 @@ using nlohmann::json;
 constexpr const char* kMetadata = "__metadata__";  // of the header: no tensor
 
 size_t bytes_of_type(const std::string& type) {
+  if (type == "BF16") return 2;
   if (type == "F32" || type == "I32") return 4;
   if (type == "F64" || type == "I64") return 8;
   return 0;
+}
+
+const char* type_name(DType type) {
+  return type == DType::f32 ? "F32" : type == DType::bf16 ? "BF16" : "I32";
+}
+
+/// Calls body(T{}) with T the C++ type of `type`.
+template <class Body>
+auto with_any_type(DType type, const Body& body) {
+  return type == DType::i32 ? body(int32_t{}) : with_type(type, body);
 }
 
 bool all_integers(const json& list) {
@@ -27,11 +38,21 @@ bool all_integers(const json& list) {
          std::all_of(list.begin(), list.end(), [](const json& x) { return x.is_number_integer(); });
 }
 
+double widened(bf16 x) {
+  return to_float(x);
+}
+template <class T>
+double widened(T x) {
+  return x;
+}
+
 template <class T>
 std::vector<double> widen(const std::byte* data, size_t n) {
   std::vector<T> values(n);
   if (n > 0) std::memcpy(values.data(), data, n * sizeof(T));
-  return {values.begin(), values.end()};
+  std::vector<double> result(n);
+  std::transform(values.begin(), values.end(), result.begin(), [](T x) { return widened(x); });
+  return result;
 }
 
 }  // namespace
@@ -139,12 +160,16 @@ const Shape& SafetensorsFile::shape(const std::string& name) const {
 
 Tensor SafetensorsFile::tensor(const std::string& name) const {
   const Entry& e = entry(name);
-  require(e.type == "F32" || e.type == "I32",
-          "[safetensors] expected {} in {} to be F32 or I32; got {}", name, path_.string(), e.type);
-  Tensor result(e.shape, e.type == "F32" ? DType::f32 : DType::i32);
-  void* to = e.type == "F32" ? static_cast<void*>(result.data()) : result.data<int32_t>();
-  std::memcpy(to, file_.bytes().data() + e.begin, result.bytes());
-  return result;
+  for (DType type : {DType::f32, DType::bf16, DType::i32}) {
+    if (e.type != type_name(type)) continue;
+    Tensor result(e.shape, type);
+    with_any_type(type, [&]<class T>(T) {
+      std::memcpy(result.data<T>(), file_.bytes().data() + e.begin, result.bytes());
+    });
+    return result;
+  }
+  fail("[safetensors] expected {} in {} to be F32, BF16 or I32; got {}", name, path_.string(),
+       e.type);
 }
 
 std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
@@ -153,8 +178,9 @@ std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
   const size_t n = static_cast<size_t>(e.shape.elements());
   if (e.type == "F32") return widen<float>(data, n);
   if (e.type == "F64") return widen<double>(data, n);
+  if (e.type == "BF16") return widen<bf16>(data, n);
   if (e.type == "I32") return widen<int32_t>(data, n);
-  fail("[safetensors] expected {} in {} to be F32, F64 or I32; got {}", name, path_.string(),
+  fail("[safetensors] expected {} in {} to be F32, BF16, F64 or I32; got {}", name, path_.string(),
        e.type);
 }
 
@@ -167,7 +193,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
     assert(!tensor->empty());
     require(name != kMetadata, "[safetensors] expected a tensor name other than {}", kMetadata);
     require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
-    header[name] = {{"dtype", tensor->type() == DType::f32 ? "F32" : "I32"},
+    header[name] = {{"dtype", type_name(tensor->type())},
                     {"shape", tensor->shape().extents()},
                     {"data_offsets", {at, at + tensor->bytes()}}};
     at += tensor->bytes();
@@ -186,10 +212,8 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
     sink(std::as_bytes(std::span(&header_size, 1)));
     sink(std::as_bytes(std::span(text)));
     for (const auto& [name, tensor] : tensors) {
-      if (tensor->type() == DType::f32)
-        sink(std::as_bytes(tensor->values()));
-      else
-        sink(std::as_bytes(tensor->values<int32_t>()));
+      with_any_type(tensor->type(),
+                    [&, t = tensor]<class T>(T) { sink(std::as_bytes(t->values<T>())); });
     }
   });
 }

@@ -29,9 +29,9 @@ class SafetensorsFile {
   bool has(const std::string& name) const { return entries_.contains(name); }
   /// Throws Error when there is no such tensor.
   const Shape& shape(const std::string& name) const;
-  /// An F32 or I32 tensor. Throws Error when there is none of that name, or of another type.
+  /// An F32, BF16 or I32 tensor. Throws Error when there is none of that name, or of another type.
   Tensor tensor(const std::string& name) const;
-  /// The values of an F32, F64 or I32 tensor.
+  /// The values of an F32, BF16, F64 or I32 tensor.
   std::vector<double> doubles(const std::string& name) const;
 
  private:

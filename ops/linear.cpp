@@ -24,7 +24,7 @@ Matrix as_matrix(Tensor& t) {
 /// Column sums of dy [rows, n]: partial sums of fixed chunks of rows, added in their order.
 Tensor sum_rows(const Tensor& dy) {
   const int64_t rows = dy.shape().rows(), n = dy.shape()[-1];
-  const RowKernels& kernels = row_kernels();
+  const RowKernels<float>& kernels = row_kernels();
   Tensor partial = Tensor::zeros({(rows + kRowsPerChunk - 1) / kRowsPerChunk, n});
   parallel_chunks(rows, kRowsPerChunk, [&](int64_t begin, int64_t end) {
     float* sum = partial.data() + begin / kRowsPerChunk * n;
@@ -37,12 +37,15 @@ Tensor sum_rows(const Tensor& dy) {
   return sum;
 }
 
-Tensor relu_backward(const Tensor& dy, const Tensor& y) {
-  Tensor d(dy.shape());
-  parallel_chunks(dy.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
-    row_kernels().relu_backward(d.data() + begin, dy.data() + begin, y.data() + begin, end - begin);
+/// dy where y > 0, else 0, in place
+void relu_backward(Tensor& dy, const Tensor& y) {
+  const int64_t n = dy.shape()[-1];
+  parallel_chunks(dy.shape().rows(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
+    Tensor sums = Tensor::zeros({n});
+    for (int64_t r = begin; r < end; ++r) {
+      row_kernels().relu_backward(dy.data() + r * n, y.data() + r * n, 1, sums.data(), n);
+    }
   });
-  return d;
 }
 
 }  // namespace
@@ -65,10 +68,9 @@ Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable
   const Value saved_y = activation == Activation::relu ? y : nullptr;
   return tape.record("linear", {x, w, b}, y,
                      [dx = x.grad(), dw = w.grad(), db = b ? b.grad() : GradientRef(),
-                      x = x.shared_value(), w = w.shared_value(), saved_y](const Tensor& dy_after) {
-                       Tensor before;
-                       if (saved_y) before = relu_backward(dy_after, *saved_y);
-                       const Tensor& dy = saved_y ? before : dy_after;
+                      x = x.shared_value(), w = w.shared_value(), saved_y](Tensor after) {
+                       if (saved_y) relu_backward(after, *saved_y);
+                       const Tensor& dy = after;
                        if (db.wanted()) db.add(sum_rows(dy));
                        if (dw.wanted()) {
                          Tensor d(w->shape());

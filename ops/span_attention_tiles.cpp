@@ -49,13 +49,15 @@ class Scratch {
 /// in y, but floats are one a group, and x is that already.
 template <class T>
 const T* group_rows(Scratch<T>& y, const Scratch<T>& x, int64_t rows, int64_t width) {
-  if constexpr (kGroup<T> == 1) return x.data();
-  for (int64_t r = 0; r < rows; r += 2) {
-    span_row_kernels().interleave(reinterpret_cast<bf16*>(y.data()) + r * width,
-                                  reinterpret_cast<const bf16*>(x.data()) + r * width,
-                                  reinterpret_cast<const bf16*>(x.data()) + (r + 1) * width, width);
+  if constexpr (kGroup<T> == 1) {
+    return x.data();
+  } else {
+    for (int64_t r = 0; r < rows; r += 2) {
+      span_row_kernels().interleave(y.data() + r * width, x.data() + r * width,
+                                    x.data() + (r + 1) * width, width);
+    }
+    return y.data();
   }
-  return y.data();
 }
 
 struct Sizes {
@@ -372,8 +374,8 @@ class Worker {
     const int64_t beyond = std::max(int64_t{0}, tile.E - n_.S);
     const int64_t row = dropout.global_row(t * n_.B + b_, n_.B);
     const int64_t number = (row * n_.K + h_) * n_.S + n_.S - tile.E + beyond;
-    row_kernels().dropout(keep_.data() + beyond, ones_.data(), dropout.rate, dropout.key,
-                          static_cast<uint64_t>(number), tile.E - beyond);
+    row_kernels<float>().dropout(keep_.data() + beyond, ones_.data(), dropout.rate, dropout.key,
+                                 static_cast<uint64_t>(number), tile.E - beyond);
     return keep_.data();
   }
 
@@ -517,7 +519,7 @@ Tensor sum_positions(const Plan<T>& plan, const Tensor& partial) {
       std::fill(sum.begin(), sum.end(), 0.0f);
       for (int64_t c = 0; c < chunks; ++c) {
         const int64_t row = c * partial.shape()[1] + plan.widest - known + i;
-        row_kernels().add_scaled(sum.data(), 1, partial.data() + row * plan.width, n.D);
+        row_kernels<float>().add_scaled(sum.data(), 1, partial.data() + row * plan.width, n.D);
       }
       for (int64_t d = 0; d < n.D; ++d) {
         dp.data()[d * n.S + n.S - known + i] = sum[static_cast<size_t>(d)];

@@ -4,11 +4,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "core/cpu.h"
 
 namespace adaspan {
 namespace {
@@ -51,13 +56,40 @@ void check_close(const Output& found, const Expected& expected, double scale, do
 /// Calls body(kernels, n) for each level and for lengths around the widths of vector registers.
 template <class Body>
 void for_each_level(const Body& body) {
-  for (const RowKernels* kernels : available_row_kernels()) {
+  for (const RowKernels<>* kernels : available_row_kernels()) {
     INFO("level ", std::string(kernels->level));
     for (int64_t n : {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 257}) {
       CAPTURE(n);
       body(*kernels, n);
     }
   }
+}
+
+/// The bf16 kernels of a level.
+const RowKernels<bf16>& bf16_kernels_of(std::string_view level) {
+  for (const RowKernels<bf16>* kernels : available_row_kernels<bf16>()) {
+    if (kernels->level == level) return *kernels;
+  }
+  FAIL("no bf16 kernels");
+  return row_kernels<bf16>();
+}
+
+std::vector<bf16> rounded(const Row& x) {
+  std::vector<bf16> y;
+  for (float value : x) y.push_back(to_bf16(value));
+  return y;
+}
+
+Row widened(const std::vector<bf16>& x) {
+  Row y;
+  for (bf16 value : x) y.push_back(to_float(value));
+  return y;
+}
+
+std::vector<uint16_t> bits(const std::vector<bf16>& x) {
+  std::vector<uint16_t> y;
+  for (bf16 value : x) y.push_back(value.bits);
+  return y;
 }
 
 double sum_of_products(const Row& a, const Row& b) {
@@ -82,17 +114,109 @@ std::vector<double> softmax_of(const Row& x, const Row& mask) {
 
 }  // namespace
 
-TEST_CASE("levels are listed worst first, and the best is used") {
+TEST_CASE("levels are listed worst first, and the one set is used") {
   const auto levels = available_row_kernels();
   CHECK(std::string(levels.front()->level) == "plain");
   CHECK(&row_kernels() == levels.back());
+  CHECK(levels.size() == std::min<size_t>(3, 1 + static_cast<size_t>(best_isa())));
+  for (Isa level : {Isa::plain, Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (level > best_isa()) continue;
+    set_isa(level);
+    CHECK(&row_kernels() == levels[std::min<size_t>(2, static_cast<size_t>(level))]);
+  }
+  set_isa(best_isa());
   for (size_t i = 1; i < levels.size(); ++i) {
     CHECK(std::string(levels[i]->level) != levels[i - 1]->level);
   }
 }
 
-TEST_CASE("add, add_scaled and relu_backward are exact") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+TEST_CASE("bf16 kernels compute as those of f32 do and round once") {
+  for_each_level([](const RowKernels<>& f32, int64_t n) {
+    const RowKernels<bf16>& half = bf16_kernels_of(f32.level);
+    const std::vector<bf16> a = rounded(random_row(n, 1)), b = rounded(random_row(n, 2));
+    const Row a32 = widened(a), b32 = widened(b), gain = random_row(n, 3), bias = random_row(n, 4);
+    const RandomKey key{.seed = 5, .purpose = Purpose::dropout};
+    std::vector<bf16> y(a.size() + 1, bf16{0x7777});
+    Row y32(a.size());
+    const auto same = [&](const char* kernel) {
+      INFO(kernel);
+      CHECK(bits(std::vector<bf16>(y.begin(), y.end() - 1)) == bits(rounded(y32)));
+      CHECK(y.back().bits == 0x7777);
+    };
+
+    half.add(y.data(), a.data(), b.data(), n);
+    f32.add(y32.data(), a32.data(), b32.data(), n);
+    same("add");
+    half.dropout(y.data(), a.data(), 0.3f, key, 5, n);
+    f32.dropout(y32.data(), a32.data(), 0.3f, key, 5, n);
+    same("dropout");
+    std::copy(a.begin(), a.end(), y.begin());
+    y32 = a32;
+    half.relu_dropout(y.data(), 0.3f, key, 6, n);
+    f32.relu_dropout(y32.data(), 0.3f, key, 6, n);
+    same("relu_dropout");
+
+    Row sums = bias, sums32 = bias;
+    half.add_to_sums(sums.data(), a.data(), n);
+    f32.add_to_sums(sums32.data(), a32.data(), n);
+    CHECK(sums == sums32);
+    std::copy(a.begin(), a.end(), y.begin());
+    y32 = a32;
+    half.relu_backward(y.data(), b.data(), 1.3f, sums.data(), n);
+    f32.relu_backward(y32.data(), b32.data(), 1.3f, sums32.data(), n);
+    same("relu_backward");
+    CHECK(sums == sums32);
+
+    float mean = 0, rstd = 0, mean32 = 0, rstd32 = 0;
+    half.layer_norm(y.data(), &mean, &rstd, a.data(), gain.data(), bias.data(), 1e-5f, n);
+    f32.layer_norm(y32.data(), &mean32, &rstd32, a32.data(), gain.data(), bias.data(), 1e-5f, n);
+    same("layer_norm");
+    CHECK(mean == mean32);
+    CHECK(rstd == rstd32);
+    Row dgain = bias, dbias = gain, dgain32 = bias, dbias32 = gain;
+    std::copy(b.begin(), b.end(), y.begin());
+    half.layer_norm_backward(y.data(), dgain.data(), dbias.data(), y.data(), a.data(), gain.data(),
+                             0.1f, 1.7f, n);
+    f32.layer_norm_backward(y32.data(), dgain32.data(), dbias32.data(), b32.data(), a32.data(),
+                            gain.data(), 0.1f, 1.7f, n);
+    same("layer_norm_backward");
+    CHECK(dgain == dgain32);
+    CHECK(dbias == dbias32);
+  });
+}
+
+TEST_CASE("narrow rounds every kind of number as to_bf16 does, and widen changes none") {
+  for_each_level([](const RowKernels<>& f32, int64_t n) {
+    const RowKernels<bf16>& half = bf16_kernels_of(f32.level);
+    Row x(static_cast<size_t>(n));
+    for (uint64_t pattern = 0; pattern < 40; ++pattern) {
+      for (size_t i = 0; i < x.size(); ++i) {
+        const uint32_t random = random_bits({.seed = pattern}, i);
+        // Ties and their neighbours, up and down; infinities and NaN; denormals; all others
+        const uint32_t edges[] = {(random & 0xffff0000) + 0x7fff + random % 3,
+                                  0x7f800000 | (random & 0x80000000) | (random % 2 ? random : 0),
+                                  random & 0x807fffff, random};
+        x[i] = std::bit_cast<float>(edges[random / 4 % 4]);
+      }
+      std::vector<bf16> y(x.size() + 1, bf16{0x7777});
+      half.narrow(y.data(), x.data(), n);
+      CHECK(y.back().bits == 0x7777);
+      y.pop_back();
+      CHECK(bits(y) == bits(rounded(x)));
+      Row wide(x.size() + 1, kUntouched);
+      half.widen(wide.data(), y.data(), n);
+      CHECK(wide.back() == kUntouched);
+      for (size_t i = 0; i < x.size(); ++i) {
+        CHECK(std::bit_cast<uint32_t>(wide[i]) == uint32_t{y[i].bits} << 16);
+      }
+      f32.narrow(wide.data(), x.data(), n);
+      CHECK(std::memcmp(wide.data(), x.data(), x.size() * sizeof(float)) == 0);
+    }
+  });
+}
+
+TEST_CASE("add, add_scaled, add_to_sums and relu_backward are exact") {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     const Row a = random_row(n, 1), b = random_row(n, 2);
     Output sum(n);
     kernels.add(sum.data(), a.data(), b.data(), n);
@@ -107,22 +231,30 @@ TEST_CASE("add, add_scaled and relu_backward are exact") {
 
     Row y = b;
     y[0] = 0;  // relu's gradient at its kink is that of the cut side
-    Output dx(n);
-    kernels.relu_backward(dx.data(), a.data(), y.data(), n);
+    Output dx(n), sums(n);
+    std::copy(a.begin(), a.end(), dx.data());
+    std::copy(b.begin(), b.end(), sums.data());
+    kernels.relu_backward(dx.data(), y.data(), 2, sums.data(), n);
+    const auto expected = [&](size_t i) { return y[i] > 0 ? 2 * double{a[i]} : 0; };
+    check_close(dx, expected, 0);
     check_close(
-        dx, [&](size_t i) { return y[i] > 0 ? double{a[i]} : 0; }, 0);
+        sums, [&](size_t i) { return b[i] + expected(i); }, 3, 1);
+    kernels.add_to_sums(sums.data(), a.data(), n);
+    check_close(
+        sums, [&](size_t i) { return b[i] + expected(i) + a[i]; }, 4, 2);
   });
 }
 
 TEST_CASE("dropout keeps what the random number of each place says, wherever a row begins") {
   const RandomKey key{.seed = 0x123456789abcdef, .purpose = Purpose::dropout, .step = 7, .site = 9};
-  for_each_level([&](const RowKernels& kernels, int64_t n) {
+  for_each_level([&](const RowKernels<>& kernels, int64_t n) {
     const Row x = random_row(n, 1);
     const uint64_t far = uint64_t{1} << 34;  // beyond 2^32 groups of four
     for (uint64_t first : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{3}, uint64_t{63},
                            uint64_t{1001}, far - 2, far + 5}) {
       for (float rate : {0.1f, 0.5f, 0.999f}) {
-        Output y(n);
+        Output y(n), z(n);
+        std::copy(x.begin(), x.end(), z.data());
         kernels.dropout(y.data(), x.data(), rate, key, first, n);
         const auto expected = [&](size_t i) {
           const bool kept = random_bits(key, first + i) >= rate * 0x1p32;
@@ -131,13 +263,19 @@ TEST_CASE("dropout keeps what the random number of each place says, wherever a r
         CAPTURE(first);
         CAPTURE(rate);
         check_close(y, expected, 0);
+        kernels.dropout(z.data(), z.data(), rate, key, first, n);
+        check_close(z, expected, 0);
+        std::copy(x.begin(), x.end(), z.data());
+        kernels.relu_dropout(z.data(), rate, key, first, n);
+        check_close(
+            z, [&](size_t i) { return std::max(0.0, expected(i)); }, 0);
       }
     }
   });
 }
 
 TEST_CASE("layer_norm of a row far from zero keeps its small differences") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     for (float offset : {0.0f, 300.0f}) {
       const Row x = random_row(n, 1, offset - 1, offset + 1);
       const Row gain = random_row(n, 2), bias = random_row(n, 3);
@@ -160,7 +298,7 @@ TEST_CASE("layer_norm of a row far from zero keeps its small differences") {
 }
 
 TEST_CASE("layer_norm_backward is the derivative, and adds to the gradients of gain and bias") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     const Row x = random_row(n, 1), dy = random_row(n, 2), gain = random_row(n, 3);
     const float mean = 0.1f, rstd = 1.7f;
     const auto xhat = [&](size_t i) { return (double{x[i]} - mean) * rstd; };
@@ -186,7 +324,7 @@ TEST_CASE("layer_norm_backward is the derivative, and adds to the gradients of g
 }
 
 TEST_CASE("softmax without a mask") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     for (float reach : {1.0f, 30.0f, 1e4f}) {
       const Row x = random_row(n, 1, -reach, reach), ones(x.size(), 1);
       const std::vector<double> expected = softmax_of(x, ones);
@@ -205,7 +343,7 @@ TEST_CASE("softmax without a mask") {
 }
 
 TEST_CASE("softmax with a mask, whatever the scores behind it") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     for (float hidden : {0.0f, 50.0f, 1e4f, -1e4f, 1e30f}) {
       Row x = random_row(n, 1, -4, 4), mask = random_row(n, 2, -1, 1);
       for (size_t i = 0; i < x.size(); ++i) {
@@ -227,7 +365,7 @@ TEST_CASE("softmax with a mask, whatever the scores behind it") {
 }
 
 TEST_CASE("softmax of scores of 1e4 and -1e4 is all weight on the larger visible ones") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     Row x(static_cast<size_t>(n), -1e4f), mask(x.size(), 1);
     x.back() = 1e4f;
     Output y(n), e(n);
@@ -243,7 +381,7 @@ TEST_CASE("softmax of scores of 1e4 and -1e4 is all weight on the larger visible
 }
 
 TEST_CASE("softmax behind a mask of zeros is zero") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     for (float score : {0.0f, 1e4f, -1e30f}) {
       const Row x(static_cast<size_t>(n), score), mask(x.size(), 0);
       Output y(n), e(n);
@@ -257,7 +395,7 @@ TEST_CASE("softmax behind a mask of zeros is zero") {
 }
 
 TEST_CASE("a NaN among the scores comes out of softmax, log_sum_exp and cross_entropy_backward") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     for (size_t place : {size_t{0}, static_cast<size_t>(n / 2), static_cast<size_t>(n - 1)}) {
       Row x = random_row(n, 1);
       x[place] = kNan;
@@ -277,7 +415,7 @@ TEST_CASE("a NaN among the scores comes out of softmax, log_sum_exp and cross_en
 }
 
 TEST_CASE("log_sum_exp and its gradient, for small and for extreme scores") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     for (float reach : {1.0f, 30.0f, 1e4f}) {
       const Row x = random_row(n, 1, -reach, reach), ones(x.size(), 1);
       const double top = *std::max_element(x.begin(), x.end());
@@ -310,7 +448,7 @@ TEST_CASE("e^x is right to two units in the last place from -87 to 80, and clamp
   x.push_back(1000);
   x.push_back(0);  // the target
   const auto n = static_cast<int64_t>(x.size());
-  for (const RowKernels* kernels : available_row_kernels()) {
+  for (const RowKernels<>* kernels : available_row_kernels()) {
     INFO("level ", std::string(kernels->level));
     Output e(n);
     kernels->cross_entropy_backward(e.data(), x.data(), 0, n - 1, 1, n);  // e^(x - 0) * 1
@@ -328,7 +466,7 @@ TEST_CASE("e^x is right to two units in the last place from -87 to 80, and clamp
 }
 
 TEST_CASE("dot, dots and mix sum over all of their rows, wherever these lie") {
-  for_each_level([](const RowKernels& kernels, int64_t n) {
+  for_each_level([](const RowKernels<>& kernels, int64_t n) {
     const Row q = random_row(n, 1), other = random_row(n, 2);
     const double scale = static_cast<double>(n);
     CHECK(std::abs(kernels.dot(q.data(), other.data(), n) - sum_of_products(q, other)) <=

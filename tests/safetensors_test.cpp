@@ -19,6 +19,7 @@ namespace adaspan {
 namespace {
 
 const std::vector<float> kFloats = {0.5f, -1.25f, 3e38f, 1e-40f, 0, 7};
+const std::vector<uint16_t> kHalves = {0x3f80, 0xc020, 0x0001, 0x7f80};  // 1, -2.5, 2^-133, inf
 const std::vector<int32_t> kIds = {-1, 0, std::numeric_limits<int32_t>::max()};
 
 template <class T>
@@ -83,11 +84,18 @@ void read_all(const std::filesystem::path& path) {
   });
 }
 
+Tensor halves() {
+  Tensor x(Shape{2, 2}, DType::bf16);
+  std::memcpy(x.data<bf16>(), kHalves.data(), x.bytes());
+  return x;
+}
+
 std::string small_file() {
   const TemporaryFolder folder;
   const Tensor x = Tensor::of(Shape{2, 3}, kFloats);
   const Tensor ids = Tensor::of(Shape{3}, kIds);
-  write_safetensors(folder / "file", {{"x", &x}, {"ids", &ids}}, {{"step", "17"}});
+  const Tensor h = halves();
+  write_safetensors(folder / "file", {{"x", &x}, {"h", &h}, {"ids", &ids}}, {{"step", "17"}});
   return read_text(folder / "file");
 }
 
@@ -99,12 +107,14 @@ TEST_CASE("tensors and metadata that were written are read back") {
   const Tensor ids = Tensor::of(Shape{3}, kIds);
   const Tensor scalar = Tensor::filled(Shape(), 2);
   const Tensor nothing(Shape{0, 4});
-  write_safetensors(folder / "file",
-                    {{"x", &x}, {"none", &nothing}, {"a \"quoted\" name", &ids}, {"s", &scalar}},
-                    {{"step", "17"}, {"text", "line\nline \xc3\xa9"}});
+  const Tensor h = halves();
+  write_safetensors(
+      folder / "file",
+      {{"x", &x}, {"none", &nothing}, {"a \"quoted\" name", &ids}, {"s", &scalar}, {"h", &h}},
+      {{"step", "17"}, {"text", "line\nline \xc3\xa9"}});
 
   const SafetensorsFile file(folder / "file");
-  CHECK(file.names() == std::vector<std::string>{"a \"quoted\" name", "none", "s", "x"});
+  CHECK(file.names() == std::vector<std::string>{"a \"quoted\" name", "h", "none", "s", "x"});
   CHECK(file.metadata().size() == 2);
   CHECK(file.metadata("step") == "17");
   CHECK(file.metadata("text") == "line\nline \xc3\xa9");
@@ -118,6 +128,10 @@ TEST_CASE("tensors and metadata that were written are read back") {
   const Tensor read_ids = file.tensor("a \"quoted\" name");
   CHECK(read_ids.type() == DType::i32);
   CHECK(std::memcmp(read_ids.data<int32_t>(), ids.data<int32_t>(), ids.bytes()) == 0);
+  const Tensor read_halves = file.tensor("h");
+  CHECK(read_halves.type() == DType::bf16);
+  CHECK(read_halves.shape() == Shape{2, 2});
+  CHECK(std::memcmp(read_halves.data<bf16>(), kHalves.data(), read_halves.bytes()) == 0);
   CHECK(file.tensor("s").item() == 2);
   CHECK(file.tensor("s").shape() == Shape());
   CHECK(file.tensor("none").shape() == Shape{0, 4});
@@ -131,10 +145,10 @@ TEST_CASE("a written file is laid out as the format says") {
   const std::string header = bytes.substr(8, header_size);
   const std::string expected =
       header_of({R"("__metadata__":{"step":"17"})", entry("x", "F32", "[2,3]", 0, 24),
-                 entry("ids", "I32", "[3]", 24, 36)});
+                 entry("h", "BF16", "[2,2]", 24, 32), entry("ids", "I32", "[3]", 32, 44)});
   CHECK(header.substr(0, expected.size()) == expected);
   CHECK(header.find_first_not_of(' ', expected.size()) == std::string::npos);
-  CHECK(bytes.substr(8 + header_size) == bytes_of(kFloats) + bytes_of(kIds));
+  CHECK(bytes.substr(8 + header_size) == bytes_of(kFloats) + bytes_of(kHalves) + bytes_of(kIds));
 }
 
 TEST_CASE("a file without tensors and metadata is written and read") {
@@ -147,24 +161,28 @@ TEST_CASE("a file without tensors and metadata is written and read") {
 TEST_CASE("tensors in any order of the header, and of types unknown here, are no damage") {
   const TemporaryFolder folder;
   const std::string header =
-      header_of({entry("b", "F32", "[1]", 2, 6), entry("a", "BF16", "[1]", 0, 2)});
+      header_of({entry("b", "F32", "[1]", 2, 6), entry("a", "F16", "[1]", 0, 2)});
   put(folder / "file", raw(header + "  ", "zz" + bytes_of<float>({1.5f})));
   const SafetensorsFile file(folder / "file");
   CHECK(file.tensor("b").item() == 1.5f);
   CHECK(file.shape("a") == Shape{1});
 }
 
-TEST_CASE("doubles widens F32, F64 and I32") {
+TEST_CASE("doubles widens F32, BF16, F64 and I32") {
   const TemporaryFolder folder;
   const std::vector<double> precise = {1.0 / 3, -1e300};
   const std::string header =
       header_of({entry("d", "F64", "[2]", 0, 16), entry("f", "F32", "[2,3]", 16, 40),
-                 entry("i", "I32", "[3]", 40, 52), entry("none", "F64", "[0]", 52, 52)});
-  put(folder / "file", raw(header, bytes_of(precise) + bytes_of(kFloats) + bytes_of(kIds)));
+                 entry("i", "I32", "[3]", 40, 52), entry("h", "BF16", "[4]", 52, 60),
+                 entry("none", "F64", "[0]", 60, 60)});
+  put(folder / "file",
+      raw(header, bytes_of(precise) + bytes_of(kFloats) + bytes_of(kIds) + bytes_of(kHalves)));
   const SafetensorsFile file(folder / "file");
   CHECK(file.doubles("d") == precise);
   CHECK(file.doubles("f") == std::vector<double>(kFloats.begin(), kFloats.end()));
   CHECK(file.doubles("i") == std::vector<double>(kIds.begin(), kIds.end()));
+  CHECK(file.doubles("h") ==
+        std::vector<double>{1, -2.5, 0x1p-133, std::numeric_limits<double>::infinity()});
   CHECK(file.doubles("none").empty());
 }
 
@@ -174,10 +192,10 @@ TEST_CASE("a type that cannot be read throws when it is asked for") {
       header_of({entry("long", "I64", "[1]", 0, 8), entry("double", "F64", "[1]", 8, 16)});
   put(folder / "file", raw(header, std::string(16, 0)));
   const SafetensorsFile file(folder / "file");
-  CHECK_THROWS_WITH_AS(file.tensor("double"), doctest::Contains("to be F32 or I32; got F64"),
+  CHECK_THROWS_WITH_AS(file.tensor("double"), doctest::Contains("to be F32, BF16 or I32; got F64"),
                        Error);
-  CHECK_THROWS_WITH_AS(file.doubles("long"), doctest::Contains("to be F32, F64 or I32; got I64"),
-                       Error);
+  CHECK_THROWS_WITH_AS(file.doubles("long"),
+                       doctest::Contains("to be F32, BF16, F64 or I32; got I64"), Error);
 }
 
 TEST_CASE("a name that is not there throws") {
@@ -213,7 +231,7 @@ TEST_CASE("bytes after the last tensor throw") {
 TEST_CASE("no change of a byte before the data crashes") {
   const TemporaryFolder folder;
   const std::string whole = small_file();
-  const size_t data_begin = whole.size() - 36;
+  const size_t data_begin = whole.size() - 44;
   for (size_t at = 0; at < data_begin; ++at) {
     for (int change : {1, 2, 4, 8, 16, 32, 64, 128, 255}) {
       std::string damaged = whole;
@@ -290,11 +308,14 @@ TEST_CASE("a place outside the file throws") {
 }
 
 TEST_CASE("a place that does not fit the shape throws") {
-  const auto error = [](const std::string& shape) {
-    return error_of(raw(header_of({entry("x", "F32", shape, 0, 8)}), std::string(8, 0)));
+  const auto error = [](const std::string& shape, const std::string& type = "F32") {
+    return error_of(raw(header_of({entry("x", type, shape, 0, 8)}), std::string(8, 0)));
   };
   CHECK(error("[2]") == "");
   CHECK(error("[2,1,1]") == "");
+  CHECK(error("[4]", "BF16") == "");
+  CHECK(contains(error("[2]", "BF16"), "expected 4 bytes for x [2]"));
+  CHECK(contains(error("[5]", "BF16"), "expected 10 bytes for x [5]"));
   CHECK(contains(error("[3]"), "expected 12 bytes for x [3]"));
   CHECK(contains(error("[]"), "expected 4 bytes for x []"));
   for (const char* shape : {"[-2]", "[-1,-2]", "[4294967296,4294967296,2]", "[4611686018427387906]",

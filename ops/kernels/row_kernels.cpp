@@ -5,29 +5,42 @@
 
 namespace adaspan {
 namespace plain {
-const RowKernels& row_kernels_of_level();
+template <class T>
+const RowKernels<T>& row_kernels_of_level();
 }
 #if defined(__x86_64__)
 namespace avx2 {
-const RowKernels& row_kernels_of_level();
+template <class T>
+const RowKernels<T>& row_kernels_of_level();
 }
 namespace avx512 {
-const RowKernels& row_kernels_of_level();
+template <class T>
+const RowKernels<T>& row_kernels_of_level();
 }
 #endif
 
-std::vector<const RowKernels*> available_row_kernels() {
-  std::vector<const RowKernels*> levels = {&plain::row_kernels_of_level()};
+template <class T>
+std::vector<const RowKernels<T>*> available_row_kernels() {
+  std::vector<const RowKernels<T>*> levels = {&plain::row_kernels_of_level<T>()};
 #if defined(__x86_64__)
-  if (cpu_features().avx2) levels.push_back(&avx2::row_kernels_of_level());
-  if (cpu_features().avx512) levels.push_back(&avx512::row_kernels_of_level());
+  if (best_isa() >= Isa::avx2) levels.push_back(&avx2::row_kernels_of_level<T>());
+  if (best_isa() >= Isa::avx512) levels.push_back(&avx512::row_kernels_of_level<T>());
 #endif
   return levels;
 }
 
-const RowKernels& row_kernels() {
-  static const RowKernels& best = *available_row_kernels().back();
-  return best;
+template <class T>
+const RowKernels<T>& row_kernels() {
+#if defined(__x86_64__)
+  if (isa() >= Isa::avx512) return avx512::row_kernels_of_level<T>();
+  if (isa() == Isa::avx2) return avx2::row_kernels_of_level<T>();
+#endif
+  return plain::row_kernels_of_level<T>();
 }
+
+template std::vector<const RowKernels<float>*> available_row_kernels();
+template std::vector<const RowKernels<bf16>*> available_row_kernels();
+template const RowKernels<float>& row_kernels();
+template const RowKernels<bf16>& row_kernels();
 
 }  // namespace adaspan

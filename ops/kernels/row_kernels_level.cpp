@@ -2,28 +2,165 @@
 // Compiled once for each instruction set, in a namespace of its name (ADASPAN_LEVEL). Nothing here
 // may call an inline function or template of another header: the linker keeps one copy of those for
 // the whole program, perhaps the one for the larger instruction set. Hence no <algorithm>, <cmath>.
+//
+// Loops are written over vectors of the compiler's (GCC's and Clang's vector_size), not left to its
+// vectoriser: that one shuffles halves of bf16 and 64-bit products about, and goes number by number
+// through what is left of a row behind its last whole vector.
 #include "ops/kernels/row_kernels.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace adaspan::ADASPAN_LEVEL {
 namespace {
 
-constexpr float kLog2e = 1.44269504088896341f;
+#if defined(__AVX512F__)
+constexpr int64_t kVector = 16;  // f32 numbers in a vector
+#elif defined(__AVX2__)
+constexpr int64_t kVector = 8;
+#else
+constexpr int64_t kVector = 4;
+#endif
+typedef float Vec __attribute__((vector_size(4 * kVector)));
+typedef uint32_t Bits __attribute__((vector_size(4 * kVector)));
+typedef int32_t Ints __attribute__((vector_size(4 * kVector)));
+typedef uint16_t Halves __attribute__((vector_size(2 * kVector)));
 
-float largest(float a, float b) {
+inline Vec all(float x) {
+  return Vec{} + x;
+}
+
+inline Vec widened(Halves x) {
+  return reinterpret_cast<Vec>(__builtin_convertvector(x, Bits) << 16);
+}
+/// To the nearest, ties to the even one, as to_bf16() in core/bf16.h; NaN stays NaN.
+inline Halves rounded(Vec x) {
+  const auto bits = reinterpret_cast<Bits>(x);
+  const Bits nearest = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
+  return __builtin_convertvector((x == x ? nearest : quiet) >> 16, Halves);
+}
+
+/// Reads and writes kVector numbers of a row.
+struct Whole {
+  Vec load(const float* x) const {
+    Vec v;
+    __builtin_memcpy(&v, x, sizeof v);
+    return v;
+  }
+  Vec load(const bf16* x) const {
+    Halves v;
+    __builtin_memcpy(&v, x, sizeof v);
+    return widened(v);
+  }
+  void store(float* y, Vec v) const { __builtin_memcpy(y, &v, sizeof v); }
+  void store(bf16* y, Vec v) const {
+    const Halves halves = rounded(v);
+    __builtin_memcpy(y, &halves, sizeof halves);
+  }
+  Vec only(Vec v, float) const { return v; }
+};
+
+/// Reads and writes the first n < kVector numbers of a row; the others are 0 when read.
+struct First {
+  int64_t n;
+#if defined(__AVX512F__)
+  __mmask16 mask() const {
+    return static_cast<__mmask16>((1u << n) - 1);
+  }
+  Vec load(const float* x) const {
+    return _mm512_maskz_loadu_ps(mask(), x);
+  }
+  Vec load(const bf16* x) const {
+    return widened(reinterpret_cast<Halves>(_mm256_maskz_loadu_epi16(mask(), x)));
+  }
+  void store(float* y, Vec v) const {
+    _mm512_mask_storeu_ps(y, mask(), v);
+  }
+  void store(bf16* y, Vec v) const {
+    _mm256_mask_storeu_epi16(y, mask(), reinterpret_cast<__m256i>(rounded(v)));
+  }
+#else
+  template <class T>
+  Vec load(const T* x) const {
+    T part[kVector] = {};
+    for (int64_t i = 0; i < n; ++i) part[i] = x[i];
+    return Whole().load(part);
+  }
+  template <class T>
+  void store(T* y, Vec v) const {
+    T part[kVector];
+    Whole().store(part, v);
+    for (int64_t i = 0; i < n; ++i) y[i] = part[i];
+  }
+#endif
+  /// v, with the others set to `other`
+  Vec only(Vec v, float other) const {
+    Ints place;
+    for (int32_t i = 0; i < kVector; ++i) place[i] = i;
+    return place < static_cast<int32_t>(n) ? v : all(other);
+  }
+};
+
+constexpr int64_t kSums = 4;  // side by side, so that no addition waits for the last one
+
+/// Calls body(i, k, at) for each vector i .. i+kVector-1 of a row of n, the last one perhaps not
+/// whole: `at` reads and writes. k < kSums is the sum that the vector may be added to.
+template <class Body>
+inline void by_vectors(int64_t n, const Body& body) {
+  int64_t i = 0;
+  for (; i + kSums * kVector <= n; i += kSums * kVector) {
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < kSums; ++k) body(i + k * kVector, k, Whole());
+  }
+  for (; i + kVector <= n; i += kVector) body(i, 0, Whole());
+  if (i < n) body(i, 0, First{n - i});
+}
+
+inline float total(const Vec (&sums)[kSums]) {
+  float parts[kVector], sum = 0;
+  Whole().store(parts, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < kVector; ++i) sum += parts[i];
+  return sum;
+}
+
+/// The sum of f(i, at) over a row of n
+template <class F>
+inline float sum_of(int64_t n, const F& f) {
+  Vec sums[kSums] = {};
+  by_vectors(n, [&](int64_t i, int64_t k, auto at) { sums[k] += at.only(f(i, at), 0); });
+  return total(sums);
+}
+
+inline Vec larger(Vec a, Vec b) {
   return a > b ? a : b;
 }
 
-/// e^x to 2 units in the last place on [-87, 80], clamped outside: no branch, so that it
-/// vectorises. e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2)/2, and e^r by its Taylor
-/// polynomial.
-inline float exponential(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 80.0f ? 80.0f : x;
+/// The largest f(i, at) over a row of n, NaN left out
+template <class F>
+inline float largest_of(int64_t n, float lowest, const F& f) {
+  Vec tops[kSums] = {all(lowest), all(lowest), all(lowest), all(lowest)};
+  by_vectors(n, [&](int64_t i, int64_t k, auto at) {
+    tops[k] = larger(at.only(f(i, at), lowest), tops[k]);
+  });
+  float parts[kVector], top = lowest;
+  Whole().store(parts, larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])));
+#pragma omp simd reduction(max : top)
+  for (int64_t i = 0; i < kVector; ++i) top = parts[i] > top ? parts[i] : top;
+  return top;
+}
+
+/// e^x to 2 units in the last place on [-87, 80], clamped outside. e^x = 2^k e^r with
+/// k = round(x / ln 2), |r| <= ln(2)/2, and e^r by its Taylor polynomial.
+inline Vec exponential(Vec x) {
+  constexpr float kLog2e = 1.44269504088896341f;
+  x = x < -87.0f ? all(-87.0f) : x;
+  x = x > 80.0f ? all(80.0f) : x;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves an integer in the low bits
-  const float shifted = x * kLog2e + kRound;
-  const float k = shifted - kRound;
-  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.0f / 5040;
+  const Vec k = (x * kLog2e + kRound) - kRound;
+  const Vec r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln 2 in two parts
+  Vec p = all(1.0f / 5040);
   p = p * r + 1.0f / 720;
   p = p * r + 1.0f / 120;
   p = p * r + 1.0f / 24;
@@ -31,150 +168,221 @@ inline float exponential(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(k) + 127) << 23;
-  return p * __builtin_bit_cast(float, bits);
+  return p * reinterpret_cast<Vec>((__builtin_convertvector(k, Ints) + 127) << 23);
 }
 
-void add(float* y, const float* a, const float* b, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
+template <class T>
+void narrow(T* y, const float* x, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(x + i)); });
 }
 
-void add_scaled(float* y, float factor, const float* x, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+template <class T>
+void widen(float* y, const T* x, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(x + i)); });
 }
 
-void relu_backward(float* dx, const float* dy, const float* y, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) dx[i] = y[i] > 0 ? dy[i] : 0;
+template <class T>
+void add(T* y, const T* a, const T* b, int64_t n) {
+  by_vectors(
+      n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(a + i) + at.load(b + i)); });
 }
 
-void dropout(float* y, const float* x, float rate, const RandomKey& key, uint64_t first,
-             int64_t n) {
-  const float scale = 1 / (1 - rate);
-  const auto threshold = static_cast<uint32_t>(rate * 4294967296.0);
-  constexpr int64_t kGroups = 16;  // generated together: the generator's loop vectorises over them
-  const auto skip = static_cast<int64_t>(first % 4);  // numbers of the first group not ours
-  for (int64_t begin = -skip; begin < n; begin += 4 * kGroups) {
-    uint32_t bits[4][kGroups];
-    const uint64_t group = first / 4 + static_cast<uint64_t>(begin + skip) / 4;
-    uint32_t c0[kGroups], c1[kGroups], c2[kGroups], c3[kGroups];
-    for (int64_t g = 0; g < kGroups; ++g) {
-      c0[g] = static_cast<uint32_t>(group + g);
-      c1[g] = static_cast<uint32_t>((group + g) >> 32);
-      c2[g] = key.step;
-      c3[g] = static_cast<uint32_t>(key.purpose) << 24 | key.site;
-    }
-    auto key0 = static_cast<uint32_t>(key.seed), key1 = static_cast<uint32_t>(key.seed >> 32);
-    for (int round = 0; round < 10; ++round) {  // as philox() in core/random.h
-#pragma omp simd
-      for (int64_t g = 0; g < kGroups; ++g) {
-        const uint64_t product0 = uint64_t{0xD2511F53} * c0[g];
-        const uint64_t product1 = uint64_t{0xCD9E8D57} * c2[g];
-        c0[g] = static_cast<uint32_t>(product1 >> 32) ^ c1[g] ^ key0;
-        c1[g] = static_cast<uint32_t>(product1);
-        c2[g] = static_cast<uint32_t>(product0 >> 32) ^ c3[g] ^ key1;
-        c3[g] = static_cast<uint32_t>(product0);
-      }
+template <class T>
+void add_to_sums(float* sums, const T* x, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    at.store(sums + i, at.load(sums + i) + at.load(x + i));
+  });
+}
+
+// The generator of random numbers works on 64-bit products of 32-bit numbers: in 64-bit lanes whose
+// upper halves do not matter, one instruction.
+constexpr int64_t kWide = kVector / 2;
+typedef uint64_t Wide __attribute__((vector_size(8 * kWide)));
+typedef uint64_t Pair __attribute__((may_alias));  // of 32-bit numbers
+
+/// a b of the lower halves of each lane
+inline Wide product(Wide a, Wide b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Wide>(
+      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Wide>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif defined(__SSE2__)
+  return reinterpret_cast<Wide>(
+      _mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xffffffff) * (b & 0xffffffff);
+#endif
+}
+
+inline Wide wide(uint64_t x) {
+  return Wide{} + x;
+}
+
+constexpr int64_t kRandomBlock = 64;
+
+/// The bits of numbers 4 group .. 4 group + 63 of a stream, as random_group() in core/random.h.
+inline void random_block(float* bits, const RandomKey& key, uint64_t group) {
+  const Wide factor0 = wide(0xD2511F53), factor1 = wide(0xCD9E8D57), low = wide(0xffffffff);
+  for (int64_t part = 0; part < kRandomBlock / 4; part += kWide) {
+    Wide counter = wide(group + part);
+    for (int64_t i = 0; i < kWide; ++i) counter[i] += i;
+    Wide c0 = counter, c1 = counter >> 32, c2 = wide(key.step);
+    Wide c3 = wide(static_cast<uint32_t>(key.purpose) << 24 | key.site);
+    uint64_t key0 = key.seed, key1 = key.seed >> 32;
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {
+      const Wide product0 = product(c0, factor0), product1 = product(c2, factor1);
+      c0 = product1 >> 32 ^ c1 ^ wide(key0);
+      c1 = product1;
+      c2 = product0 >> 32 ^ c3 ^ wide(key1);
+      c3 = product0;
       key0 += 0x9E3779B9;
       key1 += 0xBB67AE85;
     }
-    for (int64_t g = 0; g < kGroups; ++g) {
-      bits[0][g] = c0[g], bits[1][g] = c1[g], bits[2][g] = c2[g], bits[3][g] = c3[g];
-    }
-    const int64_t end = begin + 4 * kGroups < n ? begin + 4 * kGroups : n;
-    for (int64_t i = begin < 0 ? 0 : begin; i < end; ++i) {
-      const int64_t place = i - begin;
-      y[i] = bits[place % 4][place / 4] >= threshold ? x[i] * scale : 0;
-    }
+    const Wide first = (c0 & low) | c1 << 32, second = (c2 & low) | c3 << 32;
+    Pair* const to = reinterpret_cast<Pair*>(bits) + 2 * part;
+    for (int64_t i = 0; i < kWide; ++i) to[2 * i] = first[i], to[2 * i + 1] = second[i];
   }
 }
 
-void layer_norm(float* y, float* mean, float* rstd, const float* x, const float* gain,
-                const float* bias, float epsilon, int64_t n) {
-  float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += x[i];
-  const float mu = sum / static_cast<float>(n);
-#pragma omp simd reduction(+ : squares)
-  for (int64_t i = 0; i < n; ++i) squares += (x[i] - mu) * (x[i] - mu);
-  const float r = 1 / __builtin_sqrtf(squares / static_cast<float>(n) + epsilon);
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mu) * r * gain[i] + bias[i];
+/// y = f(x) / (1 - rate) where the random number is at least rate, else 0; f is the identity or
+/// max(0, .).
+template <bool kRelu, class T>
+inline void drop(T* y, const T* x, float rate, const RandomKey& key, uint64_t first, int64_t n) {
+  const float scale = 1 / (1 - rate);
+  const auto threshold = static_cast<uint32_t>(rate * 4294967296.0);
+  const auto skip = static_cast<int64_t>(first % 4);  // numbers of the first group not ours
+  uint64_t group = first / 4;
+  for (int64_t begin = -skip; begin < n; begin += kRandomBlock, group += kRandomBlock / 4) {
+    float bits[kRandomBlock];
+    random_block(bits, key, group);
+    const int64_t from = begin < 0 ? 0 : begin;
+    const int64_t end = begin + kRandomBlock < n ? begin + kRandomBlock : n;
+    const float* const random = bits + from - begin;
+    by_vectors(end - from, [=](int64_t i, int64_t, auto at) {
+      Vec value = at.load(x + from + i) * scale;
+      if (kRelu) value = value > 0 ? value : Vec{};
+      const auto number = reinterpret_cast<Bits>(at.load(random + i));
+      at.store(y + from + i, number >= threshold ? value : Vec{});
+    });
+  }
+}
+
+template <class T>
+void dropout(T* y, const T* x, float rate, const RandomKey& key, uint64_t first, int64_t n) {
+  drop<false>(y, x, rate, key, first, n);
+}
+
+template <class T>
+void relu_dropout(T* y, float rate, const RandomKey& key, uint64_t first, int64_t n) {
+  drop<true>(y, y, rate, key, first, n);
+}
+
+template <class T>
+void relu_backward(T* dy, const T* y, float scale, float* column_sums, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec d = at.load(y + i) > 0 ? at.load(dy + i) * scale : Vec{};
+    at.store(column_sums + i, at.load(column_sums + i) + d);
+    at.store(dy + i, d);
+  });
+}
+
+template <class T>
+void layer_norm(T* y, float* mean, float* rstd, const T* x, const float* gain, const float* bias,
+                float epsilon, int64_t n) {
+  const auto count = static_cast<float>(n);
+  const float mu = sum_of(n, [=](int64_t i, auto at) { return at.load(x + i); }) / count;
+  const float squares = sum_of(n, [=](int64_t i, auto at) {
+    const Vec distance = at.load(x + i) - mu;
+    return distance * distance;
+  });
+  const float r = 1 / __builtin_sqrtf(squares / count + epsilon);
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    at.store(y + i, (at.load(x + i) - mu) * r * at.load(gain + i) + at.load(bias + i));
+  });
   *mean = mu;
   *rstd = r;
 }
 
-void layer_norm_backward(float* dx, float* dgain, float* dbias, const float* dy, const float* x,
+template <class T>
+void layer_norm_backward(T* dx, float* dgain, float* dbias, const T* dy, const T* x,
                          const float* gain, float mean, float rstd, int64_t n) {
   // With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean(g) - xhat mean(g xhat))
-  float sum_g = 0, sum_gx = 0;
-#pragma omp simd reduction(+ : sum_g, sum_gx)
-  for (int64_t i = 0; i < n; ++i) {
-    const float xhat = (x[i] - mean) * rstd;
-    const float g = dy[i] * gain[i];
-    sum_g += g;
-    sum_gx += g * xhat;
-    dgain[i] += dy[i] * xhat;
-    dbias[i] += dy[i];
-  }
-  const float mean_g = sum_g / static_cast<float>(n), mean_gx = sum_gx / static_cast<float>(n);
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const float xhat = (x[i] - mean) * rstd;
-    dx[i] = rstd * (dy[i] * gain[i] - mean_g - xhat * mean_gx);
-  }
+  Vec sums_g[kSums] = {}, sums_gx[kSums] = {};
+  by_vectors(n, [=, &sums_g, &sums_gx](int64_t i, int64_t k, auto at) {
+    const Vec xhat = (at.load(x + i) - mean) * rstd;
+    const Vec d = at.load(dy + i), g = d * at.load(gain + i);
+    sums_g[k] += g;
+    sums_gx[k] += g * xhat;
+    at.store(dgain + i, at.load(dgain + i) + d * xhat);
+    at.store(dbias + i, at.load(dbias + i) + d);
+  });
+  const float mean_g = total(sums_g) / static_cast<float>(n);
+  const float mean_gx = total(sums_gx) / static_cast<float>(n);
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec xhat = (at.load(x + i) - mean) * rstd;
+    const Vec g = at.load(dy + i) * at.load(gain + i);
+    at.store(dx + i, rstd * (g - mean_g - xhat * mean_gx));
+  });
 }
 
+void add_scaled(float* y, float factor, const float* x, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    at.store(y + i, at.load(y + i) + factor * at.load(x + i));
+  });
+}
+
+constexpr float kLowest = -3.4e38f;
+
 void softmax(float* y, float* e, const float* x, const float* mask, int64_t n) {
-  constexpr float kLowest = -3.4e38f;
-  float top = kLowest;
-  if (mask) {
-    // Only what the mask lets through sets the scale; a larger score behind it must not.
-#pragma omp simd reduction(max : top)
-    for (int64_t i = 0; i < n; ++i) top = largest(top, mask[i] > 0 ? x[i] : kLowest);
-  } else {
-#pragma omp simd reduction(max : top)
-    for (int64_t i = 0; i < n; ++i) top = largest(top, x[i]);
+  if (!mask) {
+    const float top = largest_of(n, kLowest, [=](int64_t i, auto at) { return at.load(x + i); });
+    const float sum = sum_of(n, [=](int64_t i, auto at) {
+      const Vec value = exponential(at.load(x + i) - top);
+      at.store(y + i, value);
+      return value;
+    });
+    by_vectors(n, [=, scale = 1 / sum](int64_t i, int64_t, auto at) {
+      const Vec value = at.load(y + i) * scale;
+      at.store(y + i, value);
+      if (e) at.store(e + i, value);
+    });
+    return;
   }
-  float* const exponentials = e ? e : y;
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) {
-    exponentials[i] = exponential(x[i] - top);
-    sum += (mask ? mask[i] : 1.0f) * exponentials[i];
-  }
-  const float scale = sum > 0 ? 1 / sum : 0;
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const float value = exponentials[i] * scale;
-    exponentials[i] = value;
-    y[i] = mask ? mask[i] * value : value;
-  }
+  // Only what the mask lets through sets the scale; a larger score behind it must not.
+  const float top = largest_of(n, kLowest, [=](int64_t i, auto at) {
+    return at.load(mask + i) > 0 ? at.load(x + i) : all(kLowest);
+  });
+  const float sum = sum_of(n, [=](int64_t i, auto at) {
+    const Vec value = exponential(at.load(x + i) - top);
+    at.store(e + i, value);
+    return at.load(mask + i) * value;
+  });
+  by_vectors(n, [=, scale = sum > 0 ? 1 / sum : 0](int64_t i, int64_t, auto at) {
+    const Vec value = at.load(e + i) * scale;
+    at.store(e + i, value);
+    at.store(y + i, at.load(mask + i) * value);
+  });
 }
 
 float log_sum_exp(const float* x, int64_t n) {
-  float top = x[0], sum = 0;
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < n; ++i) top = largest(top, x[i]);
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += exponential(x[i] - top);
-  return top + __builtin_logf(sum);
+  const float top = largest_of(n, x[0], [=](int64_t i, auto at) { return at.load(x + i); });
+  return top + __builtin_logf(sum_of(
+                   n, [=](int64_t i, auto at) { return exponential(at.load(x + i) - top); }));
 }
 
 void cross_entropy_backward(float* dx, const float* x, float log_sum, int64_t target, float factor,
                             int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) dx[i] = exponential(x[i] - log_sum) * factor;
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    at.store(dx + i, exponential(at.load(x + i) - log_sum) * factor);
+  });
   dx[target] -= factor;
 }
 
 float dot(const float* a, const float* b, int64_t n) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
+  return sum_of(n, [=](int64_t i, auto at) { return at.load(a + i) * at.load(b + i); });
 }
 
 void dots(float* s, const float* q, const float* k, int64_t stride, int64_t rows, int64_t n) {
@@ -182,38 +390,29 @@ void dots(float* s, const float* q, const float* k, int64_t stride, int64_t rows
 }
 
 void mix(float* o, const float* a, const float* v, int64_t stride, int64_t rows, int64_t n) {
-  constexpr int64_t kWidth = 32;  // this much of o stays in registers
-  int64_t d = 0;
-  for (; d + kWidth <= n; d += kWidth) {
-    float sum[kWidth] = {};
-    for (int64_t j = 0; j < rows; ++j) {
-      const float* row = v + j * stride + d;
-#pragma omp simd
-      for (int64_t i = 0; i < kWidth; ++i) sum[i] += a[j] * row[i];
-    }
-    for (int64_t i = 0; i < kWidth; ++i) o[d + i] = sum[i];
-  }
-  for (; d < n; ++d) {
-    float sum = 0;
-    for (int64_t j = 0; j < rows; ++j) sum += a[j] * v[j * stride + d];
-    o[d] = sum;
-  }
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    Vec sum = {};
+    for (int64_t j = 0; j < rows; ++j) sum += a[j] * at.load(v + j * stride + i);
+    at.store(o + i, sum);
+  });
 }
 
 }  // namespace
 
-#define ADASPAN_TEXT_OF(level) #level
-#define ADASPAN_TEXT(level) ADASPAN_TEXT_OF(level)
-
-const RowKernels& row_kernels_of_level() {
-  static constexpr RowKernels kernels = {
-      .level = ADASPAN_TEXT(ADASPAN_LEVEL),
-      .add = add,
+template <class T>
+const RowKernels<T>& row_kernels_of_level() {
+  static constexpr RowKernels<T> kernels = {
+      .level = ADASPAN_LEVEL_NAME,
+      .narrow = narrow<T>,
+      .widen = widen<T>,
+      .add = add<T>,
+      .add_to_sums = add_to_sums<T>,
+      .dropout = dropout<T>,
+      .relu_dropout = relu_dropout<T>,
+      .relu_backward = relu_backward<T>,
+      .layer_norm = layer_norm<T>,
+      .layer_norm_backward = layer_norm_backward<T>,
       .add_scaled = add_scaled,
-      .relu_backward = relu_backward,
-      .dropout = dropout,
-      .layer_norm = layer_norm,
-      .layer_norm_backward = layer_norm_backward,
       .softmax = softmax,
       .log_sum_exp = log_sum_exp,
       .cross_entropy_backward = cross_entropy_backward,
@@ -223,5 +422,8 @@ const RowKernels& row_kernels_of_level() {
   };
   return kernels;
 }
+
+template const RowKernels<float>& row_kernels_of_level();
+template const RowKernels<bf16>& row_kernels_of_level();
 
 }  // namespace adaspan::ADASPAN_LEVEL

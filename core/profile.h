@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Where the time of a step goes: seconds, arithmetic and memory traffic of each kernel. Off unless
+// asked for, and process-wide, like the pool of memory: no result depends on it.
+//
+//   start_profile();
+//   trainer.step();
+//   for (const ProfileRow& row : stop_profile()) ...
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace adaspan {
+
+struct ProfileRow {
+  std::string kernel;
+  int64_t calls = 0;
+  double seconds = 0;  ///< without the time of kernels that it called and that are timed themselves
+  double flops = 0;    ///< floating-point operations, as its callers counted them
+  double bytes = 0;    ///< read from and written to memory, likewise
+};
+
+/// Forgets what was recorded and records what the calling thread does from now on.
+void start_profile();
+/// Ends the recording. One row a kernel, the longest time first; none if there was no start.
+std::vector<ProfileRow> stop_profile();
+
+/// Records its own lifetime under the name of a kernel. To be put around whole parallel loops, not
+/// into them: on other threads than the one that started the recording it does nothing, nor while
+/// nothing is recorded. Of nested ones, the inner time is taken from the outer one's, so that the
+/// times of all kernels add up to the time that was spent in any.
+class Timed {
+ public:
+  /// `kernel` must outlive the recording: a literal.
+  Timed(const char* kernel, double flops, double bytes);
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+  ~Timed();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const char* kernel_ = nullptr;  // none: nothing is recorded
+  double flops_, bytes_;
+  Timed* outer_ = nullptr;
+  Clock::duration inner_{};
+  Clock::time_point start_;
+};
+
+}  // namespace adaspan

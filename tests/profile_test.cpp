@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "core/profile.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace adaspan {
+namespace {
+
+using std::chrono::milliseconds;
+
+void work(int ms) {
+  std::this_thread::sleep_for(milliseconds(ms));
+}
+
+const ProfileRow& row_of(const std::vector<ProfileRow>& rows, const std::string& kernel) {
+  for (const ProfileRow& row : rows) {
+    if (row.kernel == kernel) return row;
+  }
+  FAIL("no row of ", kernel);
+  return rows.front();
+}
+
+}  // namespace
+
+TEST_CASE("nothing is recorded unless it was asked for") {
+  { const Timed timed("before", 1, 1); }
+  CHECK(stop_profile().empty());
+  start_profile();
+  stop_profile();
+  { const Timed timed("after", 1, 1); }
+  CHECK(stop_profile().empty());
+}
+
+TEST_CASE("calls, seconds, operations and bytes of a kernel add up under its name") {
+  start_profile();
+  for (int i = 0; i < 3; ++i) {
+    const Timed timed("short", 10, 100);
+    work(1);
+  }
+  {
+    const Timed timed("long", 7, 0.5);
+    work(20);
+  }
+  const std::vector<ProfileRow> rows = stop_profile();
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].kernel == "long");  // the longest first
+  CHECK(rows[0].calls == 1);
+  CHECK(rows[0].seconds >= 0.020);
+  CHECK(rows[0].flops == 7);
+  CHECK(rows[0].bytes == 0.5);
+  CHECK(rows[1].kernel == "short");
+  CHECK(rows[1].calls == 3);
+  CHECK(rows[1].seconds >= 0.003);
+  CHECK(rows[1].seconds < rows[0].seconds);
+  CHECK(rows[1].flops == 30);
+  CHECK(rows[1].bytes == 300);
+}
+
+TEST_CASE("the time of an inner kernel is not its callers'") {
+  const auto begin = std::chrono::steady_clock::now();
+  start_profile();
+  {
+    const Timed outer("outer", 0, 0);
+    work(2);
+    {
+      const Timed middle("middle", 0, 0);
+      work(30);
+      const Timed inner("inner", 0, 0);
+      work(60);
+    }
+    const Timed again("inner", 0, 0);
+    work(10);
+  }
+  const std::vector<ProfileRow> rows = stop_profile();
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begin;
+  const double outer = row_of(rows, "outer").seconds, middle = row_of(rows, "middle").seconds;
+  const double inner = row_of(rows, "inner").seconds;
+  CHECK(row_of(rows, "inner").calls == 2);
+  CHECK(outer >= 0.002);
+  CHECK(middle >= 0.030);
+  CHECK(inner >= 0.070);
+  CHECK(outer + middle + inner <= whole.count());
+}
+
+TEST_CASE("other threads than the one that started are not recorded") {
+  start_profile();
+  std::thread([] { const Timed timed("elsewhere", 1, 1); }).join();
+  { const Timed timed("here", 1, 1); }
+  const std::vector<ProfileRow> rows = stop_profile();
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].kernel == "here");
+}
+
+TEST_CASE("a new start forgets what was recorded, and an exception ends what it passes") {
+  start_profile();
+  { const Timed timed("old", 1, 1); }
+  start_profile();
+  try {
+    const Timed timed("thrown", 1, 1);
+    throw 1;
+  } catch (int) {
+  }
+  { const Timed timed("next", 1, 1); }
+  const std::vector<ProfileRow> rows = stop_profile();
+  CHECK(rows.size() == 2);
+  CHECK(row_of(rows, "thrown").calls == 1);
+  CHECK(row_of(rows, "next").calls == 1);
+}
+
+}  // namespace adaspan
