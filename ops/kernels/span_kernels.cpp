@@ -37,11 +37,15 @@ const SpanKernels<float>& span_kernels<float>() {
 
 template <>
 const SpanKernels<bf16>& span_kernels<bf16>() {
-#if defined(__x86_64__)
+#if defined(ADASPAN_EMULATED_TILES)
+  return amx::span_kernels_bf16();  // for a test, on any machine
+#elif defined(__x86_64__)
   if (isa() == Isa::amx) return amx::span_kernels_bf16();
   if (isa() == Isa::avx512 && cpu_features().avx512_bf16) return avx512_bf16::span_kernels_bf16();
-#endif
   return plain::span_kernels_bf16();
+#else
+  return plain::span_kernels_bf16();
+#endif
 }
 
 const SpanRowKernels& span_row_kernels() {

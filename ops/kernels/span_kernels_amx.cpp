@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Products of bf16 with AMX: tiles of 16 rows of 64 bytes. Compiled a second time with
-// ADASPAN_EMULATED_TILES, where tiles are plain arrays: so the same blocking is tested on any
-// machine.
+// ADASPAN_EMULATED_TILES, where tiles are plain arrays: so the blocking and all that rests on it is
+// tested on any machine.
 #include "ops/kernels/band_products.h"
 #if defined(ADASPAN_EMULATED_TILES)
 #include "ops/kernels/emulated_tiles.h"
@@ -9,7 +9,7 @@
 #include "ops/kernels/amx_tiles.h"
 #endif
 
-namespace adaspan::ADASPAN_TILES {
+namespace adaspan::amx {
 namespace {
 
 struct TileUnit {
@@ -93,4 +93,4 @@ const SpanKernels<bf16>& span_kernels_bf16() {
   return kernels;
 }
 
-}  // namespace adaspan::ADASPAN_TILES
+}  // namespace adaspan::amx
