@@ -39,7 +39,7 @@ def command_line():
     cli.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     cli.add_argument("--threads", type=int, default=2)
     cli.add_argument("--steps", type=int, default=3, help="steps to time; the best counts")
-    cli.add_argument("--fill-steps", type=int, help="untimed steps before (default: S/M, rounded up)")
+    cli.add_argument("--fill-steps", type=int, help="untimed steps before (default: S/M or more)")
     cli.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return cli.parse_args()
 
@@ -47,6 +47,8 @@ def command_line():
 def config_of(args):
     """The preset, then what the command line says; the spans stay where the pattern puts them."""
     preset = tomllib.loads((PRESETS / f"{args.preset}.toml").read_text()) if args.preset else {}
+    if preset.get("batch-split", 1) != 1:
+        raise SystemExit(f"[twin] expected a preset without batch-split; got {args.preset}")
     given = {name: getattr(args, name.replace("-", "_")) for name in SETTINGS}
     settings = preset | {name: value for name, value in given.items() if value is not None}
     return Config(**{SETTINGS[name]: value for name, value in settings.items() if name in SETTINGS},

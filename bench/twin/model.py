@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The adaptive-span transformer (arXiv 1905.07799) as one writes it in PyTorch: the peer of Adaspan.
+"""The adaptive-span transformer (arXiv 1905.07799) as one writes it in PyTorch, to compare with.
 
 Every head of a layer is computed over the layer's window W, that of its widest head; weights
 beyond a head's own span are masked to 0.
 
-Sizes: B sequences, M block length, L layers, H hidden, K heads, D = H/K, V vocabulary, S span limit,
-R ramp, C steps in memory, W <= S window, N = B*K. Activations are [B,M,H]. A window's W columns
-are distances W, W-1, ..., 1: the last column is the previous token.
+Sizes: B sequences, M block length, L layers, H hidden, K heads, D = H/K, V vocabulary, S span
+limit, R ramp, C steps in memory, W <= S window, N = B*K. Activations are [B,M,H]. A window's W
+columns are distances W, W-1, ..., 1: the last column is the previous token.
 """
 import math
 from dataclasses import dataclass

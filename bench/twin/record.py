@@ -3,7 +3,7 @@
 
 usage: record.py --out FILE.safetensors [--span adaptive|dynamic|fixed] [--seed N] [--steps N]
 
-What a recorded run holds: README.md beside this folder.
+What a recorded run holds: ../README.md.
 """
 import argparse
 

@@ -7,8 +7,8 @@ import model
 
 
 class Adagrad:
-    """G += g g;  p -= lr c g / (sqrt(G) + 1e-10),  c = clip / (||g|| + 1e-10) if ||g|| > clip, else 1,
-    for each tensor by itself"""
+    """G += g g;  p -= lr c g / (sqrt(G) + 1e-10), each tensor by itself,
+    c = clip / (||g|| + 1e-10) if ||g|| > clip, else 1"""
 
     def __init__(self, parameters, clip):
         self.parameters, self.clip = parameters, clip

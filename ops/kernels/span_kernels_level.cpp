@@ -3,7 +3,7 @@
 // may call an inline function or template of another header that is not of this file's own types:
 // the linker keeps one copy of those for the whole program. Hence no <algorithm>, <cmath>.
 #include "ops/kernels/band_products.h"
-#include "ops/kernels/level_math.h"
+#include "ops/kernels/level_vectors.h"
 #include "ops/kernels/span_kernels.h"
 
 namespace adaspan::ADASPAN_LEVEL {
@@ -17,7 +17,9 @@ struct PlainUnit {
   static void start() {}
 
   static float value(float x) { return x; }
-  static float value(bf16 x) { return widened(x.bits); }
+  static float value(bf16 x) {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16);
+  }
 
   static void block(float* c, int64_t c_stride, LeftOperand<T> a, const T* b, int64_t b_stride,
                     int64_t columns, int64_t groups, bool add) {
@@ -106,7 +108,27 @@ using FloatUnit = VectorUnit;
 using FloatUnit = PlainUnit<float>;
 #endif
 
-/// The columns of a row, and its mask.
+/// e^x for loops that the compiler turns into vector code, which makes better use of masks here
+/// than it does in vectors written out; otherwise as exponential(Vec).
+inline float exponential(float x) {
+  constexpr float kLog2e = 1.44269504088896341f;
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 80.0f ? 80.0f : x;
+  constexpr float kRound = 12582912.0f;
+  const float k = (x * kLog2e + kRound) - kRound;
+  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+  float p = 0.00138145399f;
+  p = p * r + 0.00836874528f;
+  p = p * r + 0.0416683908f;
+  p = p * r + 0.166665204f;
+  p = p * r + 0.499999934f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return p * __builtin_bit_cast(float, (static_cast<int32_t>(k) + 127) << 23);
+}
+
+/// The mask of a row. Most columns of a long span lie between the ramp and the end of the row,
+/// where it is 1: from plain_begin to plain_end it need not be computed.
 struct Mask {
   explicit Mask(const SoftmaxRow& row)
       : columns(static_cast<int32_t>((row.E + 15) / 16 * 16)),
@@ -114,47 +136,86 @@ struct Mask {
         end(static_cast<int32_t>(row.E)),
         reach(row.ramp + row.z),
         ramp(row.ramp),
-        per_ramp(1 / row.ramp) {}
+        per_ramp(1 / row.ramp) {
+    constexpr int32_t kWorthIt = 64;                       // columns, for loops of their own
+    int32_t full = end - 1 - static_cast<int32_t>(row.z);  // u <= z from here on
+    full = full > first ? full : first;
+    plain_begin = full > 0 ? (full + 15) / 16 * 16 : 0;
+    plain_end = end / 16 * 16;
+    if (plain_end - plain_begin < kWorthIt) plain_begin = plain_end = columns;
+  }
 
-  bool seen(int32_t j) const { return (j >= first) & (j < end); }
-  /// 1 or 0. To multiply by it, not to choose by seen(): a compiler makes a jump of a choice
-  /// between something costly and nothing, and then no vector code.
-  float one_if_seen(int32_t j) const { return seen(j) ? 1.0f : 0.0f; }
   /// What is left of the ramp at column j: R + z - u. The mask is this over R, within [0,1].
   float left(int32_t j) const { return reach - static_cast<float>(end - 1 - j); }
+  /// 1 or 0. To multiply by it, not to choose by it: a compiler makes a jump of a choice between
+  /// something costly and nothing, and then no vector code.
+  float seen(int32_t j) const { return (j >= first) & (j < end) ? 1.0f : 0.0f; }
   float at(int32_t j) const {
     const float x = left(j) > 0 ? left(j) : 0;
-    return (x < ramp ? x : ramp) * per_ramp;
+    return (x < ramp ? x : ramp) * per_ramp * seen(j);
   }
+  /// 1 where the ramp, its ends included, moves with z.
+  float on_ramp(int32_t j) const { return (left(j) >= 0) & (left(j) <= ramp) ? seen(j) : 0.0f; }
 
   const int32_t columns, first, end;
   const float reach, ramp, per_ramp;
+  int32_t plain_begin, plain_end;
 };
 
-void multiply(float* x, const float* y, int32_t n) {
-#pragma omp simd
-  for (int32_t j = 0; j < n; ++j) x[j] *= y[j];
+/// A part of a row: columns begin .. end-1, and whether the mask is 1 on all of them.
+template <bool plain>
+struct Part {
+  const Mask& mask;
+  int32_t begin, end;
+
+  float at(int32_t j) const {
+    if constexpr (plain) return 1;
+    return mask.at(j);
+  }
+  float on_ramp(int32_t j) const {
+    if constexpr (plain) return mask.left(j) <= mask.ramp ? 1.0f : 0.0f;
+    return mask.on_ramp(j);
+  }
+};
+
+template <class Body>
+inline void by_parts(const Mask& mask, const Body& body) {
+  body(Part<false>{mask, 0, mask.plain_begin});
+  if (mask.plain_begin == mask.columns) return;
+  body(Part<true>{mask, mask.plain_begin, mask.plain_end});
+  if (mask.plain_end < mask.columns) body(Part<false>{mask, mask.plain_end, mask.columns});
+}
+
+void multiply(float* x, const float* y, int64_t n) {
+  by_vectors(
+      n, [=](int64_t j, int64_t, auto at) { at.store(x + j, at.load(x + j) * at.load(y + j)); });
 }
 
 SoftmaxScale softmax(float* x, const SoftmaxRow& row) {
   constexpr float kLowest = -3.4e38f;
   const Mask mask(row);
   const float factor = row.factor;
-  float top = kLowest;
-#pragma omp simd reduction(max : top)
-  for (int32_t j = 0; j < mask.columns; ++j) {
-    // Only what the mask lets through sets the scale; a larger score behind it must not.
-    const float score = mask.seen(j) & (mask.left(j) > 0) ? factor * x[j] : kLowest;
-    top = top > score ? top : score;
-  }
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int32_t j = 0; j < mask.columns; ++j) {
-    const float e = exponential(factor * x[j] - top);
-    const float a = mask.one_if_seen(j) * mask.at(j) * e;
-    x[j] = a;
-    sum += a;
-  }
+  float top = kLowest, sum = 0;
+  // Only what the mask lets through sets the scale; a larger score behind it must not.
+  by_parts(mask, [&](auto part) {
+    float best = kLowest;
+#pragma omp simd reduction(max : best)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float score = part.at(j) > 0 ? factor * x[j] : kLowest;
+      best = best > score ? best : score;
+    }
+    top = top > best ? top : best;
+  });
+  by_parts(mask, [&](auto part) {
+    float part_sum = 0;
+#pragma omp simd reduction(+ : part_sum)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float a = part.at(j) * exponential(factor * x[j] - top);
+      x[j] = a;
+      part_sum += a;
+    }
+    sum += part_sum;
+  });
   if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
   return {top, sum > 0 ? 1 / sum : 0};
 }
@@ -165,22 +226,28 @@ float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale s
   const Mask mask(row);
   const float factor = row.factor;
   if (row.keep != nullptr) multiply(g, row.keep, mask.columns);
-  float c = 0;
-#pragma omp simd reduction(+ : c)
-  for (int32_t j = 0; j < mask.columns; ++j) {
-    const float e = exponential(factor * x[j] - scale.top) * (mask.one_if_seen(j) * scale.scale);
-    x[j] = e;
-    c += mask.at(j) * e * g[j];
-  }
-  float dz = 0;
-#pragma omp simd reduction(+ : dz)
-  for (int32_t j = 0; j < mask.columns; ++j) {
-    const float left = mask.left(j), e = x[j], a = mask.at(j) * e;
-    const float d = g[j] - c;
-    dz += ((left >= 0) & (left <= mask.ramp) ? 1.0f : 0.0f) * e * d;
-    g[j] = factor * a * d;
-    x[j] = a;
-  }
+  float c = 0, dz = 0;
+  by_parts(mask, [&](auto part) {
+    float part_c = 0;
+#pragma omp simd reduction(+ : part_c)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float e = exponential(factor * x[j] - scale.top) * scale.scale;
+      x[j] = e;
+      part_c += part.at(j) * e * g[j];
+    }
+    c += part_c;
+  });
+  by_parts(mask, [&](auto part) {
+    float part_dz = 0;
+#pragma omp simd reduction(+ : part_dz)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float e = x[j], a = part.at(j) * e, d = g[j] - c;
+      part_dz += part.on_ramp(j) * e * d;
+      g[j] = factor * a * d;
+      x[j] = a;
+    }
+    dz += part_dz;
+  });
   if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
   return dz * mask.per_ramp;
 }
@@ -226,21 +293,20 @@ void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_strid
 }
 
 void to_bf16(bf16* y, const float* x, float factor, int64_t n) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; ++j) y[j].bits = rounded(factor * x[j]);
+  by_vectors(n, [=](int64_t j, int64_t, auto at) { at.store(y + j, factor * at.load(x + j)); });
 }
 
 void to_f32(float* y, const float* x, float factor, int64_t n) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; ++j) y[j] = factor * x[j];
+  by_vectors(n, [=](int64_t j, int64_t, auto at) { at.store(y + j, factor * at.load(x + j)); });
 }
 
 void to_pairs(bf16* y, const float* x0, const float* x1, int64_t n) {
-  auto* pairs = reinterpret_cast<uint32_t*>(y);
-#pragma omp simd
-  for (int64_t j = 0; j < n; ++j) {
-    pairs[j] = static_cast<uint32_t>(rounded(x1[j])) << 16 | rounded(x0[j]);
-  }
+  auto* pairs = reinterpret_cast<float*>(y);
+  by_vectors(n, [=](int64_t j, int64_t, auto at) {
+    const Bits low = __builtin_convertvector(rounded(at.load(x0 + j)), Bits);
+    const Bits high = __builtin_convertvector(rounded(at.load(x1 + j)), Bits);
+    at.store(pairs + j, reinterpret_cast<Vec>(high << 16 | low));
+  });
 }
 
 void interleave(bf16* y, const bf16* x0, const bf16* x1, int64_t n) {
