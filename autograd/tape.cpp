@@ -14,7 +14,7 @@ Variable Tape::record(std::string op, std::vector<Variable> inputs, Value output
     if (x && x.requires_grad()) wanted.push_back(x.shared_gradient());
   }
   if (!recording() || wanted.empty()) return {std::move(output), nullptr};
-  auto gradient = std::make_shared<Gradient>(output->shape(), op);
+  auto gradient = std::make_shared<Gradient>(output->shape(), op, output->type());
   entries_.push_back({std::move(op), std::move(wanted), gradient, std::move(backward)});
   return {std::move(output), std::move(gradient)};
 }

@@ -10,25 +10,38 @@
 
 namespace adaspan {
 
-/// Where the gradient of one value is summed: d(loss)/d(value). Ops write to it through add() only,
-/// so gradients accumulate, and a wrong shape cannot pass.
+/// Where the gradient of one value is summed: d(loss)/d(value), of the value's type. Ops write to
+/// it through add() and add_by() only, so gradients accumulate, and a wrong shape cannot pass.
 class Gradient {
  public:
-  Gradient(Shape shape, std::string name) : shape_(std::move(shape)), name_(std::move(name)) {}
+  /// `type`: f32, or bf16: then each sum is taken in f32 and rounded.
+  Gradient(Shape shape, std::string name, DType type = DType::f32)
+      : shape_(std::move(shape)), type_(type), name_(std::move(name)) {}
 
-  /// sum += d. Throws Error when the shape of `d` is not the value's.
+  /// sum += d. Throws Error when the shape or the type of `d` is not the value's.
   void add(Tensor d);
+  /// Lets write(sum, accumulate) add to the sum in place: to a fresh tensor, whose every element it
+  /// sets (accumulate = false), or to what is there, to which it adds (true).
+  template <class Write>
+  void add_by(const Write& write) {
+    if (!sum_.empty()) return write(sum_, true);
+    Tensor fresh(shape_, type_);
+    write(fresh, false);
+    sum_ = std::move(fresh);
+  }
   /// The sum so far; an empty tensor if nothing was added.
   const Tensor& sum() const { return sum_; }
   /// Takes the sum away and leaves nothing.
   Tensor take() { return std::exchange(sum_, Tensor()); }
 
   const Shape& shape() const { return shape_; }
+  DType type() const { return type_; }
   /// The parameter's name, or the op that made the value.
   const std::string& name() const { return name_; }
 
  private:
   Shape shape_;
+  DType type_;
   std::string name_;
   Tensor sum_;
 };
@@ -40,6 +53,10 @@ class GradientRef {
   explicit GradientRef(std::shared_ptr<Gradient> gradient) : gradient_(std::move(gradient)) {}
   bool wanted() const { return gradient_ != nullptr; }
   void add(Tensor d) const { gradient_->add(std::move(d)); }
+  template <class Write>
+  void add_by(const Write& write) const {
+    gradient_->add_by(write);
+  }
 
  private:
   std::shared_ptr<Gradient> gradient_;
@@ -65,6 +82,7 @@ class Variable {
   /// The value, to be saved for a backward pass.
   const Value& shared_value() const { return value_; }
   const Shape& shape() const { return value_->shape(); }
+  DType type() const { return value_->type(); }
   bool requires_grad() const { return gradient_ != nullptr; }
   GradientRef grad() const { return GradientRef(gradient_); }
   const std::shared_ptr<Gradient>& shared_gradient() const { return gradient_; }

@@ -290,6 +290,60 @@ TEST_CASE("a gradient of a wrong shape throws and names the value") {
                        Error);
 }
 
+TEST_CASE("a gradient has the type of its value, and another is refused by name") {
+  Parameter a("weight", vector_of({1, 2}));
+  Tape tape;
+  const Variable half =
+      tape.record("half", {a.variable()}, a.value().converted(DType::bf16), [](Tensor) {});
+  CHECK(half.type() == DType::bf16);
+  CHECK(half.shared_gradient()->type() == DType::bf16);
+  CHECK_THROWS_WITH_AS(half.grad().add(Tensor::zeros({2})),
+                       "[half] expected a gradient of type bf16; got f32", Error);
+  CHECK_THROWS_WITH_AS(a.variable().grad().add(Tensor::zeros({2}, DType::bf16)),
+                       "[weight] expected a gradient of type f32; got bf16", Error);
+  CHECK(half.shared_gradient()->sum().empty());
+}
+
+TEST_CASE("a bf16 gradient rounds each sum once, to the nearest") {
+  Parameter a("a", vector_of({1, 2}));
+  Tape tape;
+  const Variable y =
+      tape.record("half", {a.variable()}, a.value().converted(DType::bf16), [](Tensor) {});
+  // Next to 256 bf16 has every second number, so 1 is half a step: ties go to the even one.
+  for (const Values& d : {Values{256, 258}, Values{1, 1}, Values{1.5f, -1.5f}}) {
+    y.grad().add(vector_of(d).converted(DType::bf16));
+  }
+  CHECK(values_of(y.shared_gradient()->sum().converted(DType::f32)) == Values{258, 258});
+}
+
+TEST_CASE("an op may add to a gradient in place") {
+  Parameter a("a", vector_of({1, 2}));
+  const GradientRef da = a.variable().grad();
+  std::vector<bool> accumulated;
+  const auto add = [&](const Values& d) {
+    da.add_by([&](Tensor& sum, bool accumulate) {
+      accumulated.push_back(accumulate);
+      REQUIRE(sum.shape() == Shape{2});
+      for (size_t i = 0; i < 2; ++i) sum.data()[i] = d[i] + (accumulate ? sum.data()[i] : 0);
+    });
+  };
+  add({1, 2});
+  add({10, 20});
+  da.add(vector_of({100, 200}));
+  CHECK(accumulated == std::vector<bool>{false, true});
+  CHECK(values_of(a.grad()) == Values{111, 222});
+  a.clear_grad();
+  add({5, 6});
+  CHECK(accumulated.back() == false);
+  CHECK(values_of(a.grad()) == Values{5, 6});
+}
+
+TEST_CASE("a write that throws leaves no gradient behind") {
+  Parameter a("a", vector_of({1, 2}));
+  CHECK_THROWS_AS(a.variable().grad().add_by([](Tensor&, bool) { fail("no"); }), Error);
+  CHECK(a.grad().empty());
+}
+
 TEST_CASE("large gradients are summed to the same values by any number of threads") {
   for (int count : {1, 3}) {
     set_threads(count);
@@ -297,6 +351,12 @@ TEST_CASE("large gradients are summed to the same values by any number of thread
     for (float d : {0.25f, 2.0f, 3.0f}) a.variable().grad().add(Tensor::filled(a.shape(), d));
     const auto sums = a.grad().values();
     CHECK(std::all_of(sums.begin(), sums.end(), [](float v) { return v == 5.25f; }));
+
+    Gradient half(a.shape(), "half", DType::bf16);
+    for (float d : {0.25f, 2.0f, 3.0f})
+      half.add(Tensor::filled(a.shape(), d).converted(DType::bf16));
+    const Tensor halves = half.sum().converted(DType::f32);
+    CHECK(std::ranges::all_of(halves.values(), [](float v) { return v == 5.25f; }));
   }
 }
 

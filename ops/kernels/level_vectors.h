@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Vectors for the files that are compiled once for each instruction set. All in an unnamed
-// namespace: each such file has its own functions, and the linker cannot give one file the code of
-// another.
+// Vectors of f32 numbers, for files that are compiled once for each instruction set: as wide as the
+// set has them, over rows of f32 or bf16 in memory. All is in an anonymous namespace: each such
+// file has its own copy, and the linker cannot give one file the code of another.
 //
-// Loops are written over vectors of the compiler's (GCC's and Clang's vector_size), not left to its
-// vectoriser: that one shuffles halves of bf16 and 64-bit products about, and goes number by number
-// through what is left of a row behind its last whole vector.
+// Loops over these, and not over single numbers for the compiler's vectoriser, because that one
+// shuffles the halves of bf16 about, and goes number by number through what is left of a row behind
+// its last whole vector.
 #pragma once
 
 #include <cstdint>
@@ -35,22 +35,37 @@ inline Vec all(float x) {
   return Vec{} + x;
 }
 
-/// 0, 1, 2 ...
-inline Ints counting() {
-  constexpr int32_t kNumbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  Ints numbers;
-  __builtin_memcpy(&numbers, kNumbers, sizeof numbers);
-  return numbers;
+inline Bits longer(Halves x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Bits>(_mm512_maskz_cvtepu16_epi32(0xffff, reinterpret_cast<__m256i>(x)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Bits>(_mm256_cvtepu16_epi32(reinterpret_cast<__m128i>(x)));
+#else
+  return __builtin_convertvector(x, Bits);
+#endif
+}
+/// The upper halves
+inline Halves upper(Bits x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Halves>(
+      _mm512_maskz_cvtepi32_epi16(0xffff, reinterpret_cast<__m512i>(x >> 16)));
+#elif defined(__AVX2__)
+  const auto words = reinterpret_cast<__m256i>(x >> 16);
+  const __m256i packed = _mm256_packus_epi32(words, words);  // within each half by itself
+  return reinterpret_cast<Halves>(_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 8)));
+#else
+  return __builtin_convertvector(x >> 16, Halves);
+#endif
 }
 
 inline Vec widened(Halves x) {
-  return reinterpret_cast<Vec>(__builtin_convertvector(x, Bits) << 16);
+  return reinterpret_cast<Vec>(longer(x) << 16);
 }
 /// To the nearest, ties to the even one, as to_bf16() in core/bf16.h; NaN stays NaN.
 inline Halves rounded(Vec x) {
   const auto bits = reinterpret_cast<Bits>(x);
   const Bits nearest = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
-  return __builtin_convertvector((x == x ? nearest : quiet) >> 16, Halves);
+  return upper(x == x ? nearest : quiet);
 }
 
 /// Reads and writes kVector numbers of a row.
@@ -108,7 +123,9 @@ struct First {
 #endif
   /// v, with the others set to `other`
   Vec only(Vec v, float other) const {
-    return counting() < static_cast<int32_t>(n) ? v : all(other);
+    Ints place;
+    for (int32_t i = 0; i < kVector; ++i) place[i] = i;
+    return place < static_cast<int32_t>(n) ? v : all(other);
   }
 };
 
@@ -127,12 +144,25 @@ inline void by_vectors(int64_t n, const Body& body) {
   if (i < n) body(i, 0, First{n - i});
 }
 
+/// v with its lanes exchanged over `distance`, a power of two
+template <int32_t distance>
+inline Vec exchanged(Vec v) {
+  Ints place;
+  for (int32_t i = 0; i < kVector; ++i) place[i] = i ^ distance;
+  return __builtin_shuffle(v, place);
+}
+
+/// f(f(v0, v1), f(v2, v3)) ... of all lanes
+template <class F>
+inline float folded(Vec v, const F& f) {
+  if constexpr (kVector > 8) v = f(v, exchanged<8>(v));
+  if constexpr (kVector > 4) v = f(v, exchanged<4>(v));
+  v = f(v, exchanged<2>(v));
+  return f(v, exchanged<1>(v))[0];
+}
+
 inline float total(const Vec (&sums)[kSums]) {
-  float parts[kVector], sum = 0;
-  Whole().store(parts, (sums[0] + sums[1]) + (sums[2] + sums[3]));
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < kVector; ++i) sum += parts[i];
-  return sum;
+  return folded((sums[0] + sums[1]) + (sums[2] + sums[3]), [](Vec a, Vec b) { return a + b; });
 }
 
 /// The sum of f(i, at) over a row of n
@@ -154,16 +184,11 @@ inline float largest_of(int64_t n, float lowest, const F& f) {
   by_vectors(n, [&](int64_t i, int64_t k, auto at) {
     tops[k] = larger(at.only(f(i, at), lowest), tops[k]);
   });
-  float parts[kVector], top = lowest;
-  Whole().store(parts, larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])));
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < kVector; ++i) top = parts[i] > top ? parts[i] : top;
-  return top;
+  return folded(larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])), larger);
 }
 
 /// e^x to 2 units in the last place on [-87, 80], clamped outside. e^x = 2^k e^r with
-/// k = round(x / ln 2), |r| <= ln(2)/2, and e^r by the polynomial of degree 6 that starts 1 + r and
-/// has the smallest largest error there, 3e-9 of e^r.
+/// k = round(x / ln 2), |r| <= ln(2)/2, and e^r by its Taylor polynomial.
 inline Vec exponential(Vec x) {
   constexpr float kLog2e = 1.44269504088896341f;
   x = x < -87.0f ? all(-87.0f) : x;
@@ -171,11 +196,12 @@ inline Vec exponential(Vec x) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves an integer in the low bits
   const Vec k = (x * kLog2e + kRound) - kRound;
   const Vec r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln 2 in two parts
-  Vec p = all(0.00138145399f);
-  p = p * r + 0.00836874528f;
-  p = p * r + 0.0416683908f;
-  p = p * r + 0.166665204f;
-  p = p * r + 0.499999934f;
+  Vec p = all(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   return p * reinterpret_cast<Vec>((__builtin_convertvector(k, Ints) + 127) << 23);

@@ -303,8 +303,8 @@ void to_f32(float* y, const float* x, float factor, int64_t n) {
 void to_pairs(bf16* y, const float* x0, const float* x1, int64_t n) {
   auto* pairs = reinterpret_cast<float*>(y);
   by_vectors(n, [=](int64_t j, int64_t, auto at) {
-    const Bits low = __builtin_convertvector(rounded(at.load(x0 + j)), Bits);
-    const Bits high = __builtin_convertvector(rounded(at.load(x1 + j)), Bits);
+    const Bits low = longer(rounded(at.load(x0 + j)));
+    const Bits high = longer(rounded(at.load(x1 + j)));
     at.store(pairs + j, reinterpret_cast<Vec>(high << 16 | low));
   });
 }

@@ -121,7 +121,7 @@ OpResult run_op(const Op& op, const std::vector<Tensor>& inputs, int thread_coun
 /// values that are zero but for rounding count as 0.01.
 double relative_distance(const Tensor& found, const Array& expected);
 
-/// Same shape and bits.
+/// Same shape, type (f32 or bf16) and bits.
 bool same_bits(const Tensor& a, const Tensor& b);
 
 }  // namespace adaspan
