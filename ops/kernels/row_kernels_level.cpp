@@ -234,13 +234,10 @@ void adam(float* p, float* m, float* v, const float* g, float rate, float bias, 
 
 }  // namespace
 
-#define ADASPAN_TEXT_OF(level) #level
-#define ADASPAN_TEXT(level) ADASPAN_TEXT_OF(level)
-
 template <class T>
 const RowKernels<T>& row_kernels_of_level() {
   static constexpr RowKernels<T> kernels = {
-      .level = ADASPAN_TEXT(ADASPAN_LEVEL),
+      .level = ADASPAN_LEVEL_NAME,
       .narrow = narrow<T>,
       .widen = widen<T>,
       .add = add<T>,
