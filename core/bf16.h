@@ -26,4 +26,14 @@ inline bf16 to_bf16(float x) {
   return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 
+/// x as T, which is float or bf16.
+template <class T>
+T from_float(float x) {
+  if constexpr (sizeof(T) == sizeof(bf16)) {
+    return to_bf16(x);
+  } else {
+    return x;
+  }
+}
+
 }  // namespace adaspan

@@ -45,7 +45,9 @@ std::atomic<Isa>& chosen_isa() {
 
 }  // namespace
 
-CpuFeatures cpu_features() {
+namespace {
+
+CpuFeatures found_features() {
   CpuFeatures f;
 #if defined(__x86_64__)
   f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -58,6 +60,13 @@ CpuFeatures cpu_features() {
   }
 #endif
   return f;
+}
+
+}  // namespace
+
+CpuFeatures cpu_features() {
+  static const CpuFeatures features = found_features();  // asking takes long in a virtual machine
+  return features;
 }
 
 const char* name(Isa isa) {

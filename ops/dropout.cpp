@@ -3,22 +3,25 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/profile.h"
 #include "ops/kernels/row_kernels.h"
 
 namespace adaspan {
 namespace {
 
-Tensor masked(const Tensor& x, const Dropout& mask, const Columns& columns) {
+/// y = x under the mask; y may be x.
+void drop(Tensor& y, const Tensor& x, const Dropout& mask, const Columns& columns) {
   const int64_t B = x.shape()[1], n = x.shape()[2];
-  Tensor y(x.shape());
-  parallel_chunks(x.shape().rows(), 64, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t first = mask.global_row(r, B) * columns.of + columns.begin;
-      row_kernels().dropout(y.data() + r * n, x.data() + r * n, mask.rate, mask.key,
-                            static_cast<uint64_t>(first), n);
-    }
+  with_type(x.type(), [&]<class T>(T) {
+    const RowKernels<T>& kernels = row_kernels<T>();
+    parallel_chunks(x.shape().rows(), 64, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t first = mask.global_row(r, B) * columns.of + columns.begin;
+        kernels.dropout(y.data<T>() + r * n, x.data<T>() + r * n, mask.rate, mask.key,
+                        static_cast<uint64_t>(first), n);
+      }
+    });
   });
-  return y;
 }
 
 }  // namespace
@@ -32,10 +35,15 @@ Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns col
           "[dropout] expected x [M,B,n] within a batch of {} sequences; got {} from sequence {}",
           mask.batch, x.shape().text(), mask.first_sequence);
   if (columns.of == 0) columns = {.begin = 0, .of = x.shape()[2]};
+  const Timed timed("dropout", 0, 2.0 * x.value().bytes());
+  Tensor y(x.shape(), x.type());
+  drop(y, x.value(), mask, columns);
   // saved: the key of the mask
-  return tape.record(
-      "dropout", {x}, masked(x.value(), mask, columns),
-      [dx = x.grad(), mask, columns](const Tensor& dy) { dx.add(masked(dy, mask, columns)); });
+  return tape.record("dropout", {x}, std::move(y), [dx = x.grad(), mask, columns](Tensor dy) {
+    const Timed backward_timed("dropout backward", 0, 2.0 * dy.bytes());
+    drop(dy, dy, mask, columns);
+    dx.add(std::move(dy));
+  });
 }
 
 }  // namespace adaspan

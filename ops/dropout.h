@@ -34,7 +34,7 @@ struct Columns {
 };
 
 /// y = x / (1 - rate) with probability 1 - rate, else 0
-///   x [M,B,n] -> y of the same shape
+///   x [M,B,n], f32 or bf16 -> y of the same shape and type
 /// Element (row, i) uses random number global_row * columns.of + columns.begin + i of the key.
 /// Throws Error unless 0 <= rate < 1 and the part lies within the batch.
 Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns columns = {});

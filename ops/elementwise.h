@@ -5,8 +5,10 @@
 
 namespace adaspan {
 
-/// y = a + b, of one shape. Throws Error when the shapes differ.
+/// y = a + b, of one shape and type, f32 or bf16. Throws Error when these differ.
 Variable add(Tape& tape, const Variable& a, const Variable& b);
+
+// These are of f32 values.
 
 /// y = factor x
 Variable scale(Tape& tape, const Variable& x, float factor);

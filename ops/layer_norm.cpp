@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "ops/layer_norm.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/profile.h"
 #include "ops/kernels/row_kernels.h"
 
 namespace adaspan {
@@ -10,14 +13,47 @@ namespace {
 
 constexpr int64_t kRowsPerChunk = 128;
 
-/// Adds the rows of partial [chunks, n] in their order.
-Tensor add_chunks(const Tensor& partial) {
+/// sum (+)= the rows of partial [chunks, n], in their order
+void add_chunks(const GradientRef& d, const Tensor& partial) {
   const int64_t n = partial.shape()[1];
-  Tensor sum = Tensor::zeros({n});
-  for (int64_t c = 0; c < partial.shape()[0]; ++c) {
-    row_kernels().add_scaled(sum.data(), 1, partial.data() + c * n, n);
-  }
-  return sum;
+  d.add_by([&](Tensor& sum, bool accumulate) {
+    if (!accumulate) std::fill_n(sum.data(), n, 0.0f);
+    for (int64_t c = 0; c < partial.shape()[0]; ++c) {
+      row_kernels().add_to_sums(sum.data(), partial.data() + c * n, n);
+    }
+  });
+}
+
+template <class T>
+void forward(Tensor& y, Tensor& mean, Tensor& rstd, const Tensor& x, const Tensor& gain,
+             const Tensor& bias) {
+  const int64_t H = x.shape()[-1];
+  const RowKernels<T>& kernels = row_kernels<T>();
+  parallel_chunks(x.shape().rows(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      kernels.layer_norm(y.data<T>() + r * H, mean.data() + r, rstd.data() + r, x.data<T>() + r * H,
+                         gain.data(), bias.data(), kLayerNormEpsilon, H);
+    }
+  });
+}
+
+/// Turns dy into dx, and sets dgain and dbias [chunks, H] to the sums over each chunk of rows.
+template <class T>
+void backward(Tensor& dy, Tensor& dgain, Tensor& dbias, const Tensor& x, const Tensor& gain,
+              const Tensor& mean, const Tensor& rstd) {
+  const int64_t H = x.shape()[-1];
+  const RowKernels<T>& kernels = row_kernels<T>();
+  parallel_chunks(x.shape().rows(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
+    float* const dg = dgain.data() + begin / kRowsPerChunk * H;
+    float* const db = dbias.data() + begin / kRowsPerChunk * H;
+    std::fill_n(dg, H, 0.0f);
+    std::fill_n(db, H, 0.0f);
+    for (int64_t r = begin; r < end; ++r) {
+      T* const d = dy.data<T>() + r * H;
+      kernels.layer_norm_backward(d, dg, db, d, x.data<T>() + r * H, gain.data(), mean.data()[r],
+                                  rstd.data()[r], H);
+    }
+  });
 }
 
 }  // namespace
@@ -28,38 +64,28 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const V
           "[layer_norm] expected gain and bias [{}] for x {}; got {} and {}", H, x.shape().text(),
           gain.shape().text(), bias.shape().text());
 
-  Tensor y(x.shape());
+  const Timed timed("layer_norm", 8.0 * x.value().elements(), 2.0 * x.value().bytes());
+  Tensor y(x.shape(), x.type());
   Tensor mean({rows}), rstd({rows});
-  parallel_chunks(rows, kRowsPerChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      row_kernels().layer_norm(y.data() + r * H, mean.data() + r, rstd.data() + r,
-                               x.value().data() + r * H, gain.value().data(), bias.value().data(),
-                               kLayerNormEpsilon, H);
-    }
-  });
+  with_type(x.type(),
+            [&]<class T>(T) { forward<T>(y, mean, rstd, x.value(), gain.value(), bias.value()); });
 
   // saved: x, gain, and each row's mean and 1/deviation
-  return tape.record(
-      "layer_norm", {x, gain, bias}, std::move(y),
-      [dx = x.grad(), dgain = gain.grad(), dbias = bias.grad(), x = x.shared_value(),
-       gain = gain.shared_value(), mean = share(std::move(mean)), rstd = share(std::move(rstd)), H,
-       rows](const Tensor& dy) {
-        const int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
-        Tensor d(x->shape());
-        Tensor gain_sums = Tensor::zeros({chunks, H}), bias_sums = Tensor::zeros({chunks, H});
-        parallel_chunks(rows, kRowsPerChunk, [&](int64_t begin, int64_t end) {
-          const int64_t sums = begin / kRowsPerChunk * H;
-          for (int64_t r = begin; r < end; ++r) {
-            row_kernels().layer_norm_backward(d.data() + r * H, gain_sums.data() + sums,
-                                              bias_sums.data() + sums, dy.data() + r * H,
-                                              x->data() + r * H, gain->data(), mean->data()[r],
-                                              rstd->data()[r], H);
-          }
-        });
-        if (dgain.wanted()) dgain.add(add_chunks(gain_sums));
-        if (dbias.wanted()) dbias.add(add_chunks(bias_sums));
-        if (dx.wanted()) dx.add(std::move(d));
-      });
+  return tape.record("layer_norm", {x, gain, bias}, std::move(y),
+                     [dx = x.grad(), dgain = gain.grad(), dbias = bias.grad(), x = x.shared_value(),
+                      gain = gain.shared_value(), mean = share(std::move(mean)),
+                      rstd = share(std::move(rstd)), H, rows](Tensor dy) {
+                       const Timed backward_timed("layer_norm backward", 15.0 * dy.elements(),
+                                                  3.0 * dy.bytes());
+                       const int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
+                       Tensor gain_sums({chunks, H}), bias_sums({chunks, H});
+                       with_type(x->type(), [&]<class T>(T) {
+                         backward<T>(dy, gain_sums, bias_sums, *x, *gain, *mean, *rstd);
+                       });
+                       if (dgain.wanted()) add_chunks(dgain, gain_sums);
+                       if (dbias.wanted()) add_chunks(dbias, bias_sums);
+                       if (dx.wanted()) dx.add(std::move(dy));
+                     });
 }
 
 }  // namespace adaspan

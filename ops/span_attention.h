@@ -17,8 +17,8 @@
 namespace adaspan {
 
 struct SpanAttentionInputs {
-  Variable qkv;        ///< [M,B,3H]: q, k and v of the block side by side; head h has columns h*D ..
-                       ///< h*D+D-1 of each
+  Variable qkv;  ///< [M,B,3H]: q, k and v of the block side by side; head h has columns h*D ..
+                 ///< h*D+D-1 of each
   Variable memory_kv;  ///< [sum of reaches, B, 2D]: k and v of the memory (memory_projection)
   Variable p;          ///< [D,S] f32: positions; column j is distance S-j
   Variable z;          ///< spans, f32: absent (fixed), [K] (adaptive), [M,B,K] (dynamic)

@@ -26,22 +26,23 @@ Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
                               const SpanAttentionOptions& options) {
   check_span_attention(x, options);
   const auto K = static_cast<int64_t>(options.spans.size());
-  const int64_t M = x.q.shape()[0], B = x.q.shape()[1], D = x.q.shape()[2] / K;
+  const int64_t M = x.qkv.shape()[0], B = x.qkv.shape()[1], H = x.qkv.shape()[2] / 3, D = H / K;
   const int64_t S = x.p.shape()[1];
 
   std::vector<Variable> outs;
   int64_t memory_begin = 0;
   for (int64_t h = 0; h < K; ++h) {
     const int64_t E = options.spans[h], reach = options.reaches[h];
-    const auto of_block = [&](const Variable& all) { return slice_columns(tape, all, h * D, D); };
-    const auto of_memory = [&](const Variable& all) {
-      return slice_steps(tape, all, memory_begin, reach);
+    const auto of_block = [&](int64_t which) {
+      return slice_columns(tape, x.qkv, which * H + h * D, D);
     };
+    const Variable memory = slice_steps(tape, x.memory_kv, memory_begin, reach);  // [reach,B,2D]
+    const auto of_memory = [&](int64_t which) { return slice_columns(tape, memory, which * D, D); };
     const float scaling = 1 / std::sqrt(static_cast<float>(D));
-    const Variable q = scale(tape, of_block(x.q), scaling);                        // [M,B,D]
-    const Variable k = seen_steps(tape, of_memory(x.memory_k), of_block(x.k), E);  // [E+M,B,D]
-    const Variable v = seen_steps(tape, of_memory(x.memory_v), of_block(x.v), E);  // [E+M,B,D]
-    const Variable p = slice_columns(tape, x.p, S - E, E);                         // [D,E]
+    const Variable q = scale(tape, of_block(0), scaling);               // [M,B,D]
+    const Variable k = seen_steps(tape, of_memory(0), of_block(1), E);  // [E+M,B,D]
+    const Variable v = seen_steps(tape, of_memory(1), of_block(2), E);  // [E+M,B,D]
+    const Variable p = slice_columns(tape, x.p, S - E, E);              // [D,E]
 
     Variable s = add(tape, band_scores(tape, q, k), matmul(tape, q, p));  // [M,B,E]
     if (options.skip_missing) s = add(tape, s, missing_steps(M, B, E, E - reach));

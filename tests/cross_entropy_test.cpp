@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/precision_check.h"
 
 namespace adaspan {
 namespace {
@@ -61,6 +62,10 @@ TEST_CASE("cross_entropy is the mean of log(sum e^logits) minus the target's log
 
 TEST_CASE("cross_entropy of more rows than one chunk has") {
   check_cross_entropy({100, 3}, 5);
+}
+
+TEST_CASE("cross_entropy at each instruction level") {
+  at_each_level([] { check_cross_entropy({9, 3}, 205); });
 }
 
 TEST_CASE("logits all alike give the logarithm of their number") {

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "ops/layout.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/precision_check.h"
 
 namespace adaspan {
 namespace {
@@ -68,6 +69,21 @@ TEST_CASE("dropout and its gradient use the same documented random numbers") {
     check_op(op, expected, {random_tensor({4, 3, 5}, 1)});
     check_op(op, expected, {random_tensor({61, 7, 5}, 2)});  // more rows than one chunk
   }
+}
+
+TEST_CASE("dropout at each instruction level, and of bf16") {
+  const Dropout mask{.rate = 0.3f, .key = kKey, .first_sequence = 2, .batch = 9};
+  const Op op = [&](Tape& tape, const Variables& x) { return dropout(tape, x[0], mask, {4, 99}); };
+  at_each_level([&] {
+    check_op(op,
+             [&](const Arrays& x) {
+               return definition(x[0], mask, {4, 99});
+             },
+             {random_tensor({4, 3, 75}, 1)});
+  });
+  std::vector<Tensor> inputs;
+  inputs.push_back(to_half(random_tensor({41, 3, 75}, 1)));
+  check_bf16(op, inputs);
 }
 
 TEST_CASE("rows are as wide as the value unless it is said otherwise") {

@@ -3,11 +3,15 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "core/error.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/precision_check.h"
 
 namespace adaspan {
 namespace {
@@ -36,6 +40,39 @@ TEST_CASE("add is the sum of its inputs") {
   const auto op = [](Tape& tape, const Variables& x) { return add(tape, x[0], x[1]); };
   check_op(op, sum, {random_tensor({3, 5, 2}, 1), random_tensor({3, 5, 2}, 2)});
   check_op(op, sum, {random_tensor(kLong, 1), random_tensor(kLong, 2)});
+}
+
+TEST_CASE("add at each instruction level, and of bf16") {
+  const auto op = [](Tape& tape, const Variables& x) { return add(tape, x[0], x[1]); };
+  at_each_level([&] { check_op(op, sum, {random_tensor({75}, 1), random_tensor({75}, 2)}); });
+  for (const Shape& shape : {Shape{3, 5, 2}, kLong}) {
+    std::vector<Tensor> inputs;
+    inputs.push_back(to_half(random_tensor(shape, 1)));
+    inputs.push_back(to_half(random_tensor(shape, 2)));
+    check_bf16(op, inputs);
+  }
+}
+
+TEST_CASE("the gradient of add is added to what an input has, in bf16, too") {
+  for (DType type : {DType::f32, DType::bf16}) {
+    const auto leaf = [&](float value) {
+      return Variable(share(Tensor::filled({70'001}, value).converted(type)),
+                      std::make_shared<Gradient>(Shape{70'001}, "x", type));
+    };
+    const Variable a = leaf(1), b = leaf(2);
+    Tape tape;
+    add(tape, a, b);
+    add(tape, a, a);
+    for (const auto& entry : tape.entries()) {
+      entry.backward(Tensor::filled({70'001}, 0.5f).converted(type));
+    }
+    const auto all = [](const Variable& x, float value) {
+      const Tensor found = x.shared_gradient()->sum().converted(DType::f32);
+      return std::ranges::all_of(found.values(), [&](float d) { return d == value; });
+    };
+    CHECK(all(a, 1.5f));
+    CHECK(all(b, 0.5f));
+  }
 }
 
 TEST_CASE("add of a value and itself is twice the value, and so is the gradient") {
@@ -89,12 +126,17 @@ TEST_CASE("mean of many alike numbers does not lose the small ones") {
   CHECK(y.shape() == Shape{1});
 }
 
-TEST_CASE("add of two shapes throws") {
+TEST_CASE("add of two shapes or types throws") {
   Tape tape;
   const Variable a = Variable::constant(Tensor::zeros({2, 3}));
   const Variable b = Variable::constant(Tensor::zeros({3, 2}));
-  CHECK_THROWS_WITH_AS(add(tape, a, b),
-                       "[add] expected two values of one shape; got [2, 3] and [3, 2]", Error);
+  CHECK_THROWS_WITH_AS(
+      add(tape, a, b),
+      "[add] expected two values of one shape and type; got f32 [2, 3] and f32 [3, 2]", Error);
+  const Variable half = Variable::constant(Tensor::zeros({2, 3}, DType::bf16));
+  CHECK_THROWS_WITH_AS(
+      add(tape, a, half),
+      "[add] expected two values of one shape and type; got f32 [2, 3] and bf16 [2, 3]", Error);
 }
 
 }  // namespace adaspan

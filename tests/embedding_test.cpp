@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/precision_check.h"
 
 namespace adaspan {
 namespace {
@@ -46,6 +47,35 @@ TEST_CASE("embedding takes rows of the table, and their gradients add up") {
 
 TEST_CASE("embedding of more tokens and columns than one chunk has") {
   check_embedding(11, 150, {301, 2});
+}
+
+TEST_CASE("embedding at each instruction level, and to bf16") {
+  at_each_level([] { check_embedding(7, 75, {4, 5}); });
+  const Tensor ids = random_ids({301, 2}, 11);
+  const Tensor table = random_tensor({11, 150}, 1);
+  std::vector<Tensor> inputs;
+  inputs.push_back(table.clone());
+  // The table keeps its f32; only y, and so its gradient, is of the type asked for.
+  for (DType type : {DType::f32, DType::bf16}) {
+    check_bf16([&](Tape& tape, const Variables& x) { return embedding(tape, x[0], ids, type); },
+               inputs, type);
+  }
+  Tape tape(Tape::Mode::evaluation);
+  const Variable y = embedding(tape, Variable::constant(table.clone()), ids, DType::bf16);
+  for (int64_t i = 0; i < y.value().elements(); ++i) {
+    const float from = table.data()[ids.data<int32_t>()[i / 150] * 150 + i % 150];
+    REQUIRE(y.value().data<bf16>()[i].bits == to_bf16(from).bits);
+  }
+}
+
+TEST_CASE("gradients are added to those that a table has") {
+  Parameter table("table", Tensor::zeros({3, 2}));
+  for (int32_t id : {2, 0}) {
+    Tape tape;
+    embedding(tape, table.variable(), Tensor::of({1}, std::vector<int32_t>{id}));
+    tape.entries()[0].backward(Tensor::filled({1, 2}, 1));
+  }
+  CHECK(same_bits(table.grad(), Tensor::of({3, 2}, std::vector<float>{1, 1, 0, 0, 1, 1})));
 }
 
 TEST_CASE("any number of threads gives the same bits where many tokens share a row") {

@@ -4,9 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <vector>
 
 #include "core/error.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/precision_check.h"
 
 namespace adaspan {
 namespace {
@@ -48,6 +50,20 @@ TEST_CASE("layer_norm takes away each row's mean and divides by its deviation") 
 TEST_CASE("layer_norm of more rows than one chunk has") {
   check_op(op, normalised,
            {random_tensor({150, 3, 7}, 1), random_tensor({7}, 2), random_tensor({7}, 3)});
+}
+
+TEST_CASE("layer_norm at each instruction level, and of bf16") {
+  at_each_level([] {
+    check_op(op, normalised,
+             {random_tensor({3, 7, 45}, 1), random_tensor({45}, 2), random_tensor({45}, 3)});
+  });
+  for (const Shape& shape : {Shape{3, 7, 45}, Shape{150, 2, 64}}) {
+    std::vector<Tensor> inputs;
+    inputs.push_back(to_half(random_tensor(shape, 1)));
+    inputs.push_back(random_tensor({shape[-1]}, 2));
+    inputs.push_back(random_tensor({shape[-1]}, 3));
+    check_bf16(op, inputs);
+  }
 }
 
 TEST_CASE("gradients of gain and bias of very many rows do not drown in their rounding") {

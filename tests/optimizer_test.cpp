@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "core/parallel.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/precision_check.h"
 
 namespace adaspan {
 namespace {
@@ -117,8 +119,10 @@ void check_against_reference(const OptimizerConfig& config) {
   }
 }
 
-TEST_CASE("each optimizer takes the steps of the specification") {
-  for (OptimizerKind kind : kKinds) check_against_reference({.kind = kind});
+TEST_CASE("each optimizer takes the steps of the specification, at each instruction level") {
+  at_each_level([] {
+    for (OptimizerKind kind : kKinds) check_against_reference({.kind = kind});
+  });
 }
 
 TEST_CASE("sgd takes the specification's steps with momentum") {
@@ -215,15 +219,57 @@ TEST_CASE("the learning rate rises with the steps to its full height and stays t
   CHECK(learning_rate_at(1, 0.5, 0) == 0.5);
 }
 
-TEST_CASE("norms are Euclidean, and that of the gradients is over all parameters that have one") {
-  const float values[] = {3, -4};
-  CHECK(norm(Tensor::of({2}, values)) == doctest::Approx(5));
-  CHECK(norm(Tensor({0})) == 0);
-  Parameters parameters({{2}, {1}, {1}});
-  const float twelve[] = {12};
+TEST_CASE("norms are Euclidean, of each gradient there is and over all of them") {
+  Parameters parameters({{2}, {1}, {1}, {0}});
+  const float values[] = {3, -4}, twelve[] = {12};
   parameters.all[0].variable().grad().add(Tensor::of({2}, values));
-  parameters.all[1].variable().grad().add(Tensor::of({1}, twelve));
-  CHECK(gradient_norm(parameters.pointers()) == doctest::Approx(13));
+  parameters.all[2].variable().grad().add(Tensor::of({1}, twelve));
+  parameters.all[3].variable().grad().add(Tensor({0}));
+  const GradientNorms norms = gradient_norms(parameters.pointers());
+  CHECK(norms.each == std::vector<double>{5, 0, 12, 0});
+  CHECK(norms.all == 13);
+  CHECK(gradient_norms({}).all == 0);
+}
+
+TEST_CASE("the norm of a long gradient is exact to double precision, whatever the threads") {
+  for (int count : {1, 2, 3}) {
+    set_threads(count);
+    Parameters parameters({{70'001}, {3}});
+    parameters.all[0].variable().grad().add(Tensor::filled({70'001}, 0.1f));
+    const double expected = std::sqrt(70'001 * double{0.1f} * double{0.1f});
+    CHECK(gradient_norms(parameters.pointers()).all == doctest::Approx(expected).epsilon(1e-12));
+  }
+  set_threads(1);
+}
+
+TEST_CASE("an update by norms that were measured before is the same") {
+  for (OptimizerKind kind : kKinds) {
+    const auto updated = [&](bool by_norms) {
+      Parameters parameters({{3, 70}, {3}});
+      parameters.set_gradients(1);
+      const auto optimizer =
+          make_optimizer({.kind = kind, .grad_clip = 0.1}, parameters.pointers());
+      if (by_norms) {
+        optimizer->update(0.1, 1, gradient_norms(parameters.pointers()));
+      } else {
+        optimizer->update(0.1, 1);
+      }
+      return parameters.all[0].value().clone();
+    };
+    CHECK(same_bits(updated(true), updated(false)));
+  }
+}
+
+TEST_CASE("infinite and NaN gradients have such norms") {
+  for (float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+    Parameters parameters({{40}, {3}});
+    parameters.set_gradients(1);
+    parameters.all[1].clear_grad();
+    Tensor g = Tensor::zeros({3});
+    g.data()[2] = bad;
+    parameters.all[1].variable().grad().add(std::move(g));
+    CHECK_FALSE(std::isfinite(gradient_norms(parameters.pointers()).all));
+  }
 }
 
 }  // namespace

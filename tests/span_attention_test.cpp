@@ -67,8 +67,11 @@ struct Problem {
   }
 };
 
-/// span_attention_naive of the problem's inputs; each head is given as much memory as it reaches.
-Variable attend(Tape& tape, const Variables& x, const Problem& problem) {
+using Attention = Variable(Tape&, const SpanAttentionInputs&, const SpanAttentionOptions&);
+
+/// Attention of the problem's inputs; each head is given as much memory as it reaches.
+Variable attend(Tape& tape, const Variables& x, const Problem& problem,
+                Attention& attention = span_attention_naive) {
   const SpanAttentionOptions options = problem.options();
   const auto reached = [&](const Variable& memory) {
     Variables parts;
@@ -78,9 +81,13 @@ Variable attend(Tape& tape, const Variables& x, const Problem& problem) {
     }
     return concat_steps(tape, parts);
   };
-  const Variable z = x.size() > 6 ? x[6] : Variable();
-  return span_attention_naive(tape, {x[0], x[1], x[2], reached(x[3]), reached(x[4]), x[5], z},
-                              options);
+  const Variable memory_k = reached(x[3]), memory_v = reached(x[4]);
+  return attention(tape,
+                   {.qkv = concat_columns(tape, {x[0], x[1], x[2]}),
+                    .memory_kv = concat_columns(tape, {memory_k, memory_v}),
+                    .p = x[5],
+                    .z = x.size() > 6 ? x[6] : Variable()},
+                   options);
 }
 
 /// m_z(u) = clamp((R + z - u) / R, 0, 1) around the span z0. A derivative counts on the closed
@@ -161,9 +168,12 @@ void check_problem(const Problem& problem, int64_t samples = 6) {
   CAPTURE(problem.dropout.rate);
   CAPTURE(problem.z[0]);
   CAPTURE(problem.z[1]);
-  check_op([&](Tape& tape, const Variables& x) { return attend(tape, x, problem); },
-           [&](const Arrays& x) { return definition(x, problem, z0); }, problem.inputs(),
-           {.samples = samples});
+  for (Attention* attention : {span_attention_naive, span_attention}) {
+    CAPTURE(attention == span_attention);
+    check_op([&](Tape& tape, const Variables& x) { return attend(tape, x, problem, *attention); },
+             [&](const Arrays& x) { return definition(x, problem, z0); }, problem.inputs(),
+             {.samples = samples});
+  }
 }
 
 /// Checks blocks shorter and longer than the span with no, little and much memory; sequences, head
@@ -209,7 +219,9 @@ TEST_CASE("spans given larger than needed change nothing, nor do they with dropo
     for (float rate : {0.0f, 0.4f}) {
       Problem problem{.spans = spans, .z = {0.7f, 3}, .M = 6, .C = 16};
       problem.dropout = {.rate = rate, .first_sequence = 0, .batch = 2};
-      const auto op = [&](Tape& tape, const Variables& x) { return attend(tape, x, problem); };
+      const auto op = [&](Tape& tape, const Variables& x) {
+        return attend(tape, x, problem, span_attention);
+      };
       const OpResult needed = run_op(op, problem.inputs());
       for (int64_t wider : {int64_t{1}, S}) {
         problem.wider = wider;
@@ -227,7 +239,8 @@ TEST_CASE("spans given larger than needed change nothing, nor do they with dropo
 TEST_CASE("a step that no memory is left of gives nothing when missing steps are skipped") {
   Problem problem{.spans = Spans::adaptive, .z = {2, 5}, .M = 4, .C = 0, .skip_missing = true};
   const OpResult result = run_op(
-      [&](Tape& tape, const Variables& x) { return attend(tape, x, problem); }, problem.inputs());
+      [&](Tape& tape, const Variables& x) { return attend(tape, x, problem, span_attention); },
+      problem.inputs());
   const int64_t first_step = problem.B * K * problem.D;
   for (int64_t i = 0; i < first_step; ++i) {
     CHECK(result.y.data()[i] == 0);
@@ -255,7 +268,7 @@ TEST_CASE("a part of the batch drops the weights that the whole batch drops") {
     return attend(tape,
                   {part(inputs[0]), part(inputs[1]), part(inputs[2]), part(inputs[3]),
                    part(inputs[4]), Variable::constant(inputs[5].clone())},
-                  problem)
+                  problem, span_attention)
         .value()
         .clone();
   };
@@ -281,39 +294,34 @@ struct Misfit {
 };
 
 void check_misfit(const Misfit& misfit) {
-  SpanAttentionInputs x{.q = zeros({3, 2, 8}),
-                        .k = zeros({3, 2, 8}),
-                        .v = zeros({3, 2, 8}),
-                        .memory_k = zeros({5, 2, 4}),
-                        .memory_v = zeros({5, 2, 4}),
-                        .p = zeros({4, 6}),
-                        .z = zeros({2})};
+  SpanAttentionInputs x{
+      .qkv = zeros({3, 2, 24}), .memory_kv = zeros({5, 2, 8}), .p = zeros({4, 6}), .z = zeros({2})};
   SpanAttentionOptions options;
   options.spans = {6, 3};
   options.reaches = {4, 1};
   Tape tape;
-  CHECK_NOTHROW(span_attention_naive(tape, x, options));
+  for (Attention* attention : {span_attention_naive, span_attention}) {
+    CHECK_NOTHROW(attention(tape, x, options));
+  }
   misfit.change(x, options);
   const std::string text = "[span_attention] expected " + misfit.text;
-  CHECK_THROWS_WITH_AS(span_attention_naive(tape, x, options), text.c_str(), Error);
+  for (Attention* attention : {span_attention_naive, span_attention}) {
+    CHECK_THROWS_WITH_AS(attention(tape, x, options), text.c_str(), Error);
+  }
 }
 
 }  // namespace
 
 TEST_CASE("queries, keys, values and positions that do not fit throw") {
-  const std::string one_shape = "q, k and v of one shape [M,B,H]; got ";
+  const std::string fit =
+      "qkv [M,B,3H], and a span and a reach for each of K heads that divide H; ";
   check_misfit({[](auto& x, auto&) {
-                  x.k = zeros({3, 2, 6});
+                  x.qkv = zeros({3, 2, 20});
                 },
-                one_shape + "[3, 2, 8], [3, 2, 6] and [3, 2, 8]"});
-  check_misfit({[](auto& x, auto&) {
-                  x.v = zeros({4, 2, 8});
-                },
-                one_shape + "[3, 2, 8], [3, 2, 8] and [4, 2, 8]"});
-  check_misfit({[](auto& x, auto&) {
-                  x.q = x.k = x.v = zeros({6, 8});
-                },
-                one_shape + "[6, 8], [6, 8] and [6, 8]"});
+                fit + "got [3, 2, 20], 2 and 2"});
+  check_misfit({[](auto& x, auto&) { x.qkv = zeros({6, 24}); }, fit + "got [6, 24], 2 and 2"});
+  check_misfit({[](auto&, auto& o) { o.spans = o.reaches = {}; }, fit + "got [3, 2, 24], 0 and 0"});
+  check_misfit({[](auto&, auto& o) { o.reaches = {5}; }, fit + "got [3, 2, 24], 2 and 1"});
   check_misfit({[](auto& x, auto&) {
                   x.p = zeros({5, 6});
                 },
@@ -321,11 +329,7 @@ TEST_CASE("queries, keys, values and positions that do not fit throw") {
   check_misfit({[](auto& x, auto&) { x.p = zeros({4}); }, "positions [D,S] with D = 4; got [4]"});
 }
 
-TEST_CASE("heads, spans and reaches that do not fit throw") {
-  const std::string heads = "a span and a reach for each of K heads that divide H = 8; got ";
-  check_misfit({[](auto&, auto& o) { o.spans = o.reaches = {}; }, heads + "0 and 0"});
-  check_misfit({[](auto&, auto& o) { o.spans = o.reaches = {1, 1, 1}; }, heads + "3 and 3"});
-  check_misfit({[](auto&, auto& o) { o.reaches = {5}; }, heads + "2 and 1"});
+TEST_CASE("spans and reaches that do not fit throw") {
   const std::string range = "spans in [1, 6] and reaches in [0, span]; got ";
   check_misfit({[](auto&, auto& o) { o.spans[0] = 7; }, range + "7 and 4 of head 0"});
   check_misfit({[](auto&, auto& o) { o.spans[1] = 0; }, range + "0 and 1 of head 1"});
@@ -333,20 +337,23 @@ TEST_CASE("heads, spans and reaches that do not fit throw") {
   check_misfit({[](auto&, auto& o) { o.reaches[0] = -1; }, range + "6 and -1 of head 0"});
 }
 
-TEST_CASE("memory, span parameters and ramps that do not fit throw") {
-  const std::string memory = "keys and values of the memory of shape [5, 2, 4]; got ";
+TEST_CASE("memory, span parameters, ramps and dropout that do not fit throw") {
+  const std::string memory = "keys and values of the memory of shape [5, 2, 8] and type f32; got ";
   check_misfit({[](auto& x, auto&) {
-                  x.memory_k = zeros({6, 2, 4});
+                  x.memory_kv = zeros({6, 2, 8});
                 },
-                memory + "[6, 2, 4] and [5, 2, 4]"});
+                memory + "[6, 2, 8] of type f32"});
   check_misfit({[](auto& x, auto&) {
-                  x.memory_v = zeros({5, 1, 4});
+                  x.memory_kv = Variable::constant(Tensor::zeros({5, 2, 8}, DType::bf16));
                 },
-                memory + "[5, 2, 4] and [5, 1, 4]"});
+                memory + "[5, 2, 8] of type bf16"});
   const std::string z = "spans z of shape [2] or [3, 2, 2]; got ";
   check_misfit({[](auto& x, auto&) { x.z = zeros({3}); }, z + "[3]"});
   check_misfit({[](auto& x, auto&) { x.z = zeros({3, 2, 1}); }, z + "[3, 2, 1]"});
   check_misfit({[](auto&, auto& o) { o.ramp = 0; }, "a ramp R of at least 1; got 0"});
+  check_misfit({[](auto&, auto& o) { o.dropout.rate = 1; }, "a dropout rate in [0, 1); got 1"});
+  check_misfit({[](auto&, auto& o) { o.dropout = {.rate = 0.5f, .first_sequence = 1, .batch = 2}; },
+                "2 sequences, from sequence 1, within a batch of 2"});
 }
 
 }  // namespace adaspan

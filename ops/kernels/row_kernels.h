@@ -61,6 +61,20 @@ struct RowKernels {
   void (*dots)(float* s, const float* q, const float* k, int64_t stride, int64_t rows, int64_t n);
   /// o = sum_j a[j] v_j, v_j the row at v + j*stride, j < rows
   void (*mix)(float* o, const float* a, const float* v, int64_t stride, int64_t rows, int64_t n);
+
+  // Updates of parameters p from their gradient g; the rules are in train/optim.
+
+  /// sum of g g, in double precision
+  double (*sum_of_squares)(const float* g, int64_t n);
+  /// v = momentum v + factor g;  p -= rate v
+  void (*sgd)(float* p, float* v, const float* g, float rate, float momentum, float factor,
+              int64_t n);
+  /// G += g g;  p -= rate g / (sqrt(G) + 1e-10)
+  void (*adagrad)(float* p, float* G, const float* g, float rate, int64_t n);
+  /// d = factor g;  m = 0.9 m + 0.1 d;  v = 0.999 v + 0.001 d d;
+  /// p -= rate m / (sqrt(v) / root + 1e-8)
+  void (*adam)(float* p, float* m, float* v, const float* g, float rate, float root, float factor,
+               int64_t n);
 };
 
 /// The kernels of the level in use, isa().

@@ -1,175 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Compiled once for each instruction set, in a namespace of its name (ADASPAN_LEVEL). Nothing here
-// may call an inline function or template of another header: the linker keeps one copy of those for
-// the whole program, perhaps the one for the larger instruction set. Hence no <algorithm>, <cmath>.
-//
-// Loops are written over vectors of the compiler's (GCC's and Clang's vector_size), not left to its
-// vectoriser: that one shuffles halves of bf16 and 64-bit products about, and goes number by number
-// through what is left of a row behind its last whole vector.
+// may call an inline function or template of a header that is not written for such files (level_*):
+// the linker keeps one copy of those for the whole program, perhaps the one for the larger
+// instruction set. Hence no <algorithm>, <cmath>.
 #include "ops/kernels/row_kernels.h"
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "ops/kernels/level_random.h"
+#include "ops/kernels/level_vectors.h"
 
 namespace adaspan::ADASPAN_LEVEL {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int64_t kVector = 16;  // f32 numbers in a vector
-#elif defined(__AVX2__)
-constexpr int64_t kVector = 8;
-#else
-constexpr int64_t kVector = 4;
-#endif
-typedef float Vec __attribute__((vector_size(4 * kVector)));
-typedef uint32_t Bits __attribute__((vector_size(4 * kVector)));
-typedef int32_t Ints __attribute__((vector_size(4 * kVector)));
-typedef uint16_t Halves __attribute__((vector_size(2 * kVector)));
-
-inline Vec all(float x) {
-  return Vec{} + x;
-}
-
-inline Vec widened(Halves x) {
-  return reinterpret_cast<Vec>(__builtin_convertvector(x, Bits) << 16);
-}
-/// To the nearest, ties to the even one, as to_bf16() in core/bf16.h; NaN stays NaN.
-inline Halves rounded(Vec x) {
-  const auto bits = reinterpret_cast<Bits>(x);
-  const Bits nearest = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
-  return __builtin_convertvector((x == x ? nearest : quiet) >> 16, Halves);
-}
-
-/// Reads and writes kVector numbers of a row.
-struct Whole {
-  Vec load(const float* x) const {
-    Vec v;
-    __builtin_memcpy(&v, x, sizeof v);
-    return v;
-  }
-  Vec load(const bf16* x) const {
-    Halves v;
-    __builtin_memcpy(&v, x, sizeof v);
-    return widened(v);
-  }
-  void store(float* y, Vec v) const { __builtin_memcpy(y, &v, sizeof v); }
-  void store(bf16* y, Vec v) const {
-    const Halves halves = rounded(v);
-    __builtin_memcpy(y, &halves, sizeof halves);
-  }
-  Vec only(Vec v, float) const { return v; }
-};
-
-/// Reads and writes the first n < kVector numbers of a row; the others are 0 when read.
-struct First {
-  int64_t n;
-#if defined(__AVX512F__)
-  __mmask16 mask() const {
-    return static_cast<__mmask16>((1u << n) - 1);
-  }
-  Vec load(const float* x) const {
-    return _mm512_maskz_loadu_ps(mask(), x);
-  }
-  Vec load(const bf16* x) const {
-    return widened(reinterpret_cast<Halves>(_mm256_maskz_loadu_epi16(mask(), x)));
-  }
-  void store(float* y, Vec v) const {
-    _mm512_mask_storeu_ps(y, mask(), v);
-  }
-  void store(bf16* y, Vec v) const {
-    _mm256_mask_storeu_epi16(y, mask(), reinterpret_cast<__m256i>(rounded(v)));
-  }
-#else
-  template <class T>
-  Vec load(const T* x) const {
-    T part[kVector] = {};
-    for (int64_t i = 0; i < n; ++i) part[i] = x[i];
-    return Whole().load(part);
-  }
-  template <class T>
-  void store(T* y, Vec v) const {
-    T part[kVector];
-    Whole().store(part, v);
-    for (int64_t i = 0; i < n; ++i) y[i] = part[i];
-  }
-#endif
-  /// v, with the others set to `other`
-  Vec only(Vec v, float other) const {
-    Ints place;
-    for (int32_t i = 0; i < kVector; ++i) place[i] = i;
-    return place < static_cast<int32_t>(n) ? v : all(other);
-  }
-};
-
-constexpr int64_t kSums = 4;  // side by side, so that no addition waits for the last one
-
-/// Calls body(i, k, at) for each vector i .. i+kVector-1 of a row of n, the last one perhaps not
-/// whole: `at` reads and writes. k < kSums is the sum that the vector may be added to.
-template <class Body>
-inline void by_vectors(int64_t n, const Body& body) {
-  int64_t i = 0;
-  for (; i + kSums * kVector <= n; i += kSums * kVector) {
-#pragma GCC unroll 4
-    for (int64_t k = 0; k < kSums; ++k) body(i + k * kVector, k, Whole());
-  }
-  for (; i + kVector <= n; i += kVector) body(i, 0, Whole());
-  if (i < n) body(i, 0, First{n - i});
-}
-
-inline float total(const Vec (&sums)[kSums]) {
-  float parts[kVector], sum = 0;
-  Whole().store(parts, (sums[0] + sums[1]) + (sums[2] + sums[3]));
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < kVector; ++i) sum += parts[i];
-  return sum;
-}
-
-/// The sum of f(i, at) over a row of n
-template <class F>
-inline float sum_of(int64_t n, const F& f) {
-  Vec sums[kSums] = {};
-  by_vectors(n, [&](int64_t i, int64_t k, auto at) { sums[k] += at.only(f(i, at), 0); });
-  return total(sums);
-}
-
-inline Vec larger(Vec a, Vec b) {
-  return a > b ? a : b;
-}
-
-/// The largest f(i, at) over a row of n, NaN left out
-template <class F>
-inline float largest_of(int64_t n, float lowest, const F& f) {
-  Vec tops[kSums] = {all(lowest), all(lowest), all(lowest), all(lowest)};
-  by_vectors(n, [&](int64_t i, int64_t k, auto at) {
-    tops[k] = larger(at.only(f(i, at), lowest), tops[k]);
-  });
-  float parts[kVector], top = lowest;
-  Whole().store(parts, larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])));
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < kVector; ++i) top = parts[i] > top ? parts[i] : top;
-  return top;
-}
-
-/// e^x to 2 units in the last place on [-87, 80], clamped outside. e^x = 2^k e^r with
-/// k = round(x / ln 2), |r| <= ln(2)/2, and e^r by its Taylor polynomial.
-inline Vec exponential(Vec x) {
-  constexpr float kLog2e = 1.44269504088896341f;
-  x = x < -87.0f ? all(-87.0f) : x;
-  x = x > 80.0f ? all(80.0f) : x;
-  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves an integer in the low bits
-  const Vec k = (x * kLog2e + kRound) - kRound;
-  const Vec r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln 2 in two parts
-  Vec p = all(1.0f / 5040);
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  return p * reinterpret_cast<Vec>((__builtin_convertvector(k, Ints) + 127) << 23);
-}
 
 template <class T>
 void narrow(T* y, const float* x, int64_t n) {
@@ -194,59 +34,6 @@ void add_to_sums(float* sums, const T* x, int64_t n) {
   });
 }
 
-// The generator of random numbers works on 64-bit products of 32-bit numbers: in 64-bit lanes whose
-// upper halves do not matter, one instruction.
-constexpr int64_t kWide = kVector / 2;
-typedef uint64_t Wide __attribute__((vector_size(8 * kWide)));
-typedef uint64_t Pair __attribute__((may_alias));  // of 32-bit numbers
-
-/// a b of the lower halves of each lane
-inline Wide product(Wide a, Wide b) {
-#if defined(__AVX512F__)
-  return reinterpret_cast<Wide>(
-      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
-#elif defined(__AVX2__)
-  return reinterpret_cast<Wide>(
-      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
-#elif defined(__SSE2__)
-  return reinterpret_cast<Wide>(
-      _mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
-#else
-  return (a & 0xffffffff) * (b & 0xffffffff);
-#endif
-}
-
-inline Wide wide(uint64_t x) {
-  return Wide{} + x;
-}
-
-constexpr int64_t kRandomBlock = 64;
-
-/// The bits of numbers 4 group .. 4 group + 63 of a stream, as random_group() in core/random.h.
-inline void random_block(float* bits, const RandomKey& key, uint64_t group) {
-  const Wide factor0 = wide(0xD2511F53), factor1 = wide(0xCD9E8D57), low = wide(0xffffffff);
-  for (int64_t part = 0; part < kRandomBlock / 4; part += kWide) {
-    Wide counter = wide(group + part);
-    for (int64_t i = 0; i < kWide; ++i) counter[i] += i;
-    Wide c0 = counter, c1 = counter >> 32, c2 = wide(key.step);
-    Wide c3 = wide(static_cast<uint32_t>(key.purpose) << 24 | key.site);
-    uint64_t key0 = key.seed, key1 = key.seed >> 32;
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; ++round) {
-      const Wide product0 = product(c0, factor0), product1 = product(c2, factor1);
-      c0 = product1 >> 32 ^ c1 ^ wide(key0);
-      c1 = product1;
-      c2 = product0 >> 32 ^ c3 ^ wide(key1);
-      c3 = product0;
-      key0 += 0x9E3779B9;
-      key1 += 0xBB67AE85;
-    }
-    const Wide first = (c0 & low) | c1 << 32, second = (c2 & low) | c3 << 32;
-    Pair* const to = reinterpret_cast<Pair*>(bits) + 2 * part;
-    for (int64_t i = 0; i < kWide; ++i) to[2 * i] = first[i], to[2 * i + 1] = second[i];
-  }
-}
-
 /// y = f(x) / (1 - rate) where the random number is at least rate, else 0; f is the identity or
 /// max(0, .).
 template <bool kRelu, class T>
@@ -256,7 +43,7 @@ inline void drop(T* y, const T* x, float rate, const RandomKey& key, uint64_t fi
   const auto skip = static_cast<int64_t>(first % 4);  // numbers of the first group not ours
   uint64_t group = first / 4;
   for (int64_t begin = -skip; begin < n; begin += kRandomBlock, group += kRandomBlock / 4) {
-    float bits[kRandomBlock];
+    alignas(kVector * 4) float bits[kRandomBlock];
     random_block(bits, key, group);
     const int64_t from = begin < 0 ? 0 : begin;
     const int64_t end = begin + kRandomBlock < n ? begin + kRandomBlock : n;
@@ -397,15 +184,60 @@ void mix(float* o, const float* a, const float* v, int64_t stride, int64_t rows,
   });
 }
 
-}  // namespace
+typedef float HalfVec __attribute__((vector_size(2 * kVector)));
+typedef double Doubles __attribute__((vector_size(4 * kVector)));
 
-#define ADASPAN_TEXT_OF(level) #level
-#define ADASPAN_TEXT(level) ADASPAN_TEXT_OF(level)
+double sum_of_squares(const float* g, int64_t n) {
+  Doubles sums[2 * kSums] = {};
+  by_vectors(n, [=, &sums](int64_t i, int64_t k, auto at) {
+    const Vec v = at.load(g + i);
+    HalfVec halves[2];
+    __builtin_memcpy(halves, &v, sizeof v);
+    for (int64_t h = 0; h < 2; ++h) {
+      const auto wide = __builtin_convertvector(halves[h], Doubles);
+      sums[2 * k + h] += wide * wide;
+    }
+  });
+  for (int64_t k = 1; k < 2 * kSums; ++k) sums[0] += sums[k];
+  double sum = 0;
+  for (int64_t i = 0; i < kVector / 2; ++i) sum += sums[0][i];
+  return sum;
+}
+
+void sgd(float* p, float* v, const float* g, float rate, float momentum, float factor, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec velocity = momentum * at.load(v + i) + factor * at.load(g + i);
+    at.store(v + i, velocity);
+    at.store(p + i, at.load(p + i) - rate * velocity);
+  });
+}
+
+void adagrad(float* p, float* G, const float* g, float rate, int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec d = at.load(g + i), sum = at.load(G + i) + d * d;
+    at.store(G + i, sum);
+    at.store(p + i, at.load(p + i) - rate * d / (root(sum) + 1e-10f));
+  });
+}
+
+void adam(float* p, float* m, float* v, const float* g, float rate, float bias, float factor,
+          int64_t n) {
+  by_vectors(n, [=](int64_t i, int64_t, auto at) {
+    const Vec d = factor * at.load(g + i);
+    const Vec mean = 0.9f * at.load(m + i) + 0.1f * d;
+    const Vec square = 0.999f * at.load(v + i) + 0.001f * d * d;
+    at.store(m + i, mean);
+    at.store(v + i, square);
+    at.store(p + i, at.load(p + i) - rate * mean / (root(square) / bias + 1e-8f));
+  });
+}
+
+}  // namespace
 
 template <class T>
 const RowKernels<T>& row_kernels_of_level() {
   static constexpr RowKernels<T> kernels = {
-      .level = ADASPAN_TEXT(ADASPAN_LEVEL),
+      .level = ADASPAN_LEVEL_NAME,
       .narrow = narrow<T>,
       .widen = widen<T>,
       .add = add<T>,
@@ -422,6 +254,10 @@ const RowKernels<T>& row_kernels_of_level() {
       .dot = dot,
       .dots = dots,
       .mix = mix,
+      .sum_of_squares = sum_of_squares,
+      .sgd = sgd,
+      .adagrad = adagrad,
+      .adam = adam,
   };
   return kernels;
 }

@@ -2,21 +2,40 @@
 #include "train/optim/optimizer.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 #include "core/parallel.h"
+#include "core/profile.h"
+#include "ops/kernels/row_kernels.h"
 
 namespace adaspan {
 namespace {
 
-constexpr int64_t kChunk = 1 << 14;
+/// A run of elements of one parameter: what one thread works on at a time.
+struct Piece {
+  size_t parameter;
+  int64_t begin, n;
+};
 
-/// body(i) for every element of `like`, in parallel
-template <class Body>
-void for_each_element(const Tensor& like, const Body& body) {
-  parallel_chunks(like.elements(), kChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(i);
-  });
+/// All gradients there are, cut into pieces; of the order of the parameters and elements.
+std::vector<Piece> pieces_of(const std::vector<Parameter*>& parameters) {
+  constexpr int64_t kLongest = 1 << 14;
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i]->grad().empty()) continue;
+    const int64_t n = parameters[i]->grad().elements();
+    for (int64_t begin = 0; begin < n; begin += kLongest) {
+      pieces.push_back({i, begin, std::min(kLongest, n - begin)});
+    }
+  }
+  return pieces;
+}
+
+double elements_of(const std::vector<Piece>& pieces) {
+  double sum = 0;
+  for (const Piece& piece : pieces) sum += static_cast<double>(piece.n);
+  return sum;
 }
 
 /// G += g g;  p -= lr c g / (sqrt(G) + 1e-10),  c = clip / (||g|| + 1e-10) if ||g|| > clip, else 1,
@@ -27,106 +46,94 @@ class Adagrad : public Optimizer {
       : Optimizer(std::move(parameters), {"sum"}), clip_(clip) {}
 
  private:
-  void update_one(size_t i, double learning_rate, int64_t) override {
-    const Tensor& grad = parameter(i).grad();
-    const double length = norm(grad);
-    const double c = clip_ > 0 && length > clip_ ? clip_ / (length + 1e-10) : 1;
-    const auto rate = static_cast<float>(learning_rate * c);
-    const float* g = grad.data();
-    float* G = slot(0, i).data();
-    float* p = parameter(i).value().data();
-    for_each_element(grad, [=](int64_t j) {
-      G[j] += g[j] * g[j];
-      p[j] -= rate * g[j] / (std::sqrt(G[j]) + 1e-10f);
-    });
-  }
-
-  double clip_;
-};
-
-/// Clips by one factor on the norm over all parameters: c = min(1, clip / (norm + 1e-6)).
-class GloballyClipped : public Optimizer {
- protected:
-  GloballyClipped(std::vector<Parameter*> parameters, std::vector<std::string> slots, double clip)
-      : Optimizer(std::move(parameters), std::move(slots)), clip_(clip) {}
-
-  void prepare() override {
-    factor_ = 1;
-    if (clip_ > 0) {
-      factor_ = static_cast<float>(std::min(1.0, clip_ / (gradient_norm(parameters()) + 1e-6)));
+  void prepare(double learning_rate, int64_t, const GradientNorms& norms) override {
+    rates_.clear();
+    for (double length : norms.each) {
+      const double c = clip_ > 0 && length > clip_ ? clip_ / (length + 1e-10) : 1;
+      rates_.push_back(static_cast<float>(learning_rate * c));
     }
   }
-  float factor() const { return factor_; }
+  void update_piece(size_t i, int64_t begin, int64_t n) override {
+    row_kernels().adagrad(values(i) + begin, slot(0, i) + begin, gradient(i) + begin, rates_[i], n);
+  }
 
- private:
   double clip_;
-  float factor_ = 1;
+  std::vector<float> rates_;  // of each parameter
 };
 
+/// One factor for all parameters, on the norm over all of them.
+float clip_factor(double clip, double norm) {
+  return clip > 0 ? static_cast<float>(std::min(1.0, clip / (norm + 1e-6))) : 1;
+}
+
 /// v = momentum v + c g;  p -= lr v   (the first v is c g: v starts at 0)
-class Sgd : public GloballyClipped {
+class Sgd : public Optimizer {
  public:
   Sgd(std::vector<Parameter*> parameters, double momentum, double clip)
-      : GloballyClipped(std::move(parameters), {"momentum"}, clip),
-        momentum_(static_cast<float>(momentum)) {}
+      : Optimizer(std::move(parameters), {"momentum"}),
+        momentum_(static_cast<float>(momentum)),
+        clip_(clip) {}
 
  private:
-  void update_one(size_t i, double learning_rate, int64_t) override {
-    const auto rate = static_cast<float>(learning_rate);
-    const float momentum = momentum_, c = factor();
-    const float* g = parameter(i).grad().data();
-    float* v = slot(0, i).data();
-    float* p = parameter(i).value().data();
-    for_each_element(parameter(i).value(), [=](int64_t j) {
-      v[j] = momentum * v[j] + c * g[j];
-      p[j] -= rate * v[j];
-    });
+  void prepare(double learning_rate, int64_t, const GradientNorms& norms) override {
+    rate_ = static_cast<float>(learning_rate);
+    c_ = clip_factor(clip_, norms.all);
+  }
+  void update_piece(size_t i, int64_t begin, int64_t n) override {
+    row_kernels().sgd(values(i) + begin, slot(0, i) + begin, gradient(i) + begin, rate_, momentum_,
+                      c_, n);
   }
 
   float momentum_;
+  double clip_;
+  float rate_ = 0, c_ = 1;
 };
 
-/// m = 0.9 m + 0.1 g;  v = 0.999 v + 0.001 g g;
+/// m = 0.9 m + 0.1 c g;  v = 0.999 v + 0.001 (c g)^2;
 /// p -= lr m / (1 - 0.9^n) / (sqrt(v / (1 - 0.999^n)) + 1e-8)   (Kingma, Ba 2015)
-class Adam : public GloballyClipped {
+class Adam : public Optimizer {
  public:
   Adam(std::vector<Parameter*> parameters, double clip)
-      : GloballyClipped(std::move(parameters), {"mean", "square"}, clip) {}
+      : Optimizer(std::move(parameters), {"mean", "square"}), clip_(clip) {}
 
  private:
-  void update_one(size_t i, double learning_rate, int64_t step) override {
+  void prepare(double learning_rate, int64_t step, const GradientNorms& norms) override {
     const auto n = static_cast<double>(step);
-    const auto rate = static_cast<float>(learning_rate / (1 - std::pow(0.9, n)));
-    const auto root = static_cast<float>(std::sqrt(1 - std::pow(0.999, n)));
-    const float c = factor();
-    const float* g = parameter(i).grad().data();
-    float* m = slot(0, i).data();
-    float* v = slot(1, i).data();
-    float* p = parameter(i).value().data();
-    for_each_element(parameter(i).value(), [=](int64_t j) {
-      const float gradient = c * g[j];
-      m[j] = 0.9f * m[j] + 0.1f * gradient;
-      v[j] = 0.999f * v[j] + 0.001f * gradient * gradient;
-      p[j] -= rate * m[j] / (std::sqrt(v[j]) / root + 1e-8f);
-    });
+    rate_ = static_cast<float>(learning_rate / (1 - std::pow(0.9, n)));
+    root_ = static_cast<float>(std::sqrt(1 - std::pow(0.999, n)));
+    c_ = clip_factor(clip_, norms.all);
   }
+  void update_piece(size_t i, int64_t begin, int64_t n) override {
+    row_kernels().adam(values(i) + begin, slot(0, i) + begin, slot(1, i) + begin,
+                       gradient(i) + begin, rate_, root_, c_, n);
+  }
+
+  double clip_;
+  float rate_ = 0, root_ = 1, c_ = 1;
 };
 
-double sum_of_squares(const Tensor& tensor) {
-  std::vector<double> partial((tensor.elements() + kChunk - 1) / kChunk, 0);
-  parallel_chunks(tensor.elements(), kChunk, [&](int64_t begin, int64_t end) {
-    double sum = 0;
-    for (int64_t i = begin; i < end; ++i) {
-      sum += static_cast<double>(tensor.data()[i]) * tensor.data()[i];
-    }
-    partial[begin / kChunk] = sum;
-  });
-  double sum = 0;
-  for (double part : partial) sum += part;
-  return sum;
-}
-
 }  // namespace
+
+GradientNorms gradient_norms(const std::vector<Parameter*>& parameters) {
+  const std::vector<Piece> pieces = pieces_of(parameters);
+  const double elements = elements_of(pieces);
+  const Timed timed("gradient norms", 2 * elements, 4 * elements);
+  std::vector<double> sums(pieces.size());
+  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t k) {
+    const Piece& piece = pieces[static_cast<size_t>(k)];
+    const float* const g = parameters[piece.parameter]->grad().data();
+    sums[static_cast<size_t>(k)] = row_kernels().sum_of_squares(g + piece.begin, piece.n);
+  });
+  GradientNorms norms;
+  norms.each.resize(parameters.size());
+  for (size_t k = 0; k < pieces.size(); ++k) norms.each[pieces[k].parameter] += sums[k];
+  for (double& sum : norms.each) {
+    norms.all += sum;
+    sum = std::sqrt(sum);
+  }
+  norms.all = std::sqrt(norms.all);
+  return norms;
+}
 
 Optimizer::Optimizer(std::vector<Parameter*> parameters, std::vector<std::string> slots)
     : parameters_(std::move(parameters)) {
@@ -136,11 +143,18 @@ Optimizer::Optimizer(std::vector<Parameter*> parameters, std::vector<std::string
   }
 }
 
-void Optimizer::update(double learning_rate, int64_t step) {
-  prepare();
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!parameters_[i]->grad().empty()) update_one(i, learning_rate, step);
-  }
+void Optimizer::update(double learning_rate, int64_t step, const GradientNorms& norms) {
+  assert(norms.each.size() == parameters_.size());
+  const std::vector<Piece> pieces = pieces_of(parameters_);
+  // Read: the gradient; read and written: the parameter and each slot.
+  const double elements = elements_of(pieces);
+  const auto tensors = static_cast<double>(1 + 2 * (1 + slots_.size()));
+  const Timed timed("optimizer", 8 * elements, 4 * tensors * elements);
+  prepare(learning_rate, step, norms);
+  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t k) {
+    const Piece& piece = pieces[static_cast<size_t>(k)];
+    update_piece(piece.parameter, piece.begin, piece.n);
+  });
 }
 
 std::vector<std::pair<std::string, Tensor*>> Optimizer::state() {
@@ -164,18 +178,6 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
       break;
   }
   return std::make_unique<Sgd>(std::move(parameters), config.momentum, config.grad_clip);
-}
-
-double norm(const Tensor& tensor) {
-  return std::sqrt(sum_of_squares(tensor));
-}
-
-double gradient_norm(const std::vector<Parameter*>& parameters) {
-  double sum = 0;
-  for (const Parameter* p : parameters) {
-    if (!p->grad().empty()) sum += sum_of_squares(p->grad());
-  }
-  return std::sqrt(sum);
 }
 
 double learning_rate_at(int64_t step, double lr, int64_t warmup) {

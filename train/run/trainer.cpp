@@ -32,14 +32,15 @@ StepReport Trainer::step() {
   for (int64_t i = 0; i < settings_.batch_split; ++i) {
     accumulate(part_of(block, i * part_size(), part_size()), i, report);
   }
-  report.gradient_norm = gradient_norm(model_.parameters().all());
+  const GradientNorms norms = gradient_norms(model_.parameters().all());
+  report.gradient_norm = norms.all;
   require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
           "[train] expected a finite loss and gradient; got {} and {} at step {}; the last "
           "checkpoint is kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
           report.loss, report.gradient_norm, report.step);
 
   report.learning_rate = learning_rate_at(report.step, settings_.lr, settings_.lr_warmup);
-  optimizer_->update(report.learning_rate, report.step);
+  optimizer_->update(report.learning_rate, report.step, norms);
   model_.clamp_spans();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;

@@ -2,37 +2,25 @@
 #include "train/tools/bench_step.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/cpu.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "core/profile.h"
 #include "core/random.h"
-#include "ops/gemm.h"
-#include "ops/kernels/row_kernels.h"
 #include "train/run/trainer.h"
+#include "train/tools/bench_gemm.h"
 #include "train/tools/cost.h"
 
 namespace adaspan {
 namespace {
 
 constexpr int64_t kVocabulary = 205;  // of enwik8
-
-/// Seconds of the fastest of `times` calls.
-template <class Work>
-double fastest(int64_t times, const Work& work) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int64_t i = 0; i < times; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
 
 TokenStream random_tokens(int64_t count, int64_t vocabulary) {
   const RandomKey key{.purpose = Purpose::benchmark};
@@ -42,24 +30,6 @@ TokenStream random_tokens(int64_t count, int64_t vocabulary) {
                                                   static_cast<double>(vocabulary));
   }
   return TokenStream::of(std::move(ids), "random tokens");
-}
-
-/// GFLOP/s of the best of the step's own matrix products, x [B*M, in] w^T [in, out].
-double gemm_peak(const Settings& s) {
-  const int64_t rows = s.batch_sz * s.block_sz;
-  const std::pair<int64_t, int64_t> shapes[] = {
-      {s.hid_sz, s.hid_sz}, {s.hid_sz, s.inner_hid_sz}, {s.inner_hid_sz, s.hid_sz}};
-  double best = 0;
-  for (const auto& [in, out] : shapes) {
-    const Tensor x = Tensor::filled({rows, in}, 0.5f), w = Tensor::filled({out, in}, 0.25f);
-    Tensor y({rows, out});
-    const double seconds = fastest(8, [&] {
-      gemm(matrix(y.data(), rows, out), matrix(x.data(), rows, in),
-           matrix(w.data(), out, in).transposed());
-    });
-    best = std::max(best, 2e-9 * static_cast<double>(rows * in * out) / seconds);
-  }
-  return best;
 }
 
 void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans) {
@@ -73,6 +43,58 @@ void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans)
   }
 }
 
+std::vector<std::vector<float>> spans_of_file(const std::string& path, const ModelConfig& config) {
+  using Spans = std::vector<std::vector<float>>;
+  const Spans spans = [&] {
+    try {
+      return nlohmann::json::parse(read_text(path)).get<Spans>();
+    } catch (const nlohmann::json::exception&) {
+      fail("[bench] expected a JSON list of lists of numbers, z of each layer and head, in {}",
+           path);
+    }
+  }();
+  bool fits = spans.size() == static_cast<size_t>(config.layers);
+  for (const auto& layer : spans) {
+    fits = fits && layer.size() == static_cast<size_t>(config.heads);
+    for (float z : layer) fits = fits && z >= 0 && z <= static_cast<float>(config.span_limit);
+  }
+  require(fits, "[bench] expected z in [0, {}] of {} layers with {} heads each in {}",
+          config.span_limit, config.layers, config.heads, path);
+  return spans;
+}
+
+/// Blocks after which every layer has all the memory that it keeps.
+int64_t blocks_of_memory(const Settings& s, const std::vector<std::vector<float>>& spans) {
+  int64_t kept = 0;
+  for (const auto& layer : spans) {
+    const Variable z = Variable::constant(
+        Tensor::of({static_cast<int64_t>(layer.size())}, std::span<const float>(layer)));
+    kept = std::max(kept, memory_length(z, model_config(s, kVocabulary)));
+  }
+  return (kept + s.block_sz - 1) / s.block_sz;
+}
+
+nlohmann::ordered_json profile_rows(const std::vector<ProfileRow>& rows, double step) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  double rest = step;
+  for (const ProfileRow& row : rows) {
+    json.push_back({{"kernel", row.kernel},
+                    {"calls", row.calls},
+                    {"seconds", row.seconds},
+                    {"share", row.seconds / step},
+                    {"gflops", 1e-9 * row.flops / row.seconds},
+                    {"gb_per_s", 1e-9 * row.bytes / row.seconds}});
+    rest -= row.seconds;
+  }
+  json.push_back({{"kernel", "the rest"},
+                  {"calls", 1},
+                  {"seconds", rest},
+                  {"share", rest / step},
+                  {"gflops", 0.0},
+                  {"gb_per_s", 0.0}});
+  return json;
+}
+
 }  // namespace
 
 std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config) {
@@ -80,8 +102,11 @@ std::vector<std::vector<float>> span_pattern(const std::string& name, const Mode
   const auto heads = static_cast<size_t>(config.heads), layers = static_cast<size_t>(config.layers);
   std::vector<std::vector<float>> spans(layers, std::vector<float>(heads, 0));
   if (name == "initial") return spans;
-  require(name == "trained" || name == "full",
-          "[bench] expected --spans to be initial, trained or full; got \"{}\"", name);
+  if (name != "trained" && name != "full") {
+    require(std::filesystem::is_regular_file(name),
+            "[bench] expected --spans to be initial, trained, full or a file; got \"{}\"", name);
+    return spans_of_file(name, config);
+  }
   for (size_t l = 0; l < layers; ++l) {
     std::fill(spans[l].begin(), spans[l].end(), name == "full" ? S : 20.0f);
     if (name == "trained" && l >= layers / 2) spans[l][0] = std::floor(0.6f * S);
@@ -89,19 +114,21 @@ std::vector<std::vector<float>> span_pattern(const std::string& name, const Mode
   return spans;
 }
 
-nlohmann::ordered_json bench_step(const Settings& settings, const std::string& pattern,
-                                  int64_t steps) {
-  require(steps >= 1, "[bench] expected --steps of at least 1; got {}", steps);
+nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options) {
+  require(options.steps >= 1, "[bench] expected --steps of at least 1; got {}", options.steps);
   Settings s = settings;
   require(s.adapt_span && !s.dynamic_span,
           "[bench] expected --adapt-span without --dynamic-span: only those spans can be set");
   s.adapt_span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
-  const double peak = gemm_peak(s);
+  const DType type = precision_of(s);
+  const double peak_f32 = gemm_peak(s, DType::f32);
+  const double peak = type == DType::f32 ? peak_f32 : gemm_peak(s, type);
+  release_kept_memory();
 
   const ModelConfig config = model_config(s, kVocabulary);
-  const auto spans = span_pattern(pattern, config);
-  const int64_t memory_blocks = (config.span_limit + s.block_sz - 1) / s.block_sz;
-  const int64_t columns = (steps + memory_blocks + 1) * s.block_sz + 1;
+  const auto spans = span_pattern(options.spans, config);
+  const int64_t memory_blocks = blocks_of_memory(s, spans);
+  const int64_t columns = (options.steps + memory_blocks + 2) * s.block_sz + 1;
   TokenStream tokens = random_tokens(s.batch_sz * columns, kVocabulary);
   Trainer trainer(s, kVocabulary, tokens, tokens);
   const auto step = [&] {
@@ -110,21 +137,30 @@ nlohmann::ordered_json bench_step(const Settings& settings, const std::string& p
   };
   // Only with a full memory does a step cost what the steps of a run cost.
   for (int64_t i = 0; i < memory_blocks; ++i) step();
-  const double seconds = fastest(steps, step);
+  const double seconds = fastest(options.steps, step);
 
   const double flops = useful_flops(config, s.batch_sz, s.block_sz, spans);
   const auto tokens_a_step = static_cast<double>(s.batch_sz * s.block_sz);
-  return {{"spans", pattern},
-          {"seconds", seconds},
-          {"tokens_per_s", tokens_a_step / seconds},
-          {"useful_gflops", flops / seconds * 1e-9},
-          {"gemm_peak_gflops", peak},
-          {"peak_share", flops / seconds * 1e-9 / peak},
-          {"peak_rss_gb", static_cast<double>(peak_resident_bytes()) * 1e-9},
-          {"peak_tensor_gb", static_cast<double>(memory_use().peak) * 1e-9},
-          {"threads", threads()},
-          {"kernels", row_kernels().level},
-          {"cpu", cpu_report()}};
+  nlohmann::ordered_json result = {
+      {"spans", options.spans},
+      {"precision", name(type)},
+      {"seconds", seconds},
+      {"tokens_per_s", tokens_a_step / seconds},
+      {"useful_gflops", flops / seconds * 1e-9},
+      {"gemm_peak_gflops", peak},
+      {"peak_share", flops / seconds * 1e-9 / peak},
+      {"gemm_peak_f32_gflops", peak_f32},
+      {"peak_rss_gb", static_cast<double>(peak_resident_bytes()) * 1e-9},
+      {"peak_tensor_gb", static_cast<double>(memory_use().peak) * 1e-9},
+      {"threads", threads()},
+      {"isa", name(isa())},
+      {"cpu", cpu_report()}};
+  if (options.profile) {
+    start_profile();
+    const double profiled = fastest(1, step);
+    result["profile"] = profile_rows(stop_profile(), profiled);
+  }
+  return result;
 }
 
 }  // namespace adaspan

@@ -9,13 +9,20 @@
 
 namespace adaspan {
 
-/// z of each layer and head for a named pattern: "initial" (0), "full" (S), or "trained" (20, but
-/// 0.6 S (614 of 1024) for head 0 of the upper half of the layers). Throws Error for another name.
+/// z of each layer and head, in steps: "initial" (0), "full" (S), "trained" (20, but 0.6 S (614 of
+/// 1024) for head 0 of the upper half of the layers), or a JSON file with a list of lists. Throws
+/// Error for anything else, or when the file does not fit the model.
 std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config);
 
-/// Times `steps` steps (after as many as fill the memory) on random tokens and takes the best. ->
-/// {seconds, tokens_per_s, useful_gflops, gemm_peak_gflops, peak_share, peak_rss_gb, ...}
-nlohmann::ordered_json bench_step(const Settings& settings, const std::string& spans,
-                                  int64_t steps);
+struct BenchStepOptions {
+  std::string spans = "initial";
+  int64_t steps = 3;     ///< to time; the fastest counts
+  bool profile = false;  ///< record one more step kernel by kernel
+};
+
+/// Times steps on random tokens, after as many as fill the memory.
+/// -> {seconds, tokens_per_s, useful_gflops, gemm_peak_gflops, peak_share, peak_rss_gb, ...}, and
+/// with a profile {profile: [{kernel, calls, seconds, share, gflops, gb_per_s}]}
+nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options);
 
 }  // namespace adaspan

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Times one training step of the twin on random tokens, as `adaspan bench step` does for ours.
+
+usage: bench_step.py [--preset NAME] [--spans PATTERN] [--precision f32|bf16] [--json] ...
+
+PATTERN  initial  every span 0
+         trained  20 tokens, but 0.6 S for the first head in the upper half of the layers
+         full     S, the limit
+         FILE     JSON, a list of spans for each layer
+"""
+import argparse
+import json
+import math
+import resource
+import time
+import tomllib
+from pathlib import Path
+
+import torch
+
+from model import Config, fresh_parameters
+from training import Trainer
+
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
+# adaspan's name of a setting: ours
+SETTINGS = {"nlayers": "layers", "hid-sz": "hidden", "inner-hid-sz": "inner", "nheads": "heads",
+            "attn-span": "span", "adapt-span-ramp": "ramp", "batch-sz": "batch",
+            "block-sz": "block", "dropout": "dropout", "emb-dropout": "emb_dropout", "lr": "lr",
+            "lr-warmup": "warmup", "grad-clip": "grad_clip"}
+
+
+def command_line():
+    cli = argparse.ArgumentParser(description=__doc__,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--preset", help="start from presets/NAME.toml")
+    for name, field in SETTINGS.items():
+        cli.add_argument(f"--{name}", type=type(getattr(Config, field)))
+    cli.add_argument("--spans", default="initial")
+    cli.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    cli.add_argument("--threads", type=int, default=2)
+    cli.add_argument("--steps", type=int, default=3, help="steps to time; the best counts")
+    cli.add_argument("--fill-steps", type=int, help="untimed steps before (default: S/M or more)")
+    cli.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return cli.parse_args()
+
+
+def config_of(args):
+    """The preset, then what the command line says; the spans stay where the pattern puts them."""
+    preset = tomllib.loads((PRESETS / f"{args.preset}.toml").read_text()) if args.preset else {}
+    if preset.get("batch-split", 1) != 1:
+        raise SystemExit(f"[twin] expected a preset without batch-split; got {args.preset}")
+    given = {name: getattr(args, name.replace("-", "_")) for name in SETTINGS}
+    settings = preset | {name: value for name, value in given.items() if value is not None}
+    return Config(**{SETTINGS[name]: value for name, value in settings.items() if name in SETTINGS},
+                  kind="adaptive", adapt_cache=preset.get("adapt-span-cache", True), span_loss=0.0)
+
+
+def span_pattern(name, c):
+    """z of each layer and head, [L,K]"""
+    if name == "initial":
+        return torch.zeros(c.layers, c.heads)
+    if name == "full":
+        return torch.full((c.layers, c.heads), float(c.span))
+    if name == "trained":
+        z = torch.full((c.layers, c.heads), 20.0)
+        z[c.layers // 2:, 0] = math.floor(0.6 * c.span)
+        return z
+    return torch.tensor(json.loads(Path(name).read_text()), dtype=torch.float32)
+
+
+def check_matrix_product():
+    """Some BLAS libraries are wrong on some processors; a fast wrong answer is no comparison."""
+    x, y = torch.randn(300, 500), torch.randn(500, 400)
+    exact = x.double() @ y.double()
+    error = ((x @ y - exact).norm() / exact.norm()).item()
+    if not error < 1e-5:
+        raise SystemExit(f"[twin] expected a matrix product right to 1e-5; got an error of {error}")
+
+
+def seconds_of(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def bench(c, args):
+    z = span_pattern(args.spans, c)
+    fill_steps = args.fill_steps or math.ceil(c.span / c.block)
+    columns = (fill_steps + args.steps) * c.block + 1
+    trainer = Trainer(c, fresh_parameters(c, seed=1), torch.randint(c.vocab, (c.batch, columns)),
+                      bf16=args.precision == "bf16")
+
+    def step():
+        for ratio, of_layer in zip(trainer.ratios(), z):
+            ratio.data.copy_(of_layer.view(-1, 1, 1) / c.span)
+        trainer.step()
+
+    for _ in range(fill_steps):  # as ours is measured, with a full memory
+        step()
+    seconds = min(seconds_of(step) for _ in range(args.steps))
+    return {"spans": args.spans, "precision": args.precision, "seconds": seconds,
+            "tokens_per_s": c.batch * c.block / seconds,
+            "peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-9,
+            "threads": torch.get_num_threads(), "torch": torch.__version__,
+            "onednn": torch.backends.mkldnn.is_available()}
+
+
+def main():
+    args = command_line()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+    check_matrix_product()
+    result = bench(config_of(args), args)
+    if args.json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            print(f"{key:<14} {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""The adaptive-span transformer (arXiv 1905.07799) as one writes it in PyTorch, to compare with.
+
+Every head of a layer is computed over the layer's window W, that of its widest head; weights
+beyond a head's own span are masked to 0.
+
+Sizes: B sequences, M block length, L layers, H hidden, K heads, D = H/K, V vocabulary, S span
+limit, R ramp, C steps in memory, W <= S window, N = B*K. Activations are [B,M,H]. A window's W
+columns are distances W, W-1, ..., 1: the last column is the previous token.
+"""
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+
+@dataclass
+class Config:
+    """A model and how it is trained, under the names that recorded runs use."""
+    layers: int = 8
+    hidden: int = 256
+    inner: int = 1024
+    heads: int = 2
+    vocab: int = 205
+    span: int = 32  # S
+    kind: str = "adaptive"  # of span: fixed, adaptive or dynamic
+    ramp: int = 32
+    span_init: float = 0.0
+    span_loss: float = 0.0
+    adapt_cache: bool = True
+    dropout: float = 0.0
+    emb_dropout: float = 0.0
+    lr: float = 0.07
+    warmup: int = 0
+    grad_clip: float = 0.0
+    block: int = 256
+    batch: int = 64
+
+
+def fresh_parameters(c, seed):
+    """{name: tensor}, under the names of Adaspan's checkpoints."""
+    H, D = c.hidden, c.hidden // c.heads
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=draw)
+
+    def uniform(fan_in, *shape):
+        return (torch.rand(shape, generator=draw) * 2 - 1) / math.sqrt(fan_in)
+
+    p = {"key_pe": normal(1, D, c.span), "in_emb.weight": normal(c.vocab, H),
+         "out_emb.weight": uniform(H, c.vocab, H), "out_emb.bias": uniform(H, c.vocab)}
+    for n in range(c.layers):
+        layer = {}
+        if c.kind == "adaptive":
+            layer["attn.attn.adaptive_span._mask.current_val"] = torch.full(
+                (c.heads, 1, 1), c.span_init)
+        elif c.kind == "dynamic":
+            layer["attn.attn.dynamic_span.weight"] = torch.zeros(c.heads, H)
+            layer["attn.attn.dynamic_span.bias"] = torch.full((c.heads,), -4.0)
+        for name in ("query", "out", "val", "key"):
+            layer[f"attn.proj_{name}.weight"] = uniform(H, H, H)
+        for name in ("norm1", "norm2"):
+            layer[f"{name}.weight"] = torch.ones(H)
+            layer[f"{name}.bias"] = torch.zeros(H)
+        layer["ff.fc1.weight"] = uniform(H, c.inner, H)
+        layer["ff.fc1.bias"] = uniform(H, c.inner)
+        layer["ff.fc2.weight"] = uniform(c.inner, H, c.inner)
+        layer["ff.fc2.bias"] = uniform(c.inner, H)
+        p.update({f"layers.{n}.{name}": tensor for name, tensor in layer.items()})
+    return {name: tensor.requires_grad_() for name, tensor in p.items()}
+
+
+def spans(c, w, h):
+    """z, how far each head looks back: [K,1,1], or dynamic [B,K,M,1]; None for fixed spans."""
+    if c.kind == "adaptive":
+        return c.span * w["attn.attn.adaptive_span._mask.current_val"]
+    if c.kind == "dynamic":
+        logit = F.linear(h, w["attn.attn.dynamic_span.weight"], w["attn.attn.dynamic_span.bias"])
+        return c.span * torch.sigmoid(logit.float()).transpose(1, 2).unsqueeze(-1)
+    return None
+
+
+def window(c, z):
+    """W = S - 64 floor(min(S-1, S-E) / 64), E = ceil(max z) + R the effective span"""
+    if z is None:
+        return c.span
+    E = min(max(math.ceil(z.max().item()) + c.ramp, 0), c.span)
+    return c.span - 64 * (min(c.span - 1, c.span - E) // 64)
+
+
+def span_mask(z, W, R):
+    """m_z(u) = clamp((R + z - u) / R, 0, 1), u = W-1 ... 0 the columns of a window"""
+    u = torch.arange(W - 1, -1, -1, dtype=torch.float32)
+    return ((R + z - u) / R).clamp(0, 1)
+
+
+def keys_to_distances(x):
+    """[N,M,M+W] -> [N,M,W]: the query of row m finds its window in columns m ... m+W-1. Rows one
+    longer than they are, read from the same memory, start one column further right each."""
+    N, M, columns = x.shape
+    x = F.pad(x.reshape(N, M * columns), (0, M))
+    return x.view(N, M, columns + 1)[:, :, :columns - M]
+
+
+def distances_to_keys(x):
+    """[N,M,W] -> [N,M,M+W], the way back; 0 outside the window"""
+    N, M, W = x.shape
+    x = F.pad(x, (0, M + 1)).view(N, M * (M + W + 1))
+    return x[:, :M * (M + W)].view(N, M, M + W)
+
+
+def attention(c, w, h, memory, z, positions, training):
+    """out_t = sum_r a_tr v_r,  a = m e^s / sum_r m e^s,  s_tr = (q_t.k_r + q_t.p_{t-r}) / sqrt(D)
+
+    h [B,M,H], memory [B,C,H], positions [1,D,S] -> [B,M,H]
+    """
+    B, M, H = h.shape
+    K, D, W = c.heads, H // c.heads, window(c, z)
+
+    def heads(x):  # [B,T,H] -> [N,T,D]
+        return x.view(B, -1, K, D).transpose(1, 2).reshape(B * K, -1, D)
+
+    def of_window(x):  # the last W+M steps; before the first there are zeros
+        missing = W + M - x.shape[1]
+        return F.pad(x, (0, 0, missing, 0)) if missing > 0 else x[:, -(W + M):]
+
+    h_all = torch.cat([memory, h], dim=1)
+    q = heads(F.linear(h, w["attn.proj_query.weight"])) / math.sqrt(D)
+    k = heads(of_window(F.linear(h_all, w["attn.proj_key.weight"])))
+    v = heads(of_window(F.linear(h_all, w["attn.proj_val.weight"])))
+
+    scores = keys_to_distances(q @ k.transpose(1, 2)) + q @ positions[0, :, -W:]  # [N,M,W]
+    a = torch.softmax(scores, dim=-1)
+    if z is not None:
+        a = a.view(B, K, M, W) * span_mask(z, W, c.ramp).to(a.dtype)
+        a = a / (a.sum(-1, keepdim=True) + 1e-20)  # 0 weights where all the mass is masked
+        a = a.view(B * K, M, W)
+    a = F.dropout(a, c.dropout, training)
+    out = distances_to_keys(a) @ v  # [N,M,D]
+    return F.linear(out.view(B, K, M, D).transpose(1, 2).reshape(B, M, H),
+                    w["attn.proj_out.weight"])
+
+
+def layer_norm(w, name, x):
+    return F.layer_norm(x, x.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"])
+
+
+def feed_forward(c, w, x, training):
+    inner = F.relu(F.linear(x, w["ff.fc1.weight"], w["ff.fc1.bias"]))
+    return F.linear(F.dropout(inner, c.dropout, training), w["ff.fc2.weight"], w["ff.fc2.bias"])
+
+
+def longer_memory(c, memory, h, z):
+    """What a layer remembers after this block: the last steps of [memory;h], without gradient."""
+    adapts = c.adapt_cache and c.kind == "adaptive"
+    length = min(c.span, window(c, z) + 64) if adapts else c.span
+    return torch.cat([memory, h.detach()], dim=1)[:, -length:].clone()
+
+
+def empty_memory(c):
+    """Before its start a stream has zeros, which take attention."""
+    return [torch.zeros(c.batch, c.span, c.hidden) for _ in range(c.layers)]
+
+
+def forward(c, p, ids, memory, training=True):
+    """ids [B,M] -> logits [B,M,V], the next memory, and sum over layers of the mean span."""
+    next_memory, span_sum = [], torch.zeros(())
+    h = F.dropout(F.embedding(ids, p["in_emb.weight"]), c.emb_dropout, training)
+    for n in range(c.layers):
+        prefix = f"layers.{n}."
+        w = {name[len(prefix):]: x for name, x in p.items() if name.startswith(prefix)}
+        z = spans(c, w, h)
+        if z is not None:
+            span_sum = span_sum + z.mean()
+        next_memory.append(longer_memory(c, memory[n], h, z))
+        x = layer_norm(w, "norm1",
+                       h + attention(c, w, h, memory[n], z, p["key_pe"], training))
+        h = layer_norm(w, "norm2", x + feed_forward(c, w, x, training))
+    h = F.dropout(h, c.emb_dropout, training)
+    return F.linear(h, p["out_emb.weight"], p["out_emb.bias"]), next_memory, span_sum

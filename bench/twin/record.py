@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Records a small training run of the twin, for `adaspan parity FILE` to replay and compare.
+
+usage: record.py --out FILE.safetensors [--span adaptive|dynamic|fixed] [--seed N] [--steps N]
+
+What a recorded run holds: ../README.md.
+"""
+import argparse
+
+import torch
+
+import safetensors_file
+from model import Config, fresh_parameters
+from training import Trainer
+
+SPAN_OPTION = {"fixed": "False", "adaptive": "True", "dynamic": "dynamic"}
+
+
+def small_case(kind):
+    """Odd sizes; windows and memories of adaptive spans are shorter than the limit. At a larger
+    learning rate Adagrad's first steps amplify rounding to differences of 1e-3."""
+    return Config(layers=3, hidden=39, inner=50, heads=3, vocab=41, span=203, kind=kind, ramp=7,
+                  span_init=0.1237, span_loss={"adaptive": 1e-3, "dynamic": 1e-4}.get(kind, 0.0),
+                  adapt_cache=kind == "adaptive", lr=0.02, warmup=4, grad_clip=0.03, block=19,
+                  batch=3)
+
+
+def random_tokens(c, columns, seed):
+    """[B, columns]"""
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randint(c.vocab, (c.batch, columns), generator=draw)
+
+
+def second_block(c, parameters, tokens):
+    """Loss and gradients of the second block; the first one only fills the memory."""
+    trainer = Trainer(c, parameters, tokens)
+    with torch.no_grad():
+        trainer.loss_of_block(0)
+    nll, loss, log_probabilities = trainer.loss_of_block(1)
+    loss.backward()
+    found = {"block2.loss": nll.detach().reshape(1), "block2.logprob": log_probabilities.detach()}
+    for name, p in parameters.items():
+        found[f"block2.grad.{name}"] = p.grad
+        p.grad = None
+    return found
+
+
+def training_run(c, parameters, tokens, steps):
+    """Losses and spans of each step, the weights after the last, and an evaluation with them."""
+    trainer, losses, ratios = Trainer(c, parameters, tokens), [], []
+    for _ in range(steps):
+        losses.append(trainer.step())
+        ratios += [ratio.detach().flatten().clone() for ratio in trainer.ratios()]
+    run = {"train.loss": torch.tensor(losses, dtype=torch.float64)}
+    if ratios:
+        run["train.span"] = torch.stack(ratios).view(steps, c.layers, c.heads)
+    run.update({f"final.{name}": p.detach() for name, p in parameters.items()})
+    run["eval.loss"] = torch.tensor([trainer.evaluate()], dtype=torch.float64)
+    return run
+
+
+def options(c, steps):
+    text = {name: str(value) for name, value in vars(c).items() if name != "kind"}
+    return text | {"adapt_span": SPAN_OPTION[c.kind], "optim": "adagrad", "momentum": "0.0",
+                   "batch_split": "1", "steps": str(steps), "pers_mem": "0",
+                   "adapt_io_cutoffs": "None"}
+
+
+def main():
+    cli = argparse.ArgumentParser()
+    cli.add_argument("--out", required=True)
+    cli.add_argument("--span", choices=SPAN_OPTION, default="adaptive")
+    cli.add_argument("--seed", type=int, default=1)
+    cli.add_argument("--steps", type=int, default=30)
+    args = cli.parse_args()
+    torch.set_num_threads(1)  # this small, more threads only wait for each other
+
+    c = small_case(args.span)
+    parameters = fresh_parameters(c, args.seed)
+    tokens = random_tokens(c, args.steps * c.block + 1, args.seed)
+    record = {"tokens": tokens.flatten().int()}
+    record.update({f"init.{name}": p.detach().clone() for name, p in parameters.items()})
+    record.update(second_block(c, parameters, tokens))
+    record.update(training_run(c, parameters, tokens, args.steps))
+    safetensors_file.save(args.out, record, options(c, args.steps))
+
+
+if __name__ == "__main__":
+    main()

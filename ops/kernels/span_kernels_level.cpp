@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+// Compiled once for each instruction set, in a namespace of its name (ADASPAN_LEVEL). Nothing here
+// may call an inline function or template of another header that is not of this file's own types:
+// the linker keeps one copy of those for the whole program. Hence no <algorithm>, <cmath>.
+#include "ops/kernels/band_products.h"
+#include "ops/kernels/level_vectors.h"
+#include "ops/kernels/span_kernels.h"
+
+namespace adaspan::ADASPAN_LEVEL {
+namespace {
+
+/// The definition, in plain C++; also what other levels are tested against.
+template <class T>
+struct PlainUnit {
+  static constexpr int64_t kRows = 4, kColumns = 64, kGroups = 1;
+
+  static void start() {}
+
+  static float value(float x) { return x; }
+  static float value(bf16 x) {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16);
+  }
+
+  static void block(float* c, int64_t c_stride, LeftOperand<T> a, const T* b, int64_t b_stride,
+                    int64_t columns, int64_t groups, bool add) {
+    for (int64_t i = 0; i < kRows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        float sum = add ? c[i * c_stride + j] : 0;
+        for (int64_t g = 0; g < groups; ++g) {
+          for (int64_t n = 0; n < kGroup<T>; ++n) {
+            sum += value(a.data[i * a.row + g * a.step + n]) *
+                   value(b[(g * b_stride + j) * kGroup<T> + n]);
+          }
+        }
+        c[i * c_stride + j] = sum;
+      }
+    }
+  }
+};
+
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+constexpr int64_t kWidth = 16, kVectors = 4;
+#else
+constexpr int64_t kWidth = 8, kVectors = 2;
+#endif
+
+typedef float Vector __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
+
+/// 4 rows of up to kVectors vectors: their sums stay in registers.
+struct VectorUnit {
+  static constexpr int64_t kRows = 4, kColumns = kWidth * kVectors, kGroups = 1;
+
+  static void start() {}
+
+  template <int V>
+  static void vectors(float* c, int64_t c_stride, LeftOperand<float> a, const float* b,
+                      int64_t b_stride, int64_t groups, bool add) {
+    Vector sum[kRows][V];
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        sum[i][v] =
+            add ? *reinterpret_cast<const Vector*>(c + i * c_stride + v * kWidth) : Vector{};
+      }
+    }
+    for (int64_t g = 0; g < groups; ++g) {
+      Vector right[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        right[v] = *reinterpret_cast<const Vector*>(b + g * b_stride + v * kWidth);
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < kRows; ++i) {
+        const float left = a.data[i * a.row + g * a.step];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sum[i][v] += left * right[v];
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        *reinterpret_cast<Vector*>(c + i * c_stride + v * kWidth) = sum[i][v];
+      }
+    }
+  }
+
+  static void block(float* c, int64_t c_stride, LeftOperand<float> a, const float* b,
+                    int64_t b_stride, int64_t columns, int64_t groups, bool add) {
+    switch ((columns + kWidth - 1) / kWidth) {
+      case 1:
+        return vectors<1>(c, c_stride, a, b, b_stride, groups, add);
+      case 2:
+        return vectors<2>(c, c_stride, a, b, b_stride, groups, add);
+#if defined(__AVX512F__)
+      case 3:
+        return vectors<3>(c, c_stride, a, b, b_stride, groups, add);
+      default:
+        return vectors<4>(c, c_stride, a, b, b_stride, groups, add);
+#endif
+    }
+  }
+};
+using FloatUnit = VectorUnit;
+#else
+using FloatUnit = PlainUnit<float>;
+#endif
+
+/// e^x for loops that the compiler turns into vector code, which makes better use of masks here
+/// than it does in vectors written out; otherwise as exponential(Vec).
+inline float exponential(float x) {
+  constexpr float kLog2e = 1.44269504088896341f;
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 80.0f ? 80.0f : x;
+  constexpr float kRound = 12582912.0f;
+  const float k = (x * kLog2e + kRound) - kRound;
+  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+  float p = 0.00138145399f;
+  p = p * r + 0.00836874528f;
+  p = p * r + 0.0416683908f;
+  p = p * r + 0.166665204f;
+  p = p * r + 0.499999934f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return p * __builtin_bit_cast(float, (static_cast<int32_t>(k) + 127) << 23);
+}
+
+/// The mask of a row. Most columns of a long span lie between the ramp and the end of the row,
+/// where it is 1: from plain_begin to plain_end it need not be computed.
+struct Mask {
+  explicit Mask(const SoftmaxRow& row)
+      : columns(static_cast<int32_t>((row.E + 15) / 16 * 16)),
+        first(static_cast<int32_t>(row.first)),
+        end(static_cast<int32_t>(row.E)),
+        reach(row.ramp + row.z),
+        ramp(row.ramp),
+        per_ramp(1 / row.ramp) {
+    constexpr int32_t kWorthIt = 64;                       // columns, for loops of their own
+    int32_t full = end - 1 - static_cast<int32_t>(row.z);  // u <= z from here on
+    full = full > first ? full : first;
+    plain_begin = full > 0 ? (full + 15) / 16 * 16 : 0;
+    plain_end = end / 16 * 16;
+    if (plain_end - plain_begin < kWorthIt) plain_begin = plain_end = columns;
+  }
+
+  /// What is left of the ramp at column j: R + z - u. The mask is this over R, within [0,1].
+  float left(int32_t j) const { return reach - static_cast<float>(end - 1 - j); }
+  /// 1 or 0. To multiply by it, not to choose by it: a compiler makes a jump of a choice between
+  /// something costly and nothing, and then no vector code.
+  float seen(int32_t j) const { return (j >= first) & (j < end) ? 1.0f : 0.0f; }
+  float at(int32_t j) const {
+    const float x = left(j) > 0 ? left(j) : 0;
+    return (x < ramp ? x : ramp) * per_ramp * seen(j);
+  }
+  /// 1 where the ramp, its ends included, moves with z.
+  float on_ramp(int32_t j) const { return (left(j) >= 0) & (left(j) <= ramp) ? seen(j) : 0.0f; }
+
+  const int32_t columns, first, end;
+  const float reach, ramp, per_ramp;
+  int32_t plain_begin, plain_end;
+};
+
+/// A part of a row: columns begin .. end-1, and whether the mask is 1 on all of them.
+template <bool plain>
+struct Part {
+  const Mask& mask;
+  int32_t begin, end;
+
+  float at(int32_t j) const {
+    if constexpr (plain) return 1;
+    return mask.at(j);
+  }
+  float on_ramp(int32_t j) const {
+    if constexpr (plain) return mask.left(j) <= mask.ramp ? 1.0f : 0.0f;
+    return mask.on_ramp(j);
+  }
+};
+
+template <class Body>
+inline void by_parts(const Mask& mask, const Body& body) {
+  body(Part<false>{mask, 0, mask.plain_begin});
+  if (mask.plain_begin == mask.columns) return;
+  body(Part<true>{mask, mask.plain_begin, mask.plain_end});
+  if (mask.plain_end < mask.columns) body(Part<false>{mask, mask.plain_end, mask.columns});
+}
+
+void multiply(float* x, const float* y, int64_t n) {
+  by_vectors(
+      n, [=](int64_t j, int64_t, auto at) { at.store(x + j, at.load(x + j) * at.load(y + j)); });
+}
+
+SoftmaxScale softmax(float* x, const SoftmaxRow& row) {
+  constexpr float kLowest = -3.4e38f;
+  const Mask mask(row);
+  const float factor = row.factor;
+  float top = kLowest, sum = 0;
+  // Only what the mask lets through sets the scale; a larger score behind it must not.
+  by_parts(mask, [&](auto part) {
+    float best = kLowest;
+#pragma omp simd reduction(max : best)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float score = part.at(j) > 0 ? factor * x[j] : kLowest;
+      best = best > score ? best : score;
+    }
+    top = top > best ? top : best;
+  });
+  by_parts(mask, [&](auto part) {
+    float part_sum = 0;
+#pragma omp simd reduction(+ : part_sum)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float a = part.at(j) * exponential(factor * x[j] - top);
+      x[j] = a;
+      part_sum += a;
+    }
+    sum += part_sum;
+  });
+  if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
+  return {top, sum > 0 ? 1 / sum : 0};
+}
+
+float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale) {
+  // With e = e^(factor x) / sum, a = m e, g' = keep g and c = sum(a g'):
+  //   dx = factor a (g' - c)      dz = 1/R sum over the closed ramp of e (g' - c)
+  const Mask mask(row);
+  const float factor = row.factor;
+  if (row.keep != nullptr) multiply(g, row.keep, mask.columns);
+  float c = 0, dz = 0;
+  by_parts(mask, [&](auto part) {
+    float part_c = 0;
+#pragma omp simd reduction(+ : part_c)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float e = exponential(factor * x[j] - scale.top) * scale.scale;
+      x[j] = e;
+      part_c += part.at(j) * e * g[j];
+    }
+    c += part_c;
+  });
+  by_parts(mask, [&](auto part) {
+    float part_dz = 0;
+#pragma omp simd reduction(+ : part_dz)
+    for (int32_t j = part.begin; j < part.end; ++j) {
+      const float e = x[j], a = part.at(j) * e, d = g[j] - c;
+      part_dz += part.on_ramp(j) * e * d;
+      g[j] = factor * a * d;
+      x[j] = a;
+    }
+    dz += part_dz;
+  });
+  if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
+  return dz * mask.per_ramp;
+}
+
+/// Exchanges, in a square of words, the halves, quarters ... of its rows and columns.
+void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride, int64_t rows,
+               int64_t words) {
+#if defined(__AVX2__)
+  typedef uint32_t Words __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
+  typedef uint32_t Places __attribute__((vector_size(4 * kWidth)));
+  for (int64_t r = 0; r < rows; r += kWidth) {
+    for (int64_t w = 0; w < words; w += kWidth) {
+      Places square[kWidth];
+      for (int64_t i = 0; i < kWidth; ++i) {
+        square[i] = *reinterpret_cast<const Words*>(x + (r + i) * x_stride + w);
+      }
+#pragma GCC unroll 4
+      for (int64_t half = kWidth / 2; half > 0; half /= 2) {
+        Places low, high;  // of two rows, every second run of `half` words, in two ways
+        for (int64_t k = 0; k < kWidth; ++k) {
+          const bool second = (k & half) != 0;
+          low[k] = static_cast<uint32_t>(second ? k - half + kWidth : k);
+          high[k] = static_cast<uint32_t>(second ? k + kWidth : k + half);
+        }
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < kWidth; ++i) {
+          if ((i & half) != 0) continue;
+          const Places upper = square[i], lower = square[i + half];
+          square[i] = __builtin_shuffle(upper, lower, low);
+          square[i + half] = __builtin_shuffle(upper, lower, high);
+        }
+      }
+      for (int64_t i = 0; i < kWidth; ++i) {
+        *reinterpret_cast<Words*>(y + (w + i) * y_stride + r) = square[i];
+      }
+    }
+  }
+#else
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t w = 0; w < words; ++w) y[w * y_stride + r] = x[r * x_stride + w];
+  }
+#endif
+}
+
+void to_bf16(bf16* y, const float* x, float factor, int64_t n) {
+  by_vectors(n, [=](int64_t j, int64_t, auto at) { at.store(y + j, factor * at.load(x + j)); });
+}
+
+void to_f32(float* y, const float* x, float factor, int64_t n) {
+  by_vectors(n, [=](int64_t j, int64_t, auto at) { at.store(y + j, factor * at.load(x + j)); });
+}
+
+void to_pairs(bf16* y, const float* x0, const float* x1, int64_t n) {
+  auto* pairs = reinterpret_cast<float*>(y);
+  by_vectors(n, [=](int64_t j, int64_t, auto at) {
+    const Bits low = longer(rounded(at.load(x0 + j)));
+    const Bits high = longer(rounded(at.load(x1 + j)));
+    at.store(pairs + j, reinterpret_cast<Vec>(high << 16 | low));
+  });
+}
+
+void interleave(bf16* y, const bf16* x0, const bf16* x1, int64_t n) {
+  auto* pairs = reinterpret_cast<uint32_t*>(y);
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) {
+    pairs[j] = static_cast<uint32_t>(x1[j].bits) << 16 | x0[j].bits;
+  }
+}
+
+}  // namespace
+
+const SpanKernels<float>& span_kernels_f32() {
+  static constexpr auto kernels = BandProducts<FloatUnit, float>::table(ADASPAN_LEVEL_NAME);
+  return kernels;
+}
+
+const SpanKernels<bf16>& span_kernels_bf16() {
+  static constexpr auto kernels = BandProducts<PlainUnit<bf16>, bf16>::table("plain");
+  return kernels;
+}
+
+const SpanRowKernels& span_row_kernels() {
+  static constexpr SpanRowKernels kernels = {.level = ADASPAN_LEVEL_NAME,
+                                             .softmax = softmax,
+                                             .softmax_backward = softmax_backward,
+                                             .transpose = transpose,
+                                             .to_bf16 = to_bf16,
+                                             .to_f32 = to_f32,
+                                             .to_pairs = to_pairs,
+                                             .interleave = interleave};
+  return kernels;
+}
+
+}  // namespace adaspan::ADASPAN_LEVEL

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+// The fused attention is the naive one: values and every gradient, for every level of kernels.
+#include "ops/span_attention_tiles.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/cpu.h"
+#include "core/parallel.h"
+#include "ops/span_mask.h"
+#include "tests/support/gradient_check.h"
+
+namespace adaspan {
+namespace {
+
+struct Problem {
+  std::vector<float> z = {20.3f, 0};  ///< of each head; beyond S: fixed spans
+  bool dynamic = false;
+  int64_t M = 100, B = 2, D = 32, S = 150, R = 32;
+  int64_t C = 150;  ///< steps of memory
+  bool skip_missing = false;
+  float dropout = 0;
+
+  int64_t K() const { return static_cast<int64_t>(z.size()); }
+  bool fixed() const { return z[0] > static_cast<float>(S); }
+
+  Tensor spans() const {
+    if (!dynamic) return Tensor::of({K()}, z);
+    Tensor all = random_tensor({M, B, K()}, 7, 0, 1);
+    for (int64_t i = 0; i < all.elements(); ++i) {
+      float& span = all.data()[i];
+      span *= z[static_cast<size_t>(i % K())];
+      if (i % 5 == 0) span = std::floor(span);  // on the ends of the ramp
+    }
+    return all;
+  }
+  SpanAttentionOptions options() const {
+    SpanAttentionOptions options{
+        .ramp = R,
+        .spans = {},
+        .reaches = {},
+        .skip_missing = skip_missing,
+        .dropout = {.rate = dropout, .key = {.seed = 3}, .first_sequence = 1, .batch = B + 2}};
+    const Tensor all = spans();
+    for (int64_t h = 0; h < K(); ++h) {
+      float largest = 0;
+      for (int64_t i = h; i < all.elements(); i += K()) {
+        largest = std::max(largest, all.data()[i]);
+      }
+      options.spans.push_back(fixed() ? S : effective_span(largest, R, S));
+      options.reaches.push_back(std::min(C, options.spans.back()));
+    }
+    return options;
+  }
+};
+
+/// Values that a bf16 holds exactly, so that both types start from the same numbers.
+Tensor representable(Shape shape, uint64_t seed, double size) {
+  return random_tensor(std::move(shape), seed, -size, size)
+      .converted(DType::bf16)
+      .converted(DType::f32);
+}
+
+struct Case {
+  explicit Case(const Problem& p)
+      : options(p.options()),
+        qkv(representable({p.M, p.B, 3 * p.K() * p.D}, 1, 2)),
+        memory_kv(representable({total(options.reaches), p.B, 2 * p.D}, 2, 2)),
+        positions(representable({p.D, p.S}, 3, 1)),
+        z(p.fixed() ? Tensor() : p.spans()),
+        dout(representable({p.M, p.B, p.K() * p.D}, 4, 1)) {}
+
+  static int64_t total(const std::vector<int64_t>& reaches) {
+    int64_t sum = 0;
+    for (int64_t reach : reaches) sum += reach;
+    return sum;
+  }
+
+  SpanAttentionOptions options;
+  Tensor qkv, memory_kv, positions, z, dout;
+};
+
+/// out and the gradients of qkv, memory_kv, p and z
+using Results = std::vector<Tensor>;
+
+Results naive(const Case& c) {
+  Parameter qkv("qkv", c.qkv.clone()), memory("memory", c.memory_kv.clone()),
+      positions("p", c.positions.clone()), z("z", c.z.empty() ? Tensor({0}) : c.z.clone());
+  Tape tape;
+  const Variable out =
+      span_attention_naive(tape,
+                           {qkv.variable(), memory.variable(), positions.variable(),
+                            c.z.empty() ? Variable() : z.variable()},
+                           c.options);
+  Results results;
+  results.push_back(out.value().clone());
+  // sum(dout out), whose gradient of out is dout
+  const Variable loss = tape.record(
+      "sum", {out}, Tensor::filled({1}, 0),
+      [d = out.grad(), dout = share(c.dout.clone())](const Tensor&) { d.add(dout->clone()); });
+  tape.backward(loss);
+  for (const Parameter* p : {&qkv, &memory, &positions, &z}) results.push_back(p->grad().clone());
+  return results;
+}
+
+Results fused(const Case& c, DType type) {
+  const Tensor qkv = c.qkv.converted(type), memory_kv = c.memory_kv.converted(type);
+  const SpanAttentionValues x{qkv, memory_kv, c.positions, c.z.empty() ? nullptr : &c.z};
+  SpanAttentionForward forward = span_attention_forward(x, c.options);
+  SpanAttentionGradients d =
+      span_attention_backward(x, c.options, forward.scales, c.dout.converted(type));
+  CHECK(forward.out.type() == type);
+  Results results;
+  for (Tensor* t : {&forward.out, &d.qkv, &d.memory_kv, &d.p, &d.z}) {
+    results.push_back(t->empty() ? Tensor() : t->converted(DType::f32));
+  }
+  return results;
+}
+
+/// f32: rounding of sums of up to a few hundred terms. bf16: weights and gradients of scores are
+/// rounded to 2^-9 of themselves, and so is each result; both at once, each at its largest: 2^-8.
+/// (The gradient of z is never rounded to bf16; neither are the scores it comes from.)
+double bound(DType type) {
+  return type == DType::f32 ? 1e-5 : 0x1p-8;
+}
+
+double norm(const Tensor& x) {
+  double sum = 0;
+  for (float value : x.values()) sum += double{value} * value;
+  return std::sqrt(sum);
+}
+
+/// Some gradients cancel: with one key all but that of v are zero. They are measured against a part
+/// of dqkv; that of z, a sum over the scores of all queries, against all of it.
+void check_like(const Results& found, const Results& expected, DType type) {
+  const char* names[] = {"out", "dqkv", "dmemory_kv", "dp", "dz"};
+  const double share[] = {0, 0.05, 0.05, 0.05, 1};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (expected[i].empty() || expected[i].elements() == 0) continue;
+    CAPTURE(std::string(names[i]));
+    REQUIRE(found[i].shape() == expected[i].shape());
+    Tensor difference = found[i].clone();
+    for (int64_t j = 0; j < difference.elements(); ++j) {
+      difference.data()[j] -= expected[i].data()[j];
+    }
+    const double size = std::max(norm(expected[i]), share[i] * norm(expected[1]));
+    CHECK(norm(difference) <= bound(type) * size);
+  }
+}
+
+std::vector<Isa> levels() {
+  std::vector<Isa> all;
+  for (Isa level : {Isa::plain, Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (level <= best_isa()) all.push_back(level);
+  }
+  return all;
+}
+
+void check(const Problem& p) {
+  const Case c(p);
+  CAPTURE(p.M);
+  CAPTURE(p.B);
+  CAPTURE(p.C);
+  CAPTURE(p.D);
+  CAPTURE(p.R);
+  CAPTURE(p.z[0]);
+  CAPTURE(p.dynamic);
+  CAPTURE(p.skip_missing);
+  CAPTURE(p.dropout);
+  const Results expected = naive(c);
+  for (Isa level : levels()) {
+    set_isa(level);
+    CAPTURE(std::string(name(level)));
+    for (DType type : {DType::f32, DType::bf16}) {
+      CAPTURE(std::string(name(type)));
+      check_like(fused(c, type), expected, type);
+    }
+  }
+  set_isa(best_isa());
+}
+
+}  // namespace
+
+TEST_CASE("fused attention is the naive one for spans of all kinds") {
+  const float R = 32, S = 150, fixed = S + 1;
+  for (bool dynamic : {false, true}) {
+    for (float z : {0.0f, 1.0f, R - 1, R, 20.4f, 64.7f, S - R, S}) {
+      check({.z = {z, 3.5f}, .dynamic = dynamic});
+    }
+  }
+  check({.z = {fixed, fixed}});
+  check({.z = {fixed}, .S = 151});
+}
+
+TEST_CASE("fused attention is the naive one for blocks and memories of all lengths") {
+  for (int64_t M : {1, 2, 63, 64, 65, 130}) {
+    for (int64_t C : {0, 7, 300}) {
+      for (bool dynamic : {false, true}) {
+        check({.z = {40.2f, 0}, .dynamic = dynamic, .M = M, .B = 1, .C = C});
+        check({.z = {9.1f}, .dynamic = dynamic, .M = M, .C = C, .skip_missing = true});
+      }
+      check({.z = {151}, .M = M, .B = 1, .C = C, .skip_missing = C == 7});
+    }
+  }
+}
+
+TEST_CASE("fused attention is the naive one for heads of all widths") {
+  for (int64_t D : {1, 8, 20, 32, 64, 128}) check({.z = {20.3f, 0}, .M = 70, .D = D});
+}
+
+TEST_CASE("fused attention is the naive one for short limits and ramps") {
+  for (int64_t S : {1, 2, 3, 33}) {
+    for (int64_t R : {1, 2, 32}) {
+      check({.z = {0.5f * static_cast<float>(S), 0}, .M = 37, .S = S, .R = R, .C = S});
+    }
+  }
+}
+
+TEST_CASE("fused attention drops the weights that the naive one drops") {
+  for (bool dynamic : {false, true}) {
+    check({.z = {30.5f, 2}, .dynamic = dynamic, .dropout = 0.3f});
+  }
+  check({.z = {152}, .S = 151, .dropout = 0.3f});
+}
+
+TEST_CASE("any number of threads gives the same bits, each thread with other data") {
+  for (DType type : {DType::f32, DType::bf16}) {
+    for (bool dynamic : {false, true}) {
+      const Case c({.z = {64.5f, 3, 20.2f}, .dynamic = dynamic, .B = 13, .dropout = 0.1f});
+      set_threads(1);
+      const Results expected = fused(c, type);
+      for (int threads : {2, 3, 4, 2, 3, 4}) {
+        set_threads(threads);
+        const Results found = fused(c, type);
+        for (size_t i = 0; i < expected.size(); ++i) CHECK(same_bits(found[i], expected[i]));
+      }
+    }
+  }
+}
+
+TEST_CASE("what a wider limit adds to the positions changes no bit") {
+  Problem p{.z = {20.3f, 64.1f}};
+  const Case narrow(p);
+  p.S = 1000;
+  Case wide(p);
+  wide.options.reaches = narrow.options.reaches;
+  for (int64_t d = 0; d < p.D; ++d) {
+    std::copy_n(narrow.positions.data() + d * 150, 150, wide.positions.data() + d * 1000 + 850);
+  }
+  const Results a = fused(narrow, DType::f32), b = fused(wide, DType::f32);
+  for (size_t i : {0, 1, 2, 4}) CHECK(same_bits(a[i], b[i]));
+}
+
+}  // namespace adaspan
