@@ -16,4 +16,11 @@ int threads() {
   return omp_get_max_threads();
 }
 
+OneThread::OneThread() : before_(omp_get_max_threads()) {
+  omp_set_num_threads(1);
+}
+OneThread::~OneThread() {
+  omp_set_num_threads(before_);
+}
+
 }  // namespace adaspan

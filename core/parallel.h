@@ -15,6 +15,19 @@ namespace adaspan {
 void set_threads(int threads);
 int threads();
 
+/// While it lives, parallel loops that the thread which made it begins have one thread: for calls
+/// of a library whose result could depend on the number.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 /// Calls body(begin, end) for [0, n) cut into chunks of `chunk` items; each chunk is one call. The
 /// first exception of a body is thrown again here, after all bodies have ended.
 template <class Body>

@@ -136,4 +136,20 @@ TEST_CASE("fewer than one thread throws") {
   CHECK_THROWS_AS(set_threads(-2), Error);
 }
 
+TEST_CASE("one thread is all there is while OneThread lives, for its own thread only") {
+  set_threads(3);
+  {
+    const OneThread alone;
+    CHECK(threads() == 1);
+  }
+  CHECK(threads() == 3);
+  std::atomic<int> wrong = 0;
+  parallel_for(6, [&](int64_t) {
+    const OneThread alone;
+    if (threads() != 1) ++wrong;
+  });
+  CHECK(wrong == 0);
+  CHECK(threads() == 3);
+}
+
 }  // namespace adaspan
