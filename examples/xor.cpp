@@ -27,7 +27,8 @@ int main() {
   float loss = 0;
   for (int step = 1; step <= 500; ++step) {
     Tape tape;
-    const Variable h = linear(tape, x, w1.variable(), b1.variable(), Activation::relu);
+    const Variable h =
+        linear(tape, x, w1.variable(), b1.variable(), {.activation = Activation::relu});
     const Variable logits = linear(tape, h, w2.variable(), b2.variable());
     const Variable nll = cross_entropy(tape, logits, targets);
     tape.backward(nll);

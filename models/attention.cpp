@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "models/attention.h"
 
-#include <algorithm>
-
 #include "ops/linear.h"
 #include "ops/memory_projection.h"
 #include "ops/span_attention.h"
@@ -25,29 +23,20 @@ Attention::Attention(const ModelConfig& config, ParameterStore& store, const std
       value_(projection(config, store, prefix + "proj_val")),
       key_(projection(config, store, prefix + "proj_key")) {}
 
-Variable Attention::forward(Tape& tape, const Variable& x, const Value& memory,
+Variable Attention::forward(Tape& tape, const Variable& x, const LayerMemory& memory,
                             const Variable& positions, const Variable& z,
                             const Dropout& dropout) const {
-  SpanAttentionOptions options{.ramp = config_.ramp,
-                               .spans = effective_spans(z, config_),
-                               .reaches = {},
-                               .skip_missing = config_.skip_missing,
-                               .dropout = dropout};
-  for (int64_t span : options.spans) {
-    options.reaches.push_back(std::min(span, memory->shape()[0]));
-  }
+  const SpanAttentionOptions options{.ramp = config_.ramp,
+                                     .spans = effective_spans(z, config_),
+                                     .reaches = memory_reaches(z, config_, memory.steps()),
+                                     .skip_missing = config_.skip_missing,
+                                     .dropout = dropout};
   const Variable key = key_.variable(), value = value_.variable();
-  const Variable heads =
-      span_attention_naive(tape,
-                           {.q = linear(tape, x, query_.variable()),
-                            .k = linear(tape, x, key),
-                            .v = linear(tape, x, value),
-                            .memory_k = memory_projection(tape, memory, key, options.reaches),
-                            .memory_v = memory_projection(tape, memory, value, options.reaches),
-                            .p = positions,
-                            .z = z},
-                           options);
-  return linear(tape, heads, out_.variable());
+  const Variable qkv = linear(tape, x, {query_.variable(), key, value});  // [M,B,3H]
+  const Variable past = memory_projection(tape, memory.segments(), key, value, options.reaches);
+  const Variable heads = span_attention(
+      tape, {.qkv = qkv, .memory_kv = past, .p = positions, .z = z}, options);  // [M,B,H]
+  return linear(tape, heads, out_.variable(), {}, {.residual = x});
 }
 
 }  // namespace adaspan

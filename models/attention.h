@@ -4,21 +4,23 @@
 #include <memory>
 #include <string>
 
+#include "models/memory_cache.h"
 #include "models/span.h"
 #include "ops/dropout.h"
 
 namespace adaspan {
 
-/// Multi-head attention over a learned span, with memory (spec: q = Wq h, k = Wk [c;h], v = Wv
-/// [c;h], out = Wo [heads]; no biases).
+/// Multi-head attention over a learned span, with memory c (q = Wq x, k = Wk [c;x], v = Wv [c;x],
+/// out = Wo [heads]; no biases).
 class Attention {
  public:
   /// `prefix`: e.g. "layers.0.attn."
   Attention(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
 
-  /// x [M,B,H], memory [C,B,H], positions [D,S], spans z as Span::spans gives -> [M,B,H]
-  Variable forward(Tape& tape, const Variable& x, const Value& memory, const Variable& positions,
-                   const Variable& z, const Dropout& dropout) const;
+  /// x + attention(x)
+  ///   x [M,B,H], memory [C,B,H], positions [D,S], spans z as Span::spans gives -> [M,B,H]
+  Variable forward(Tape& tape, const Variable& x, const LayerMemory& memory,
+                   const Variable& positions, const Variable& z, const Dropout& dropout) const;
 
   const Span& span() const { return *span_; }
   Span& span() { return *span_; }

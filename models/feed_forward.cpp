@@ -15,9 +15,9 @@ FeedForward::FeedForward(const ModelConfig& config, ParameterStore& store,
       bias2_(store.add(prefix + "fc2.bias", {config.hidden}, Initialiser::fan_in(config.inner))) {}
 
 Variable FeedForward::forward(Tape& tape, const Variable& x, const Dropout& mask) const {
-  const Variable inner =
-      linear(tape, x, weight1_.variable(), bias1_.variable(), Activation::relu);  // [M,B,F]
-  return linear(tape, dropout(tape, inner, mask), weight2_.variable(), bias2_.variable());
+  const Variable inner = linear(tape, x, weight1_.variable(), bias1_.variable(),
+                                {.activation = Activation::relu, .dropout = mask});  // [M,B,F]
+  return linear(tape, inner, weight2_.variable(), bias2_.variable(), {.residual = x});
 }
 
 }  // namespace adaspan

@@ -16,7 +16,8 @@ class FeedForward {
   /// `prefix`: e.g. "layers.0.ff."
   FeedForward(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
 
-  /// x [M,B,H] -> [M,B,H]
+  /// x + FF(x)
+  ///   x [M,B,H] -> [M,B,H]
   Variable forward(Tape& tape, const Variable& x, const Dropout& dropout) const;
 
  private:

@@ -2,23 +2,98 @@
 #include "models/memory_cache.h"
 
 #include <algorithm>
+#include <cassert>
+#include <span>
 
 namespace adaspan {
+namespace {
 
-Memory empty_memory(int64_t layers, int64_t B, int64_t H) {
-  return Memory(layers, share(Tensor({0, B, H})));
+/// Values up to so many bytes are small: a copy costs less than one more segment.
+constexpr size_t kSmall = size_t{1} << 20;
+
+int64_t steps_in(std::span<const MemorySegment> segments) {
+  int64_t steps = 0;
+  for (const MemorySegment& segment : segments) steps += segment.steps;
+  return steps;
 }
 
-Value extend_memory(const Value& memory, const Value& x, int64_t length) {
-  const int64_t C = memory->shape()[0], M = x->shape()[0], B = x->shape()[1], H = x->shape()[2];
-  if (length == M) return x;
-  const int64_t from_x = std::min(length, M);
-  const int64_t from_memory = std::min(length - from_x, C);
-  const int64_t step = B * H;
-  Tensor next({from_memory + from_x, B, H});
-  std::copy_n(memory->data() + (C - from_memory) * step, from_memory * step, next.data());
-  std::copy_n(x->data() + (M - from_x) * step, from_x * step, next.data() + from_memory * step);
-  return share(std::move(next));
+/// A copy of all their steps, one after another.
+Tensor copy_of(std::span<const MemorySegment> segments) {
+  const Tensor& first = *segments[0].value;
+  const int64_t B = first.shape()[1], H = first.shape()[2];
+  Tensor all({steps_in(segments), B, H}, first.type());
+  with_type(first.type(), [&]<class T>(T) {
+    T* to = all.data<T>();
+    for (const MemorySegment& segment : segments) {
+      to = std::copy_n(segment.value->data<T>() + segment.begin * B * H, segment.steps * B * H, to);
+    }
+  });
+  return all;
+}
+
+MemorySegment whole(Tensor steps) {
+  const int64_t count = steps.shape()[0];
+  return {share(std::move(steps)), 0, count};
+}
+
+size_t bytes_of(const MemorySegment& segment) {
+  const Shape& shape = segment.value->shape();
+  return static_cast<size_t>(segment.steps * shape[1] * shape[2]) * size_of(segment.value->type());
+}
+
+}  // namespace
+
+LayerMemory::LayerMemory(int64_t B, int64_t H, DType type)
+    : LayerMemory(share(Tensor({0, B, H}, type))) {}
+
+LayerMemory::LayerMemory(Value steps) {
+  const int64_t count = steps->shape()[0];
+  segments_.push_back({std::move(steps), 0, count});
+}
+
+int64_t LayerMemory::steps() const {
+  return steps_in(segments_);
+}
+
+Shape LayerMemory::shape() const {
+  const Shape& first = segments_[0].value->shape();
+  return {steps(), first[1], first[2]};
+}
+
+LayerMemory LayerMemory::extended(const Value& x, int64_t length) const {
+  assert(x->type() == type());
+  LayerMemory next = *this;
+  std::vector<MemorySegment>& all = next.segments_;
+  all.push_back({x, 0, x->shape()[0]});
+  // Only the newest `length` steps.
+  int64_t excess = std::max<int64_t>(0, steps_in(all) - length);
+  while (all.size() > 1 && all[0].steps <= excess) {
+    excess -= all[0].steps;
+    all.erase(all.begin());
+  }
+  all[0].begin += excess;
+  all[0].steps -= excess;
+
+  for (MemorySegment& segment : all) {
+    if (4 * segment.steps < 3 * segment.value->shape()[0]) segment = whole(copy_of({&segment, 1}));
+  }
+  // Joined when the older is not the larger, so that each step is copied a few times only.
+  while (all.size() > 1) {
+    const MemorySegment &older = all[all.size() - 2], &newer = all.back();
+    if (older.steps > newer.steps || bytes_of(older) + bytes_of(newer) > kSmall) break;
+    MemorySegment both = whole(copy_of(std::span(all).last(2)));
+    all.resize(all.size() - 2);
+    all.push_back(std::move(both));
+  }
+  return next;
+}
+
+Tensor LayerMemory::joined() const {
+  return copy_of(segments_);
+}
+
+Memory empty_memory(int64_t layers, int64_t B, int64_t H, DType type) {
+  return Memory(static_cast<size_t>(layers), LayerMemory(B, H, type));
 }
 
 }  // namespace adaspan

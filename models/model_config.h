@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/tensor.h"
+
 namespace adaspan {
 
 enum class SpanKind { fixed, adaptive, dynamic };
@@ -23,6 +25,8 @@ struct ModelConfig {
   bool skip_missing = false;    ///< leave out steps before the stream's start, instead of k = v = 0
   float dropout = 0;            ///< of attention weights and inner activations
   float embedding_dropout = 0;  ///< of the embeddings and of the last layer's output
+  /// Type of activations and their gradients; parameters, sums and losses are f32.
+  DType precision = DType::f32;
 
   int64_t head_width() const { return hidden / heads; }  ///< D
 };

@@ -51,7 +51,8 @@ class DynamicSpan : public Span {
         bias_(store.add(prefix + "dynamic_span.bias", {config.heads}, Initialiser::constant(-4))) {}
 
   Variable spans(Tape& tape, const Variable& x) const override {
-    const Variable logit = linear(tape, x, weight_.variable(), bias_.variable());  // [M,B,K]
+    const Variable logit =
+        linear(tape, x, weight_.variable(), bias_.variable(), {.type = DType::f32});  // [M,B,K]
     return scale(tape, sigmoid(tape, logit), static_cast<float>(S_));
   }
 
@@ -96,6 +97,21 @@ std::vector<int64_t> effective_spans(const Variable& z, const ModelConfig& confi
     spans.push_back(effective_span(largest, config.ramp, config.span_limit));
   }
   return spans;
+}
+
+std::vector<int64_t> memory_reaches(const Variable& z, const ModelConfig& config, int64_t C) {
+  const int64_t K = config.heads, S = config.span_limit;
+  if (!z) return std::vector<int64_t>(static_cast<size_t>(K), std::min(S, C));
+  // One step of the block: all queries at once, or those of time t.
+  const int64_t steps = z.shape().rank() == 1 ? 1 : z.shape()[0];
+  const int64_t spans_a_step = z.value().elements() / std::max<int64_t>(steps, 1);
+  std::vector<int64_t> reaches(static_cast<size_t>(K), 0);
+  for (int64_t i = 0; i < z.value().elements(); ++i) {
+    int64_t& reach = reaches[static_cast<size_t>(i % K)];
+    const int64_t E = effective_span(z.value().data()[i], config.ramp, S);
+    reach = std::max(reach, std::min(E - i / spans_a_step, C));
+  }
+  return reaches;
 }
 
 std::vector<float> mean_spans(const Variable& z, const ModelConfig& config) {

@@ -33,6 +33,10 @@ std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store
 /// E_h: the effective span of each head, from its largest z; S for all if z is absent.
 std::vector<int64_t> effective_spans(const Variable& z, const ModelConfig& config);
 
+/// How many of C steps of memory each head looks back into: a query t steps into the block, of
+/// effective span E, sees E - t of them.
+std::vector<int64_t> memory_reaches(const Variable& z, const ModelConfig& config, int64_t C);
+
 /// Mean z of each head, in steps; S for all if z is absent.
 std::vector<float> mean_spans(const Variable& z, const ModelConfig& config);
 

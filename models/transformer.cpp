@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
@@ -45,6 +46,9 @@ void check(const ModelConfig& c) {
   share("dropout", c.dropout, false);
   share("emb-dropout", c.embedding_dropout, false);
   share("adapt-span-init", c.span_init, true);
+  require(c.precision == DType::f32 || bf16_obstacle().empty(),
+          "[model] expected --precision f32, since {}; got bf16; use --precision f32 or auto",
+          bf16_obstacle());
   require(c.span_loss >= 0, "[model] expected --adapt-span-loss of at least 0; got {}",
           c.span_loss);
 }
@@ -86,11 +90,11 @@ TransformerOutput Transformer::forward(Tape& tape, const Tensor& ids, const Memo
   require(ids.shape().rank() == 2 && memory.size() == layers_.size(),
           "[transformer] expected ids [M,B] and the memory of {} layers; got {} and {}",
           layers_.size(), ids.shape().text(), memory.size());
-  for (const Value& c : memory) {
-    require(c->shape().rank() == 3 && c->shape()[1] == ids.shape()[1] &&
-                c->shape()[2] == config_.hidden,
-            "[transformer] expected memory [C,{},{}]; got {}", ids.shape()[1], config_.hidden,
-            c->shape().text());
+  for (const LayerMemory& c : memory) {
+    require(c.shape()[1] == ids.shape()[1] && c.shape()[2] == config_.hidden &&
+                c.type() == config_.precision,
+            "[transformer] expected memory [C,{},{}] of type {}; got {} of type {}", ids.shape()[1],
+            config_.hidden, name(config_.precision), c.shape().text(), name(c.type()));
   }
   const auto dropout_at = [&](size_t layer, Place place, float rate) {
     if (!dropout_key) return Dropout{};
@@ -101,7 +105,7 @@ TransformerOutput Transformer::forward(Tape& tape, const Tensor& ids, const Memo
 
   TransformerOutput out;
   const Variable p = reshape(tape, positions_.variable(), {D, S});
-  Variable h = embedding(tape, in_embedding_.variable(), ids);  // [M,B,H]
+  Variable h = embedding(tape, in_embedding_.variable(), ids, config_.precision);  // [M,B,H]
   h = dropout(tape, h, dropout_at(0, kInput, config_.embedding_dropout));
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
@@ -111,19 +115,23 @@ TransformerOutput Transformer::forward(Tape& tape, const Tensor& ids, const Memo
       out.span_loss = out.span_loss ? add(tape, out.span_loss, mean_z) : mean_z;
     }
     out.spans.push_back(mean_spans(z, config_));
-    out.memory.push_back(extend_memory(memory[l], h.shared_value(), memory_length(z, config_)));
+    out.memory.push_back(memory[l].extended(h.shared_value(), memory_length(z, config_)));
 
     const Variable attended = layer.attention.forward(tape, h, memory[l], p, z,
                                                       dropout_at(l, kAttention, config_.dropout));
-    const Variable x = layer.norm1.forward(tape, add(tape, h, attended));
-    const Variable f =
-        layer.feed_forward.forward(tape, x, dropout_at(l, kFeedForward, config_.dropout));
-    h = layer.norm2.forward(tape, add(tape, x, f));
+    const Variable x = layer.norm1.forward(tape, attended);
+    h = layer.norm2.forward(
+        tape, layer.feed_forward.forward(tape, x, dropout_at(l, kFeedForward, config_.dropout)));
   }
   h = dropout(tape, h, dropout_at(0, kOutput, config_.embedding_dropout));
-  out.logits = linear(tape, h, out_embedding_.variable(), out_bias_.variable());  // [M,B,V]
+  out.logits = linear(tape, h, out_embedding_.variable(), out_bias_.variable(),
+                      {.type = DType::f32});  // [M,B,V]
   if (out.span_loss) out.span_loss = scale(tape, out.span_loss, config_.span_loss);
   return out;
+}
+
+Memory Transformer::fresh_memory(int64_t sequences) const {
+  return empty_memory(config_.layers, sequences, config_.hidden, config_.precision);
 }
 
 void Transformer::clamp_spans() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The whole network: embedding -> L layers of (span attention, feed-forward), each with a residual
-// and a layer norm after it -> output projection.
+// and a layer norm after it -> output projection. Activations are f32 or bf16, as
+// ModelConfig::precision says.
 #pragma once
 
 #include <deque>
@@ -14,7 +15,7 @@ namespace adaspan {
 
 /// What one block of tokens gives.
 struct TransformerOutput {
-  Variable logits;     ///< [M,B,V]
+  Variable logits;     ///< [M,B,V], f32
   Variable span_loss;  ///< [1]: lambda sum over layers of mean z; absent for fixed spans
   Memory memory;       ///< what the next block remembers
   std::vector<std::vector<float>> spans;  ///< mean z of each layer and head, in steps
@@ -27,11 +28,14 @@ class Transformer {
   Transformer(const Transformer&) = delete;
   Transformer& operator=(const Transformer&) = delete;
 
-  /// ids [M,B] int32, memory of the block before (empty_memory at the start of a stream).
+  /// ids [M,B] int32, memory of the block before (fresh_memory at the start of a stream).
   /// `dropout`: its rate is ignored, the rates are the configuration's; absent for evaluation.
   /// Throws Error when memory or ids do not fit.
   TransformerOutput forward(Tape& tape, const Tensor& ids, const Memory& memory,
                             const Dropout* dropout = nullptr) const;
+
+  /// The memory of `sequences` streams that have not begun.
+  Memory fresh_memory(int64_t sequences) const;
 
   /// Puts the spans back into [0,1] after an update.
   void clamp_spans();

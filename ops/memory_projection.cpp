@@ -182,7 +182,7 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
                        for (int64_t pieces : plan.pieces_of_head) {
                          sums.push_back(std::make_unique<RowSums>(2 * D, plan.H, pieces));
                        }
-                       const Steps past(memory, plan);
+                       const Steps again(memory, plan);
                        parallel_for(static_cast<int64_t>(plan.pieces.size()), [&](int64_t i) {
                          const Plan::Piece& piece = plan.pieces[static_cast<size_t>(i)];
                          Tensor copy;

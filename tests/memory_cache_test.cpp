@@ -1,39 +1,128 @@
 // SPDX-License-Identifier: MIT
+#include "models/memory_cache.h"
+
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include "models/memory_cache.h"
+#include "core/memory.h"
+#include "core/random.h"
 
-using namespace adaspan;
-
+namespace adaspan {
 namespace {
 
 /// [steps, 1, 2] with values first, first + 1, ...
-Value run_of(int64_t steps, float first) {
+Value run_of(int64_t steps, float first, DType type = DType::f32) {
   Tensor t({steps, 1, 2});
   std::iota(t.data(), t.data() + t.elements(), first);
+  return share(t.converted(type));
+}
+
+/// Values too large to be joined: [steps, 1, 2^19], 2 MB a step, each step filled with its number.
+Value large(int64_t steps, float first) {
+  Tensor t({steps, 1, 1 << 19});
+  for (int64_t i = 0; i < steps; ++i) {
+    std::fill_n(t.data() + (i << 19), 1 << 19, first + static_cast<float>(i));
+  }
   return share(std::move(t));
 }
 
-std::vector<float> values(const Value& v) {
-  return {v->values().begin(), v->values().end()};
+std::vector<float> values(const LayerMemory& memory) {
+  const Tensor all = memory.joined().converted(DType::f32);
+  return {all.values().begin(), all.values().end()};
 }
 
-}  // namespace
+/// The number of each step of a memory of large values.
+std::vector<float> numbers(const LayerMemory& memory) {
+  std::vector<float> list;
+  for (const MemorySegment& segment : memory.segments()) {
+    for (int64_t i = 0; i < segment.steps; ++i) {
+      list.push_back(segment.value->data()[(segment.begin + i) << 19]);
+    }
+  }
+  return list;
+}
 
 TEST_CASE("memory keeps the newest steps of what was and what came") {
-  const Value old = run_of(2, 0), x = run_of(3, 10);
-  CHECK(values(extend_memory(old, x, 4)) == std::vector<float>{2, 3, 10, 11, 12, 13, 14, 15});
-  CHECK(values(extend_memory(old, x, 3)) == std::vector<float>{10, 11, 12, 13, 14, 15});
-  CHECK(values(extend_memory(old, x, 1)) == std::vector<float>{14, 15});
+  const LayerMemory old(run_of(2, 0));
+  const Value x = run_of(3, 10);
+  CHECK(values(old.extended(x, 4)) == std::vector<float>{2, 3, 10, 11, 12, 13, 14, 15});
+  CHECK(values(old.extended(x, 3)) == std::vector<float>{10, 11, 12, 13, 14, 15});
+  CHECK(values(old.extended(x, 1)) == std::vector<float>{14, 15});
+  CHECK(values(old.extended(x, 0)).empty());
+  CHECK(old.steps() == 2);  // as it was
 }
 
 TEST_CASE("memory is shorter than asked for while there is no more to remember") {
-  const Memory nothing = empty_memory(1, 1, 2);
-  const Value one = extend_memory(nothing[0], run_of(3, 0), 100);
-  CHECK(one->shape() == Shape{3, 1, 2});
-  CHECK(extend_memory(one, run_of(3, 6), 100)->shape() == Shape{6, 1, 2});
-  CHECK(extend_memory(one, run_of(3, 6), 4)->shape() == Shape{4, 1, 2});
+  const Memory nothing = empty_memory(2, 1, 2);
+  CHECK(nothing.size() == 2);
+  CHECK(nothing[1].shape() == Shape{0, 1, 2});
+  const LayerMemory one = nothing[0].extended(run_of(3, 0), 100);
+  CHECK(one.shape() == Shape{3, 1, 2});
+  CHECK(one.extended(run_of(3, 6), 100).shape() == Shape{6, 1, 2});
+  CHECK(one.extended(run_of(3, 6), 4).shape() == Shape{4, 1, 2});
 }
+
+TEST_CASE("memory has the type of its values") {
+  const LayerMemory nothing(1, 2, DType::bf16);
+  CHECK(nothing.type() == DType::bf16);
+  const LayerMemory one = nothing.extended(run_of(3, 0, DType::bf16), 2);
+  CHECK(one.type() == DType::bf16);
+  CHECK(one.joined().type() == DType::bf16);
+  CHECK(values(one) == std::vector<float>{2, 3, 4, 5});
+}
+
+TEST_CASE("blocks that are kept whole are shared, and let go when they are out of reach") {
+  LayerMemory memory(1, 1 << 19);
+  std::vector<std::weak_ptr<const Tensor>> blocks;
+  for (int i = 0; i < 5; ++i) {
+    const Value x = large(2, static_cast<float>(2 * i));
+    blocks.push_back(x);
+    const size_t before = memory_use().in_use;
+    memory = memory.extended(x, 6);
+    CHECK(memory_use().in_use <= before);  // nothing was copied
+  }
+  CHECK(memory.segments().size() == 3);
+  CHECK(numbers(memory) == std::vector<float>{4, 5, 6, 7, 8, 9});
+  for (size_t i = 0; i < 5; ++i) CHECK(blocks[i].expired() == (i < 2));
+}
+
+TEST_CASE("a block of which little is kept is not held") {
+  const size_t before = memory_use().in_use;
+  LayerMemory memory(1, 1 << 19);
+  memory = memory.extended(large(4, 0), 1);
+  CHECK(numbers(memory) == std::vector<float>{3});
+  CHECK(memory_use().in_use <= before + (size_t{3} << 20));  // one step of 2 MB
+  memory = memory.extended(large(4, 4), 3);
+  CHECK(numbers(memory) == std::vector<float>{5, 6, 7});
+  CHECK(memory_use().in_use <= before + (size_t{9} << 20));  // of 4 steps 3 are kept: shared
+  memory = memory.extended(large(2, 8), 4);
+  CHECK(numbers(memory) == std::vector<float>{6, 7, 8, 9});
+  CHECK(memory_use().in_use <= before + (size_t{9} << 20));  // 2 of 4 steps copied
+}
+
+TEST_CASE("any steps one after another are remembered, in few segments if they are small") {
+  uint64_t place = 0;
+  const auto number = [&](uint64_t below) {
+    return static_cast<int64_t>(random_bits({.seed = 1}, place++) % below);
+  };
+  LayerMemory memory(1, 2);
+  std::vector<float> expected;
+  float next = 0;
+  for (int i = 0; i < 400; ++i) {
+    const int64_t steps = i < 200 ? 1 : number(5), length = i < 200 ? 150 : number(300);
+    const Value x = run_of(steps, next);
+    for (float v : x->values()) expected.push_back(v);
+    next += static_cast<float>(2 * steps);
+    const auto kept = std::min<size_t>(expected.size(), static_cast<size_t>(2 * length));
+    expected.erase(expected.begin(), expected.end() - static_cast<int64_t>(kept));
+    memory = memory.extended(x, length);
+    REQUIRE(values(memory) == expected);
+    CHECK(memory.segments().size() <= 10);
+  }
+}
+
+}  // namespace
+}  // namespace adaspan

@@ -64,7 +64,7 @@ struct Recording {
   /// The names of the rows that do not agree.
   std::set<std::string> failures() const {
     std::set<std::string> failed;
-    const bool agrees = replay(write(), [&](const ordered_json& row) {
+    const bool agrees = replay(write(), DType::f32, [&](const ordered_json& row) {
       if (!row["ok"].get<bool>()) failed.insert(row["name"].get<std::string>());
     });
     CHECK(agrees == failed.empty());
@@ -92,7 +92,7 @@ TEST_CASE("every recorded run of the reference is reproduced") {
     const std::string name = entry.path().stem().string();
     CAPTURE(name);
     std::map<std::string, ordered_json> rows;
-    CHECK(replay(entry.path(),
+    CHECK(replay(entry.path(), DType::f32,
                  [&](const ordered_json& row) { rows[row["name"].get<std::string>()] = row; }));
     runs.insert(name);
 
@@ -170,10 +170,10 @@ TEST_CASE("a file that is no recorded run is refused") {
   const Tensor tensor = Tensor::zeros({2});
   write_safetensors(folder / "other.safetensors", {{"x", &tensor}}, {});
   const auto rows = [](const ordered_json&) {};
-  CHECK_THROWS_WITH_AS(replay(folder / "other.safetensors", rows),
+  CHECK_THROWS_WITH_AS(replay(folder / "other.safetensors", DType::f32, rows),
                        Contains("[safetensors] expected \"adapt_span\" in the header"), Error);
-  CHECK_THROWS_WITH_AS(replay(folder / "none.safetensors", rows), Contains("[file] expected"),
-                       Error);
+  CHECK_THROWS_WITH_AS(replay(folder / "none.safetensors", DType::f32, rows),
+                       Contains("[file] expected"), Error);
 }
 
 TEST_CASE("a recording that contradicts itself is refused") {

@@ -113,8 +113,8 @@ TEST_CASE("a memory of the whole limit gives what one cut to the spans gives") {
   }
   Tape tape(Tape::Mode::evaluation);
   const Memory nothing = empty_memory(config.layers, B, config.hidden);
-  CHECK(cut.forward(tape, ids, nothing).memory[1]->shape()[0] == 72 + 64);
-  CHECK(whole.forward(tape, ids, nothing).memory[1]->shape()[0] == 200);
+  CHECK(cut.forward(tape, ids, nothing).memory[1].shape()[0] == 72 + 64);
+  CHECK(whole.forward(tape, ids, nothing).memory[1].shape()[0] == 200);
   CHECK(difference(logits_by_blocks(cut, ids, 16), logits_by_blocks(whole, ids, 16)) < kRounding);
 }
 

@@ -30,6 +30,7 @@ inline Settings tiny_settings() {
   s.block_sz = 8;
   s.nbatches = 10;
   s.threads = 1;
+  s.precision = "f32";
   return s;
 }
 

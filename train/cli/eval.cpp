@@ -14,6 +14,7 @@ namespace adaspan::cli {
 
 void print_evaluation(const std::string& checkpoint, const std::string& data, Part part) {
   const LoadedModel loaded = load_model(checkpoint);
+  if (!loaded.note.empty()) fmt::print(stderr, "adaspan: {}\n", loaded.note);
   const Settings& settings = loaded.header.settings;
   const Corpus corpus = open_corpus(loaded.header, data);
   const Evaluation result =

@@ -37,6 +37,7 @@ void add_generate(CLI::App& app) {
       ->capture_default_str();
   command->callback([options] {
     const LoadedModel loaded = load_model(options->checkpoint);
+    if (!loaded.note.empty()) fmt::print(stderr, "adaspan: {}\n", loaded.note);
     const Corpus corpus = open_corpus(loaded.header, options->data);
     const Vocabulary& vocabulary = corpus.vocabulary();
     const std::vector<int32_t> prompt = options->prompt

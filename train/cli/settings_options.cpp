@@ -49,6 +49,7 @@ Settings SettingsOptions::resolve() const {
     settings.checkpoint =
         fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
+  use_isa_of(settings);  // before what depends on it
   check(settings);
   const auto cores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
   set_threads(static_cast<int>(settings.threads > 0 ? settings.threads : cores));

@@ -16,7 +16,7 @@ namespace adaspan::cli {
 class SettingsOptions {
  public:
   explicit SettingsOptions(CLI::App& command);
-  /// The settings asked for, checked; threads are set as they say. Throws Error.
+  /// The settings asked for, checked; threads and instructions are set as they say. Throws Error.
   Settings resolve() const;
 
  private:

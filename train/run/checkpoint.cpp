@@ -5,9 +5,11 @@
 
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/cpu.h"
 #include "core/error.h"
 
 namespace adaspan {
@@ -35,9 +37,10 @@ std::string valid_memory_name(size_t layer) {
 /// Settings that cannot change within a run: they define the model, the blocks, or what the
 /// optimizer remembers.
 const std::set<std::string> kLasting = {
-    "nlayers",    "hid-sz",       "inner-hid-sz",    "nheads",       "attn-span",
-    "adapt-span", "dynamic-span", "adapt-span-ramp", "skip-missing", "optim",
-    "batch-sz",   "batch-split",  "block-sz",        "seed",         "adapt-span-cache"};
+    "nlayers",      "hid-sz",     "inner-hid-sz",     "nheads",
+    "attn-span",    "adapt-span", "dynamic-span",     "adapt-span-ramp",
+    "skip-missing", "optim",      "batch-sz",         "batch-split",
+    "block-sz",     "seed",       "adapt-span-cache", "precision"};
 
 void check_lasting(const Settings& now, const Settings& then, const std::string& path) {
   const ordered_json a = adaspan::to_json(now), b = adaspan::to_json(then);
@@ -47,6 +50,15 @@ void check_lasting(const Settings& now, const Settings& then, const std::string&
             "--checkpoint to start anew",
             name, b[name].dump(), path, a[name].dump());
   }
+}
+
+Value memory_of(const SafetensorsFile& file, const std::string& name) {
+  Tensor memory = file.tensor(name);
+  require(memory.shape().rank() == 3 && memory.type() != DType::i32,
+          "[checkpoint] expected {} of shape [C,B,H], f32 or bf16; got {} of type {}; the file is "
+          "damaged",
+          name, memory.shape().text(), adaspan::name(memory.type()));
+  return share(std::move(memory));
 }
 
 }  // namespace
@@ -64,13 +76,16 @@ void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const 
   for (Parameter* p : trainer.model().parameters().all())
     tensors.push_back({p->name(), &p->value()});
   for (const auto& [name, tensor] : trainer.optimizer().state()) tensors.push_back({name, tensor});
+  std::deque<Tensor> memories;  // does not move what it holds
   for (size_t part = 0; part < progress.memory.size(); ++part) {
     for (size_t l = 0; l < progress.memory[part].size(); ++l) {
-      tensors.push_back({memory_name(part, l), progress.memory[part][l].get()});
+      memories.push_back(progress.memory[part][l].joined());
+      tensors.push_back({memory_name(part, l), &memories.back()});
     }
   }
   for (size_t l = 0; l < progress.valid_memory.size(); ++l) {
-    tensors.push_back({valid_memory_name(l), progress.valid_memory[l].get()});
+    memories.push_back(progress.valid_memory[l].joined());
+    tensors.push_back({valid_memory_name(l), &memories.back()});
   }
   make_folder_of(path);
   write_safetensors(path, tensors,
@@ -146,11 +161,11 @@ Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer,
   for (int64_t part = 0; part < header.settings.batch_split; ++part) {
     Memory& memory = header.progress.memory.emplace_back();
     for (size_t l = 0; l < layers; ++l) {
-      memory.push_back(share(file.tensor(memory_name(static_cast<size_t>(part), l))));
+      memory.emplace_back(memory_of(file, memory_name(static_cast<size_t>(part), l)));
     }
   }
   for (size_t l = 0; l < layers; ++l) {
-    header.progress.valid_memory.push_back(share(file.tensor(valid_memory_name(l))));
+    header.progress.valid_memory.emplace_back(memory_of(file, valid_memory_name(l)));
   }
   trainer.restore(std::move(header.progress));
   return header.settings;
@@ -158,10 +173,15 @@ Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer,
 
 LoadedModel load_model(const std::filesystem::path& path) {
   const SafetensorsFile file(path);
-  LoadedModel loaded{read_header(file), nullptr};
+  LoadedModel loaded{read_header(file), nullptr, ""};
   const Settings& settings = loaded.header.settings;
-  loaded.model = std::make_unique<Transformer>(model_config(settings, loaded.header.vocabulary),
-                                               static_cast<uint64_t>(settings.seed));
+  ModelConfig config = model_config(settings, loaded.header.vocabulary);
+  if (config.precision == DType::bf16 && !bf16_obstacle().empty()) {
+    config.precision = DType::f32;
+    loaded.note = fmt::format("{} was trained in bf16; here it runs in f32, since {}",
+                              path.string(), bf16_obstacle());
+  }
+  loaded.model = std::make_unique<Transformer>(config, static_cast<uint64_t>(settings.seed));
   for (Parameter* p : loaded.model->parameters().all()) copy_tensor(p->value(), file, p->name());
   return loaded;
 }

@@ -33,10 +33,12 @@ CheckpointHeader read_header(const SafetensorsFile& file);
 /// or vocabulary; the trainer must then not be used. Returns the settings it was saved with.
 Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
 
-/// A model alone, to evaluate or to generate with.
+/// A model alone, to evaluate or to generate with; in the precision it was trained in, or if that
+/// cannot run here in f32.
 struct LoadedModel {
   CheckpointHeader header;
   std::unique_ptr<Transformer> model;
+  std::string note;  ///< what the user should know; empty if nothing
 };
 LoadedModel load_model(const std::filesystem::path& path);
 

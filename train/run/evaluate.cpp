@@ -9,7 +9,7 @@ Evaluation evaluate(const Transformer& model, const TokenStream& stream, int64_t
   const ModelConfig& config = model.config();
   BlockReader reader(stream, B, M, /*seed=*/0);
   const int64_t blocks = reader.blocks_per_pass();
-  Memory memory = empty_memory(config.layers, B, config.hidden);
+  Memory memory = model.fresh_memory(B);
   std::vector<std::vector<double>> span_sums(config.layers, std::vector<double>(config.heads, 0));
   double loss = 0;
   for (int64_t i = 0; i < blocks; ++i) {

@@ -11,7 +11,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/cpu.h"
 #include "core/error.h"
+#include "ops/gemm.h"
 
 namespace adaspan {
 namespace {
@@ -103,6 +105,20 @@ std::filesystem::path preset_path(const std::string& name) {
        fmt::join(names, ", "));
 }
 
+DType precision_of(const Settings& settings) {
+  const std::string& precision = settings.precision;
+  if (precision == "auto") return bf16_obstacle().empty() ? DType::bf16 : DType::f32;
+  require(precision == "f32" || precision == "bf16",
+          "[settings] expected --precision to be f32, bf16 or auto; got \"{}\"", precision);
+  return precision == "bf16" ? DType::bf16 : DType::f32;
+}
+
+void use_isa_of(const Settings& settings) {
+  if (settings.isa == "auto") return;
+  set_isa(isa_of(settings.isa));
+  limit_products_to_isa();
+}
+
 void check(const Settings& s) {
   const auto at_least = [](const char* name, auto value, decltype(value) least) {
     require(value >= least, "[settings] expected --{} of at least {}; got {}", name, least, value);
@@ -133,6 +149,7 @@ void check(const Settings& s) {
           s.batch_split, s.batch_sz);
   require(s.data_unit == "bpc" || s.data_unit == "ppl",
           "[settings] expected --data-unit to be bpc or ppl; got \"{}\"", s.data_unit);
+  if (s.isa != "auto") isa_of(s.isa);
   optimizer_config(s);
 }
 
@@ -145,6 +162,7 @@ nlohmann::ordered_json to_json(const Settings& settings) {
 
 Settings settings_from_json(const nlohmann::ordered_json& json) {
   Settings settings;
+  settings.precision = "f32";
   for (const auto& [name, value] : json.items()) {
     assign(settings, name, value.is_string() ? value.get<std::string>() : value.dump());
   }
@@ -167,7 +185,8 @@ ModelConfig model_config(const Settings& s, int64_t vocabulary) {
           .adapt_cache = s.adapt_span_cache,
           .skip_missing = s.skip_missing,
           .dropout = static_cast<float>(s.dropout),
-          .embedding_dropout = static_cast<float>(s.emb_dropout)};
+          .embedding_dropout = static_cast<float>(s.emb_dropout),
+          .precision = precision_of(s)};
 }
 
 OptimizerConfig optimizer_config(const Settings& s) {

@@ -35,6 +35,7 @@ struct Settings {
   std::string checkpoint;
   bool full_eval_mode = false;
   int64_t seed = 1, threads = 0, log_steps = 10;
+  std::string precision = "auto", isa = "auto";
 };
 
 /// Calls visit(name, member, help) for each setting; members are int64_t, double, bool or string.
@@ -75,6 +76,9 @@ void for_each_setting(SettingsOrConst& s, const Visit& visit) {
   visit("seed", s.seed, "first number of all random streams");
   visit("threads", s.threads, "threads to use; 0: one a core");
   visit("log-steps", s.log_steps, "steps between lines of metrics.jsonl");
+  visit("precision", s.precision,
+        "of activations: f32, bf16, or auto: bf16 where the processor computes in it");
+  visit("isa", s.isa, "instructions to use: plain, avx2, avx512, amx, or auto: the best there are");
 }
 
 /// Sets one setting from text. Throws Error for an unknown name or a text of the wrong kind.
@@ -87,11 +91,20 @@ void apply_toml(Settings& settings, const std::filesystem::path& path);
 /// The file of a preset. Throws Error, with the names there are, if there is none of this name.
 std::filesystem::path preset_path(const std::string& name);
 
+/// The precision asked for; of "auto" the fastest that can run at the level in use. Throws Error
+/// for another name.
+DType precision_of(const Settings& settings);
+/// Makes the process run at the level asked for, products included; for the start of a program.
+/// Throws Error for a level that is none or that the processor does not have.
+void use_isa_of(const Settings& settings);
+
 /// Throws Error when settings are out of range or do not fit each other.
 void check(const Settings& settings);
 
 nlohmann::ordered_json to_json(const Settings& settings);
-/// Throws Error when a setting is unknown or of the wrong kind.
+/// From what to_json wrote, perhaps before there were all settings of today: then there was f32
+/// only, and others have their defaults. Throws Error when a setting is unknown or of the wrong
+/// kind.
 Settings settings_from_json(const nlohmann::ordered_json& json);
 
 ModelConfig model_config(const Settings& settings, int64_t vocabulary);

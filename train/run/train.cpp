@@ -10,7 +10,6 @@
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "ops/kernels/row_kernels.h"
 #include "train/run/checkpoint.h"
 #include "train/run/metrics.h"
 #include "train/run/progress_line.h"
@@ -18,12 +17,17 @@
 namespace adaspan {
 namespace {
 
-nlohmann::ordered_json configuration_line(const Settings& settings, const Trainer& trainer,
-                                          const Corpus& corpus) {
-  return {{"configuration", to_json(settings)}, {"step", trainer.steps_done()},
-          {"parameters", trainer.parameters()}, {"vocabulary", corpus.vocabulary().size()},
-          {"text_sha256", corpus.text_hash()},  {"cpu", cpu_report()},
-          {"kernels", row_kernels().level},     {"threads", threads()}};
+nlohmann::ordered_json configuration_line(const Trainer& trainer, const Corpus& corpus) {
+  const Settings& settings = trainer.settings();
+  return {{"configuration", to_json(settings)},
+          {"step", trainer.steps_done()},
+          {"parameters", trainer.parameters()},
+          {"vocabulary", corpus.vocabulary().size()},
+          {"text_sha256", corpus.text_hash()},
+          {"cpu", cpu_report()},
+          {"precision", settings.precision},
+          {"isa", name(isa())},
+          {"threads", threads()}};
 }
 
 nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings, double rate) {
@@ -66,18 +70,19 @@ void close_round(Trainer& trainer, const Corpus& corpus, MetricsFile& metrics,
 
 }  // namespace
 
-bool train(const Settings& settings, const std::atomic<bool>& stop) {
-  const std::filesystem::path path = settings.checkpoint;
-  const Corpus corpus = Corpus::open(settings.data);
-  Trainer trainer(settings, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
+bool train(const Settings& given, const std::atomic<bool>& stop) {
+  const Corpus corpus = Corpus::open(given.data);
+  Trainer trainer(given, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
+  const Settings& settings = trainer.settings();
+  const std::filesystem::path path = settings.checkpoint;
   bool changed = false;  // other settings than before the stop, such as a new learning rate
   if (std::filesystem::exists(path)) {
     changed = to_json(load_checkpoint(path, trainer, corpus)) != to_json(settings);
     fmt::print("going on from step {} of {}\n", trainer.steps_done(), path.string());
   }
   MetricsFile metrics(path.parent_path() / "metrics.jsonl", trainer.steps_done());
-  const auto configuration = configuration_line(settings, trainer, corpus);
+  const auto configuration = configuration_line(trainer, corpus);
   if (metrics.fresh() || changed) metrics.write(configuration);
   fmt::print("{}\n", configuration.dump());
 

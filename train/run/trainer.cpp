@@ -9,21 +9,27 @@
 #include "ops/elementwise.h"
 
 namespace adaspan {
+namespace {
+
+/// The settings, checked, with the precision that "auto" stands for.
+Settings resolved(Settings settings) {
+  check(settings);
+  settings.precision = name(precision_of(settings));
+  return settings;
+}
+
+}  // namespace
 
 Trainer::Trainer(const Settings& settings, int64_t vocabulary, TokenStream train, TokenStream valid)
-    : settings_((check(settings), settings)),
+    : settings_(resolved(settings)),
       model_(model_config(settings, vocabulary), static_cast<uint64_t>(settings.seed)),
       optimizer_(make_optimizer(optimizer_config(settings), model_.parameters().all())),
       train_(std::move(train), settings.batch_sz, settings.block_sz,
              static_cast<uint64_t>(settings.seed)),
       valid_(std::move(valid), settings.batch_sz, settings.block_sz,
              static_cast<uint64_t>(settings.seed)),
-      memory_(settings.batch_split, fresh_memory(part_size())),
-      valid_memory_(fresh_memory(settings.batch_sz)) {}
-
-Memory Trainer::fresh_memory(int64_t sequences) const {
-  return empty_memory(settings_.nlayers, sequences, settings_.hid_sz);
-}
+      memory_(settings.batch_split, model_.fresh_memory(part_size())),
+      valid_memory_(model_.fresh_memory(settings.batch_sz)) {}
 
 StepReport Trainer::step() {
   StepReport report;
@@ -49,7 +55,7 @@ StepReport Trainer::step() {
 
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   Memory& memory = memory_[index];
-  if (part.starts_stream) memory = fresh_memory(part_size());
+  if (part.starts_stream) memory = model_.fresh_memory(part_size());
   const Dropout dropout{.key = {.seed = static_cast<uint64_t>(settings_.seed),
                                 .purpose = Purpose::dropout,
                                 .step = static_cast<uint32_t>(report.step)},
@@ -80,7 +86,7 @@ double Trainer::validate() {
   double sum = 0;
   for (int64_t i = 0; i < blocks; ++i) {
     const Block block = valid_.next();
-    if (block.starts_stream) valid_memory_ = fresh_memory(settings_.batch_sz);
+    if (block.starts_stream) valid_memory_ = model_.fresh_memory(settings_.batch_sz);
     Tape tape(Tape::Mode::evaluation);
     TransformerOutput out = model_.forward(tape, block.inputs, valid_memory_);
     sum += cross_entropy(tape, out.logits, block.targets).value().item();

@@ -36,6 +36,7 @@ class Trainer {
   /// goes on where the last validation ended.
   double validate();
 
+  /// As they were given; "auto" is replaced by the precision it stands for.
   const Settings& settings() const { return settings_; }
   Transformer& model() { return model_; }
   int64_t steps_done() const { return step_; }
@@ -58,7 +59,6 @@ class Trainer {
 
  private:
   int64_t part_size() const { return settings_.batch_sz / settings_.batch_split; }
-  Memory fresh_memory(int64_t sequences) const;
   /// Adds the gradients of one part of a block; returns its share of the report.
   void accumulate(const Block& part, int64_t index, StepReport& report);
 

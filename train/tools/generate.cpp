@@ -34,7 +34,7 @@ std::vector<int32_t> generate(const Transformer& model, const std::vector<int32_
           "[generate] expected a length and a temperature of at least 0; got {} and {}",
           options.length, options.temperature);
   const RandomKey key{.seed = options.seed, .purpose = Purpose::sampling};
-  Memory memory = empty_memory(model.config().layers, 1, model.config().hidden);
+  Memory memory = model.fresh_memory(1);
   std::vector<int32_t> next = prompt, drawn;
   for (int64_t i = 0; i < options.length; ++i) {
     const auto M = static_cast<int64_t>(next.size());

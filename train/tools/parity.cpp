@@ -20,8 +20,18 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr double kBlockBound = 1e-4, kEarlyBound = 1e-3, kLateBound = 1e-2;
+/// Largest relative errors that agree.
+struct Bounds {
+  double block;        // loss, log-probabilities and gradients of the second block
+  double early, late;  // training loss of the first steps, and after
+  double end;          // spans, evaluation
+};
 constexpr size_t kEarlySteps = 10;
+
+constexpr Bounds bounds_of(DType precision) {
+  if (precision == DType::f32) return {.block = 1e-4, .early = 1e-3, .late = 1e-2, .end = 1e-2};
+  return {.block = 1e-1, .early = 1e-1, .late = 1e-1, .end = 1e-1};
+}
 
 /// The options of a recorded run, under our names.
 Settings recorded_settings(const SafetensorsFile& file) {
@@ -97,8 +107,11 @@ std::vector<double> log_probabilities(const Tensor& logits) {
 /// Compares quantities of one file and hands on a row for each.
 class Comparison {
  public:
-  Comparison(const SafetensorsFile& file, const std::function<void(const ordered_json&)>& row)
-      : file_(file), row_(row) {}
+  Comparison(const SafetensorsFile& file, const Bounds& bounds,
+             const std::function<void(const ordered_json&)>& row)
+      : file_(file), bounds_(bounds), row_(row) {}
+
+  const Bounds& bounds() const { return bounds_; }
 
   /// A norm-wise comparison; `value` is what the row shows.
   void compare(const std::string& name, const std::vector<double>& ours, ordered_json value,
@@ -118,12 +131,12 @@ class Comparison {
     for (size_t i = 0; i < ours.size(); ++i) {
       const double error = relative_error({&ours[i], 1}, {&theirs[i], 1});
       worst = std::max(worst, error);
-      ok = ok && error <= (i < kEarlySteps ? kEarlyBound : kLateBound);
+      ok = ok && error <= (i < kEarlySteps ? bounds_.early : bounds_.late);
     }
     finish({{"name", name},
             {"value", ours},
             {"rel_error", worst},
-            {"bound", ordered_json::array({kEarlyBound, kLateBound})}},
+            {"bound", ordered_json::array({bounds_.early, bounds_.late})}},
            ok);
   }
 
@@ -137,6 +150,7 @@ class Comparison {
   }
 
   const SafetensorsFile& file_;
+  const Bounds bounds_;
   const std::function<void(const ordered_json&)>& row_;
   bool all_agree_ = true;
 };
@@ -157,10 +171,7 @@ void compare_second_block(Transformer& model, const Settings& settings, const To
   const Block first = reader.next(), second = reader.next();
   Tape no_tape(Tape::Mode::evaluation);
   const Memory memory =
-      model
-          .forward(no_tape, first.inputs,
-                   empty_memory(settings.nlayers, settings.batch_sz, settings.hid_sz))
-          .memory;
+      model.forward(no_tape, first.inputs, model.fresh_memory(settings.batch_sz)).memory;
 
   Tape tape;
   const TransformerOutput out = model.forward(tape, second.inputs, memory);
@@ -168,24 +179,26 @@ void compare_second_block(Transformer& model, const Settings& settings, const To
   tape.backward(out.span_loss ? add(tape, nll, out.span_loss) : nll);
 
   const double loss = nll.value().item();
-  comparison.compare("block2.loss", {loss}, loss, kBlockBound);
+  comparison.compare("block2.loss", {loss}, loss, comparison.bounds().block);
   const std::vector<double> log_probability = log_probabilities(out.logits.value());
-  comparison.compare("block2.logprob", log_probability, norm_of(log_probability), kBlockBound);
+  comparison.compare("block2.logprob", log_probability, norm_of(log_probability),
+                     comparison.bounds().block);
   for (Parameter* p : model.parameters().all()) {
     const std::vector<double> grad = widen(p->grad());
-    comparison.compare("block2.grad." + p->name(), grad, norm_of(grad), kBlockBound);
+    comparison.compare("block2.grad." + p->name(), grad, norm_of(grad), comparison.bounds().block);
   }
 }
 
 }  // namespace
 
-bool replay(const std::filesystem::path& path,
+bool replay(const std::filesystem::path& path, DType precision,
             const std::function<void(const ordered_json& row)>& row) {
   const SafetensorsFile file(path);
-  const Settings settings = recorded_settings(file);
+  Settings settings = recorded_settings(file);
+  settings.precision = name(precision);
   const auto vocabulary = static_cast<int64_t>(std::stoll(file.metadata("vocab")));
   const TokenStream stream = TokenStream::of(file.tensor("tokens"), "the recorded run");
-  Comparison comparison(file, row);
+  Comparison comparison(file, bounds_of(precision), row);
 
   Transformer model(model_config(settings, vocabulary), /*seed=*/0);
   set_parameters(model, file, "init.");
@@ -203,11 +216,12 @@ bool replay(const std::filesystem::path& path,
     }
   }
   comparison.compare_steps("train.loss", losses);
-  if (file.has("train.span")) comparison.compare("train.span", ratios, ratios, kLateBound);
+  if (file.has("train.span"))
+    comparison.compare("train.span", ratios, ratios, comparison.bounds().end);
 
   set_parameters(trainer.model(), file, "final.");
   const double loss = evaluate(trainer.model(), stream, settings.batch_sz, settings.block_sz).loss;
-  comparison.compare("eval.loss", {loss}, loss, kLateBound);
+  comparison.compare("eval.loss", {loss}, loss, comparison.bounds().end);
   return comparison.all_agree();
 }
 

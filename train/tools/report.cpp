@@ -83,6 +83,7 @@ std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ram
 
 void print_report(const std::filesystem::path& checkpoint, const std::string& data) {
   const LoadedModel loaded = load_model(checkpoint);
+  if (!loaded.note.empty()) fmt::print("{}\n", loaded.note);
   const Settings& settings = loaded.header.settings;
   const Corpus corpus = open_corpus(loaded.header, data);
   fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());
