@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "core/parallel.h"
+#include "core/profile.h"
 #include "ops/kernels/row_kernels.h"
 #include "ops/kernels/span_kernels.h"
 #include "ops/span_mask.h"
@@ -552,16 +554,30 @@ SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentio
   return d;
 }
 
+/// Queries times keys that they see times D.
+double pairs(const SpanAttentionValues& x, const SpanAttentionOptions& options) {
+  const Sizes n = sizes_of(x, options);
+  const int64_t spans = std::accumulate(options.spans.begin(), options.spans.end(), int64_t{0});
+  return static_cast<double>(n.M * n.B * n.D) * static_cast<double>(spans);
+}
+
+/// Of q, k, v and the memory, read once, and the result.
+double forward_bytes(const SpanAttentionValues& x) {
+  return static_cast<double>(x.qkv.bytes()) * 4 / 3 + static_cast<double>(x.memory_kv.bytes());
+}
+
 }  // namespace
 
 SpanAttentionForward span_attention_forward(const SpanAttentionValues& x,
                                             const SpanAttentionOptions& options) {
+  const Timed timed("span attention", 6 * pairs(x, options), forward_bytes(x));
   return with_type(x.qkv.type(), [&](auto type) { return forward<decltype(type)>(x, options); });
 }
 
 SpanAttentionGradients span_attention_backward(const SpanAttentionValues& x,
                                                const SpanAttentionOptions& options,
                                                const Tensor& scales, const Tensor& dout) {
+  const Timed timed("span attention backward", 16 * pairs(x, options), 2 * forward_bytes(x));
   return with_type(x.qkv.type(),
                    [&](auto type) { return backward<decltype(type)>(x, options, scales, dout); });
 }
