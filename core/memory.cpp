@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -29,23 +30,26 @@ size_t size_class(size_t bytes) {
 
 class Pool {
  public:
-  std::byte* take(size_t bytes) {
-    const size_t size = size_class(bytes);
+  Buffer take(size_t bytes) {
+    size_t size = size_class(bytes);
     std::lock_guard lock(mutex_);
     std::byte* block = nullptr;
-    if (auto& list = kept_[size]; !list.empty()) {
-      block = list.back();
-      list.pop_back();
+    // A block that is a little too large spares the system another one.
+    if (auto kept = kept_.lower_bound(size);
+        kept != kept_.end() && kept->first <= size + size / 4) {
+      size = kept->first;
+      block = kept->second.back();
+      kept->second.pop_back();
+      if (kept->second.empty()) kept_.erase(kept);
     } else {
       block = fresh(size);
     }
     use_.in_use += size;
     use_.peak = std::max(use_.peak, use_.in_use);
-    return block;
+    return Buffer(block, BufferDeleter{size});
   }
 
-  void give_back(std::byte* block, size_t bytes) {
-    const size_t size = size_class(bytes);
+  void give_back(std::byte* block, size_t size) {
     std::lock_guard lock(mutex_);
     kept_[size].push_back(block);
     use_.in_use -= size;
@@ -64,7 +68,8 @@ class Pool {
  private:
   std::byte* fresh(size_t size) {
     // Kept blocks of sizes nobody asks for any more (spans move) must not pile up.
-    if (use_.reserved + size > use_.peak + use_.peak / 4 + (size_t{64} << 20)) release_locked();
+    const size_t enough = use_.peak + use_.peak / 16 + (size_t{64} << 20);
+    while (use_.reserved + size > enough && !kept_.empty()) release_largest();
     const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
     const size_t whole = (size + alignment - 1) / alignment * alignment;
     void* block = std::aligned_alloc(alignment, whole);
@@ -82,15 +87,19 @@ class Pool {
   }
 
   void release_locked() {
-    for (auto& [size, list] : kept_) {
-      for (std::byte* block : list) std::free(block);
-      use_.reserved -= size * list.size();
-    }
-    kept_.clear();
+    while (!kept_.empty()) release_largest();
+  }
+
+  void release_largest() {
+    const auto largest = std::prev(kept_.end());
+    std::free(largest->second.back());
+    use_.reserved -= largest->first;
+    largest->second.pop_back();
+    if (largest->second.empty()) kept_.erase(largest);
   }
 
   std::mutex mutex_;
-  std::map<size_t, std::vector<std::byte*>> kept_;
+  std::map<size_t, std::vector<std::byte*>> kept_;  // no empty lists
   MemoryUse use_{};
 };
 
@@ -107,7 +116,7 @@ void BufferDeleter::operator()(std::byte* data) const {
 
 Buffer allocate(size_t bytes) {
   require(bytes <= PTRDIFF_MAX, "[memory] expected at most {} bytes; got {}", PTRDIFF_MAX, bytes);
-  return Buffer(pool().take(bytes), BufferDeleter{bytes});
+  return pool().take(bytes);
 }
 
 MemoryUse memory_use() {

@@ -17,7 +17,7 @@ struct MemoryUse {
 };
 
 struct BufferDeleter {
-  size_t bytes = 0;
+  size_t bytes = 0;  ///< of the block, at least as many as were asked for
   void operator()(std::byte* data) const;
 };
 

@@ -83,7 +83,7 @@ TEST_CASE("a freed block is handed out again") {
   }
 }
 
-TEST_CASE("sizes that differ little share freed blocks, and waste at most an eighth") {
+TEST_CASE("sizes that differ little share freed blocks, and waste at most two fifths") {
   const std::byte* first = allocate(8 * kMiB - 1).get();
   CHECK(allocate(8 * kMiB - 100).get() == first);
   for (size_t bytes = 512; bytes < 64 * kMiB; bytes = bytes * 5 / 4 + 1) {
@@ -91,7 +91,7 @@ TEST_CASE("sizes that differ little share freed blocks, and waste at most an eig
     const Buffer buffer = allocate(bytes);
     const size_t taken = memory_use().in_use - before;
     CHECK(taken >= bytes);
-    CHECK(taken <= bytes + bytes / 8);
+    CHECK(taken <= bytes * 45 / 32);  // 9/8 by its class, 5/4 by the block at hand
   }
 }
 
