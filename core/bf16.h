@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// bfloat16: the upper half of a float32. Same range, 8 bits of precision: a value is off by at most
-// 2^-8 of itself.
+// bfloat16: the upper half of a float32. Same range, 8 bits of precision: a rounded value is off by
+// at most 2^-8 of itself.
 #pragma once
 
 #include <bit>

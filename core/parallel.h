@@ -5,9 +5,12 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 namespace adaspan {
 
@@ -28,8 +31,29 @@ class OneThread {
   int before_;
 };
 
-/// Calls body(begin, end) for [0, n) cut into chunks of `chunk` items; each chunk is one call. The
-/// first exception of a body is thrown again here, after all bodies have ended.
+/// Calls run() once on each of threads() threads, and returns when all are done.
+template <class Run>
+void on_all_threads(const Run& run) {
+#if defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
+  std::vector<std::jthread> others;
+  for (int i = 1; i < threads(); ++i) {
+    others.emplace_back([&] {
+      const OneThread alone;
+      run();
+    });
+  }
+  const OneThread alone;
+  run();
+#else
+#pragma omp parallel
+  run();
+#endif
+}
+
+/// Calls body(begin, end) for [0, n) cut into chunks of `chunk` items; each chunk is one call, and
+/// a thread that is done takes the next one. The first exception of a body is thrown again here,
+/// after all bodies have ended.
 template <class Body>
 void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
   const int64_t chunks = (n + chunk - 1) / chunk;
@@ -37,17 +61,19 @@ void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
     if (n > 0) body(int64_t{0}, n);
     return;
   }
+  std::atomic<int64_t> next = 0;
   std::exception_ptr error;
   std::mutex mutex;
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t i = 0; i < chunks; ++i) {
-    try {
-      body(i * chunk, std::min(n, (i + 1) * chunk));
-    } catch (...) {
-      std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
+  on_all_threads([&] {
+    for (int64_t i = next++; i < chunks; i = next++) {
+      try {
+        body(i * chunk, std::min(n, (i + 1) * chunk));
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+      }
     }
-  }
+  });
   if (error) std::rethrow_exception(error);
 }
 

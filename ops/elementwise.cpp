@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kChunk = 1 << 14;
 
-/// y[i] = f(i)
+/// y[i] = f(i), of f32
 template <class F>
 void set_each(Tensor& y, const F& f) {
   float* const value = y.data();

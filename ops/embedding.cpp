@@ -10,7 +10,6 @@
 #include "ops/kernels/row_kernels.h"
 
 namespace adaspan {
-
 namespace {
 
 template <class T>

@@ -3,10 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/error.h"
+#include "core/profile.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 
@@ -84,6 +88,25 @@ TEST_CASE("epsilon counts where the deviation is as small as its root") {
   check_op(op, normalised,
            {random_tensor({5, 8}, 1, -3e-3, 3e-3), random_tensor({8}, 2), random_tensor({8}, 3)},
            {.bound = 2e-5});
+}
+
+TEST_CASE("a profile has layer_norm forward and backward, with the bytes of activations") {
+  for (DType type : {DType::f32, DType::bf16}) {
+    const Variable x(share(Tensor::zeros({3, 8}, type)),
+                     std::make_shared<Gradient>(Shape{3, 8}, "x", type));
+    start_profile();
+    Tape tape;
+    layer_norm(tape, x, zeros({8}), zeros({8}));
+    tape.entries()[0].backward(Tensor::zeros({3, 8}, type));
+    std::vector<ProfileRow> rows = stop_profile();
+    REQUIRE(rows.size() == 2);
+    std::ranges::sort(rows, std::less(), &ProfileRow::kernel);
+    const double bytes = 24.0 * static_cast<double>(size_of(type));
+    CHECK(rows[0].kernel == "layer_norm");
+    CHECK(rows[0].bytes == 2 * bytes);  // x, y
+    CHECK(rows[1].kernel == "layer_norm backward");
+    CHECK(rows[1].bytes == 3 * bytes);  // x, dy, dx
+  }
 }
 
 TEST_CASE("layer_norm of a row of equal numbers is the bias") {

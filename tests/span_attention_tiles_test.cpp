@@ -121,8 +121,9 @@ Results fused(const Case& c, DType type) {
 }
 
 /// f32: rounding of sums of up to a few hundred terms. bf16: weights and gradients of scores are
-/// rounded to 2^-9 of themselves, and so is each result; both at once, each at its largest: 2^-8.
-/// (The gradient of z is never rounded to bf16; neither are the scores it comes from.)
+/// rounded, and so is each result. One rounding is off by at most 2^-8 of a number, and norm-wise
+/// by about 0.4 of that: the two together stay below 2^-8. (The gradient of z is never rounded to
+/// bf16, nor are the scores it comes from.)
 double bound(DType type) {
   return type == DType::f32 ? 1e-5 : 0x1p-8;
 }
