@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "tests/support/temporary_folder.h"
@@ -25,6 +26,8 @@ namespace fs = std::filesystem;
 
 const fs::path kGolden = ADASPAN_GOLDEN;
 constexpr int64_t kSteps = 12;  // of a shortened recording: some early ones, some late
+
+using Names = std::set<std::string>;
 
 /// A recorded run that can be changed.
 struct Recording {
@@ -62,9 +65,9 @@ struct Recording {
     return folder / "run.safetensors";
   }
   /// The names of the rows that do not agree.
-  std::set<std::string> failures() const {
+  std::set<std::string> failures(DType precision = DType::f32) const {
     std::set<std::string> failed;
-    const bool agrees = replay(write(), DType::f32, [&](const ordered_json& row) {
+    const bool agrees = replay(write(), precision, [&](const ordered_json& row) {
       if (!row["ok"].get<bool>()) failed.insert(row["name"].get<std::string>());
     });
     CHECK(agrees == failed.empty());
@@ -83,8 +86,6 @@ std::set<std::string> failures_after(const std::function<void(Recording&)>& edit
   edit(recording);
   return recording.failures();
 }
-
-using Names = std::set<std::string>;
 
 TEST_CASE("every recorded run of the reference is reproduced") {
   std::set<std::string> runs;
@@ -113,6 +114,48 @@ TEST_CASE("every recorded run of the reference is reproduced") {
   for (const char* name : {"adaptive", "fixed", "dynamic", "adam_split", "sgd_short_cache"}) {
     CHECK(runs.contains(name));
   }
+}
+
+TEST_CASE("every recorded run is reproduced in bf16, within its own bounds") {
+  if (!bf16_obstacle().empty()) return;
+  for (const auto& entry : fs::directory_iterator(kGolden)) {
+    CAPTURE(entry.path().stem().string());
+    double worst = 0;
+    const auto row = [&](const ordered_json& r) {
+      INFO(r["name"].get<std::string>());
+      CHECK(r["ok"] == true);
+      worst = std::max(worst, r["rel_error"].get<double>());
+    };
+    CHECK(replay(entry.path(), DType::bf16, row));
+    CHECK(worst > 1e-3);  // it was bf16
+  }
+}
+
+TEST_CASE("bf16's bounds notice an altered weight or loss, too") {
+  if (!bf16_obstacle().empty()) return;
+  const auto failures = [](const std::function<void(Recording&)>& edit) {
+    Recording recording("adaptive");
+    recording.shorten();
+    edit(recording);
+    return recording.failures(DType::bf16);
+  };
+  CHECK(failures([](Recording&) {}).empty());
+  const Names failed =
+      failures([](Recording& r) { r.values("init.layers.0.norm1.weight")[5] += 3; });
+  CHECK(failed.contains("block2.logprob"));
+  CHECK(failed.contains("block2.grad.layers.0.norm1.weight"));
+  CHECK(failures([](Recording& r) { r.values("block2.loss")[0] *= 1.01f; }) ==
+        Names{"block2.loss"});
+  CHECK(failures([](Recording& r) { r.values("eval.loss")[0] *= 1.03f; }) == Names{"eval.loss"});
+  CHECK(failures([](Recording& r) { r.values("train.loss")[3] *= 1.03f; }) == Names{"train.loss"});
+}
+
+TEST_CASE("bf16 is refused where it cannot run") {
+  set_isa(Isa::plain);
+  CHECK_THROWS_WITH_AS(
+      replay(kGolden / "fixed.safetensors", DType::bf16, [](const ordered_json&) {}),
+      Contains("[model] expected --precision f32, since "), Error);
+  set_isa(best_isa());
 }
 
 TEST_CASE("a shortened recording agrees, so that what follows is the edit's doing") {

@@ -213,6 +213,7 @@ TEST_CASE("an unknown unit or optimizer is refused") {
 
 TEST_CASE("settings tell the optimizer and the model") {
   Settings s = unusual_settings();
+  s.precision = "f32";
   s.adapt_span = s.dynamic_span = false;
   CHECK(model_config(s, 5).span_kind == SpanKind::fixed);
   s.adapt_span = true;
@@ -235,6 +236,55 @@ TEST_CASE("settings tell the optimizer and the model") {
     CHECK(optimizer_config(s).momentum == s.momentum);
     CHECK(optimizer_config(s).grad_clip == s.grad_clip);
   }
+}
+
+TEST_CASE("precision is as asked for, and by itself the fastest that can run") {
+  Settings s;
+  CHECK(s.precision == "auto");
+  s.precision = "f32";
+  CHECK(precision_of(s) == DType::f32);
+  CHECK(model_config(s, 5).precision == DType::f32);
+  s.precision = "bf16";
+  CHECK(precision_of(s) == DType::bf16);
+  for (Isa level : {Isa::plain, best_isa()}) {
+    set_isa(level);
+    const bool runs = bf16_obstacle().empty();
+    s.precision = "auto";
+    CHECK(precision_of(s) == (runs ? DType::bf16 : DType::f32));
+    CHECK_NOTHROW(check(s));
+    if (runs) CHECK(refusal("precision", "bf16") == "none");
+  }
+  set_isa(Isa::plain);
+  CHECK(refusal("precision", "bf16") ==
+        "[model] expected --precision f32, since the kernels of level plain compute in f32; got "
+        "bf16; use --precision f32 or auto");
+  CHECK(refusal("precision", "f32") == "none");
+  set_isa(best_isa());
+  CHECK(refusal("precision", "half") ==
+        "[settings] expected --precision to be f32, bf16 or auto; got \"half\"");
+}
+
+TEST_CASE("the level of instructions is named, or the best there is") {
+  Settings s;
+  CHECK(isa_of(s) == best_isa());
+  s.isa = "avx2";
+  CHECK(isa_of(s) == Isa::avx2);
+  CHECK(refusal("isa", "avx2") == "none");
+  CHECK(refusal("isa", "sse") ==
+        "[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"sse\"");
+  s.isa = "plain";
+  use_isa_of(s);
+  CHECK(isa() == Isa::plain);
+  set_isa(best_isa());
+}
+
+TEST_CASE("settings from before there was a choice of precision are of f32") {
+  nlohmann::ordered_json json = to_json(Settings());
+  json.erase("precision");
+  json.erase("isa");
+  const Settings s = settings_from_json(json);
+  CHECK(s.precision == "f32");
+  CHECK(s.isa == "auto");
 }
 
 TEST_CASE("losses are shown in bits or as a perplexity") {

@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "core/cpu.h"
 #include "models/span.h"
+#include "ops/span_mask.h"
 
 using namespace adaspan;
 
@@ -69,6 +71,41 @@ TEST_CASE("dynamic spans are S sigmoid(v.x + b) for each token and head") {
         doctest::Approx(512 * (sigmoid(-4) + sigmoid(-1))));
   CHECK(effective_spans(z, config_of(SpanKind::dynamic))[1] ==
         static_cast<int64_t>(std::floor(1024 * sigmoid(-1) + 32)) + 1);
+}
+
+TEST_CASE("a head reaches back into the memory as far as any of its queries sees") {
+  const auto E = [](float z) { return effective_span(z, 32, 1024); };
+  const ModelConfig adaptive = config_of(SpanKind::adaptive);
+  using Reaches = std::vector<int64_t>;
+  CHECK(memory_reaches({}, config_of(SpanKind::fixed), 5000) == Reaches{1024, 1024});
+  CHECK(memory_reaches({}, config_of(SpanKind::fixed), 100) == Reaches{100, 100});
+  CHECK(memory_reaches(z_of({10, 300}), adaptive, 5000) == Reaches{E(10), E(300)});
+  CHECK(memory_reaches(z_of({10, 300}), adaptive, 64) == Reaches{E(10), 64});
+  CHECK(memory_reaches(z_of({10, 300}), adaptive, 0) == Reaches{0, 0});
+
+  // The query of time t sees E - t steps before the block.
+  Tensor z = Tensor::filled({200, 2, 2}, 0);  // E = 33: from 0 to time 32
+  const auto at = [&](int64_t t, int64_t b, int64_t h) -> float& {
+    return z.data()[(t * 2 + b) * 2 + h];
+  };
+  at(150, 0, 0) = 100;  // E = 133: nothing
+  at(50, 1, 1) = 100;   // E - 50
+  at(120, 0, 1) = 200;  // E - 120
+  const ModelConfig dynamic = config_of(SpanKind::dynamic);
+  CHECK(memory_reaches(Variable::constant(z.clone()), dynamic, 5000) == Reaches{33, 233 - 120});
+  at(50, 1, 1) = 140;
+  CHECK(memory_reaches(Variable::constant(z.clone()), dynamic, 5000) == Reaches{33, 173 - 50});
+  CHECK(memory_reaches(Variable::constant(z.clone()), dynamic, 20) == Reaches{20, 20});
+}
+
+TEST_CASE("spans of tokens in bf16 are f32") {
+  if (!bf16_obstacle().empty()) return;
+  ParameterStore store(1);
+  const auto span = make_span(config_of(SpanKind::dynamic), store, "p.");
+  Tape tape;
+  const Variable z = span->spans(tape, Variable::constant(Tensor::zeros({2, 1, 8}, DType::bf16)));
+  CHECK(z.type() == DType::f32);
+  CHECK(z.value().data()[0] == doctest::Approx(1024 / (1 + std::exp(4))));
 }
 
 TEST_CASE("the memory that is kept follows the widest head in steps of 64") {

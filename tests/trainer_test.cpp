@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tests/support/tiny_run.h"
@@ -53,6 +54,31 @@ TEST_CASE("the loss falls to almost nothing on a stream that repeats itself") {
     CHECK(trainer.validate() < 0.1);
     CHECK(trainer.steps_done() == 81);
   }
+}
+
+TEST_CASE("in bf16 the loss falls, too, and the weights stay f32") {
+  if (!bf16_obstacle().empty()) return;
+  for (SpanKind kind : kSpanKinds) {
+    CAPTURE(static_cast<int>(kind));
+    Settings s = tiny_settings(kind);
+    s.precision = "bf16";
+    Trainer trainer(s, 5, repetitive_stream(400, 5), repetitive_stream(400, 5));
+    const double first = trainer.step().loss;
+    double last = first;
+    for (int i = 0; i < 80; ++i) last = trainer.step().loss;
+    CHECK(first > 1);
+    CHECK(last < 0.1);
+    CHECK(trainer.validate() < 0.1);
+    for (const Parameter* p : trainer.model().parameters().all()) {
+      CHECK(p->value().type() == DType::f32);
+    }
+  }
+}
+
+TEST_CASE("the precision that auto stands for is in the trainer's settings") {
+  Settings s = tiny_settings();
+  s.precision = "auto";
+  CHECK(random_trainer(s).settings().precision == (bf16_obstacle().empty() ? "bf16" : "f32"));
 }
 
 TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
@@ -101,9 +127,11 @@ TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece")
 }
 
 TEST_CASE("1, 2 and 3 threads end with the same bits, with dropout and for all spans") {
-  for (SpanKind kind : kSpanKinds) {
+  for (int run_of = 0; run_of < 6; ++run_of) {
+    const SpanKind kind = kSpanKinds[run_of % 3];
     CAPTURE(static_cast<int>(kind));
     Settings s = tiny_settings(kind);
+    s.precision = run_of < 3 || !bf16_obstacle().empty() ? "f32" : "bf16";
     s.dropout = 0.2;
     s.emb_dropout = 0.1;
     s.block_sz = 40;  // enough rows that loops are cut into several chunks

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "models/transformer.h"
 
@@ -55,7 +56,7 @@ Tensor steps(const Tensor& ids, int64_t begin, int64_t count) {
 /// Logits of the whole stream, worked on in blocks of M.
 std::vector<float> logits_by_blocks(const Transformer& model, const Tensor& ids, int64_t M) {
   std::vector<float> all;
-  Memory memory = empty_memory(model.config().layers, B, model.config().hidden);
+  Memory memory = model.fresh_memory(B);
   for (int64_t t = 0; t < ids.shape()[0]; t += M) {
     Tape tape(Tape::Mode::evaluation);
     TransformerOutput out = model.forward(tape, steps(ids, t, M), memory);
@@ -175,6 +176,53 @@ TEST_CASE("steps before the start of a stream take part unless they are left out
         kRounding);
 }
 
+TEST_CASE("in bf16 a model computes what it computes in f32, to the roundings on the way") {
+  if (!bf16_obstacle().empty()) return;
+  const Tensor ids = random_ids(48);
+  for (SpanKind kind : kKinds) {
+    CAPTURE(static_cast<int>(kind));
+    ModelConfig config = small_model(kind);
+    Transformer f32(config, 1);
+    config.precision = DType::bf16;
+    Transformer half(config, 1);
+    for (Transformer* model : {&f32, &half}) spread_spans(*model);
+    for (int64_t M : {16, 48}) {
+      const auto wide = logits_by_blocks(f32, ids, M), narrow = logits_by_blocks(half, ids, M);
+      // About 2 layers x 8 roundings of 2^-8 are behind a logit, independent of each other.
+      CHECK(difference(narrow, wide) < 4 * 0x1p-8);
+      CHECK(difference(narrow, wide) > 0x1p-12);
+    }
+    // What bounds of blocks change is order and place of roundings.
+    CHECK(difference(logits_by_blocks(half, ids, 4), logits_by_blocks(half, ids, 48)) < 4 * 0x1p-8);
+
+    Tape tape;
+    const TransformerOutput out = half.forward(tape, ids, half.fresh_memory(B));
+    CHECK(out.logits.type() == DType::f32);
+    CHECK(out.memory[1].type() == DType::bf16);
+  }
+}
+
+TEST_CASE("bf16 is refused where it cannot run") {
+  ModelConfig config = small_model(SpanKind::adaptive);
+  config.precision = DType::bf16;
+  set_isa(Isa::plain);
+  CHECK_THROWS_WITH_AS(Transformer(config, 1),
+                       "[model] expected --precision f32, since the kernels of level plain compute "
+                       "in f32; got bf16; use --precision f32 or auto",
+                       Error);
+  set_isa(best_isa());
+}
+
+TEST_CASE("the memory shares the layers' inputs with the tape") {
+  const Transformer model(small_model(SpanKind::fixed), 1);  // keeps 24 steps
+  Tape tape(Tape::Mode::evaluation);
+  const TransformerOutput one = model.forward(tape, random_ids(24), model.fresh_memory(B));
+  CHECK(one.memory[0].segments().size() == 1);
+  const Value first = one.memory[0].segments()[0].value;
+  const Memory copy = one.memory;
+  CHECK(copy[0].segments()[0].value == first);  // a memory is a list of shared values
+}
+
 TEST_CASE("the span loss is lambda times the sum over layers of the mean span") {
   ModelConfig config = small_model(SpanKind::adaptive);
   config.span_loss = 0.5f;
@@ -226,5 +274,6 @@ TEST_CASE("memory and ids that do not fit the model are refused") {
   refuses(random_ids(4), empty_memory(1, B, 16));
   refuses(random_ids(4), empty_memory(2, B + 1, 16));
   refuses(random_ids(4), empty_memory(2, B, 8));
+  refuses(random_ids(4), empty_memory(2, B, 16, DType::bf16));
   refuses(random_ids(4).reshaped({4 * B}), empty_memory(2, B, 16));
 }

@@ -113,9 +113,17 @@ DType precision_of(const Settings& settings) {
   return precision == "bf16" ? DType::bf16 : DType::f32;
 }
 
+Isa isa_of(const Settings& settings) {
+  if (settings.isa == "auto") return best_isa();
+  for (Isa level : {Isa::plain, Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (settings.isa == name(level)) return level;
+  }
+  fail("[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"{}\"",
+       settings.isa);
+}
+
 void use_isa_of(const Settings& settings) {
-  if (settings.isa == "auto") return;
-  set_isa(isa_of(settings.isa));
+  set_isa(isa_of(settings));
   limit_products_to_isa();
 }
 
@@ -149,7 +157,7 @@ void check(const Settings& s) {
           s.batch_split, s.batch_sz);
   require(s.data_unit == "bpc" || s.data_unit == "ppl",
           "[settings] expected --data-unit to be bpc or ppl; got \"{}\"", s.data_unit);
-  if (s.isa != "auto") isa_of(s.isa);
+  isa_of(s);
   optimizer_config(s);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/cpu.h"
 #include "models/model_config.h"
 #include "train/optim/optimizer.h"
 
@@ -94,8 +95,10 @@ std::filesystem::path preset_path(const std::string& name);
 /// The precision asked for; of "auto" the fastest that can run at the level in use. Throws Error
 /// for another name.
 DType precision_of(const Settings& settings);
-/// Makes the process run at the level asked for, products included; for the start of a program.
-/// Throws Error for a level that is none or that the processor does not have.
+/// The level of instructions asked for. Throws Error when it is none.
+Isa isa_of(const Settings& settings);
+/// Makes the process run at that level, products included; for the start of a program. Throws Error
+/// when the processor does not have it.
 void use_isa_of(const Settings& settings);
 
 /// Throws Error when settings are out of range or do not fit each other.
