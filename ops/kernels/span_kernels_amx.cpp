@@ -13,13 +13,14 @@ namespace adaspan::amx {
 namespace {
 
 struct TileUnit {
-  static constexpr int64_t kRows = 16, kColumns = 64, kGroups = 16;
+  static constexpr int64_t kRows = 16, kWidth = 16, kGroups = 16;
+  static constexpr int kVectors = 4;
 
   static void start() { start_tiles(); }
 
   /// Tiles 0 to 3: sums of 16 columns each. Tile 4: left. Tile 5: right.
   template <int V>
-  static void tiles(float* c, int64_t c_stride, LeftOperand<bf16> a, const bf16* b,
+  static void block(float* c, int64_t c_stride, LeftOperand<bf16> a, const bf16* b,
                     int64_t b_stride, int64_t groups, bool add) {
     const int64_t c_bytes = c_stride * 4, b_bytes = b_stride * 4;
     if (add) {
@@ -68,20 +69,6 @@ struct TileUnit {
         __builtin_memcpy(words + i, left + g * a.step + i * a.row, sizeof words[i]);
       }
       for (int64_t i = 0; i < 16; ++i) turned[i * 16 + g] = words[i];
-    }
-  }
-
-  static void block(float* c, int64_t c_stride, LeftOperand<bf16> a, const bf16* b,
-                    int64_t b_stride, int64_t columns, int64_t groups, bool add) {
-    switch ((columns + 15) / 16) {
-      case 1:
-        return tiles<1>(c, c_stride, a, b, b_stride, groups, add);
-      case 2:
-        return tiles<2>(c, c_stride, a, b, b_stride, groups, add);
-      case 3:
-        return tiles<3>(c, c_stride, a, b, b_stride, groups, add);
-      default:
-        return tiles<4>(c, c_stride, a, b, b_stride, groups, add);
     }
   }
 };

@@ -2,9 +2,10 @@
 // Compiled once for each instruction set, in a namespace of its name (ADASPAN_LEVEL). Nothing here
 // may call an inline function or template of another header that is not of this file's own types:
 // the linker keeps one copy of those for the whole program. Hence no <algorithm>, <cmath>.
-#include "ops/kernels/band_products.h"
-#include "ops/kernels/level_vectors.h"
 #include "ops/kernels/span_kernels.h"
+
+#include "ops/kernels/level_vectors.h"
+#include "ops/kernels/vector_unit.h"
 
 namespace adaspan::ADASPAN_LEVEL {
 namespace {
@@ -12,7 +13,8 @@ namespace {
 /// The definition, in plain C++; also what other levels are tested against.
 template <class T>
 struct PlainUnit {
-  static constexpr int64_t kRows = 4, kColumns = 64, kGroups = 1;
+  static constexpr int64_t kRows = 4, kWidth = 16, kGroups = 1;
+  static constexpr int kVectors = 1;
 
   static void start() {}
 
@@ -21,10 +23,11 @@ struct PlainUnit {
     return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16);
   }
 
+  template <int V>
   static void block(float* c, int64_t c_stride, LeftOperand<T> a, const T* b, int64_t b_stride,
-                    int64_t columns, int64_t groups, bool add) {
+                    int64_t groups, bool add) {
     for (int64_t i = 0; i < kRows; ++i) {
-      for (int64_t j = 0; j < columns; ++j) {
+      for (int64_t j = 0; j < kWidth; ++j) {
         float sum = add ? c[i * c_stride + j] : 0;
         for (int64_t g = 0; g < groups; ++g) {
           for (int64_t n = 0; n < kGroup<T>; ++n) {
@@ -39,71 +42,24 @@ struct PlainUnit {
 };
 
 #if defined(__AVX2__)
-#if defined(__AVX512F__)
-constexpr int64_t kWidth = 16, kVectors = 4;
-#else
-constexpr int64_t kWidth = 8, kVectors = 2;
-#endif
+struct FloatLanes {
+  static constexpr int64_t kWidth = kVector;
+  using Sum = Vec;
+  using Left = float;
+  using Right = Vec;
 
-typedef float Vector __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
-
-/// 4 rows of up to kVectors vectors: their sums stay in registers.
-struct VectorUnit {
-  static constexpr int64_t kRows = 4, kColumns = kWidth * kVectors, kGroups = 1;
-
-  static void start() {}
-
-  template <int V>
-  static void vectors(float* c, int64_t c_stride, LeftOperand<float> a, const float* b,
-                      int64_t b_stride, int64_t groups, bool add) {
-    Vector sum[kRows][V];
-#pragma GCC unroll 4
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        sum[i][v] =
-            add ? *reinterpret_cast<const Vector*>(c + i * c_stride + v * kWidth) : Vector{};
-      }
-    }
-    for (int64_t g = 0; g < groups; ++g) {
-      Vector right[V];
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        right[v] = *reinterpret_cast<const Vector*>(b + g * b_stride + v * kWidth);
-      }
-#pragma GCC unroll 4
-      for (int i = 0; i < kRows; ++i) {
-        const float left = a.data[i * a.row + g * a.step];
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[i][v] += left * right[v];
-      }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        *reinterpret_cast<Vector*>(c + i * c_stride + v * kWidth) = sum[i][v];
-      }
-    }
-  }
-
-  static void block(float* c, int64_t c_stride, LeftOperand<float> a, const float* b,
-                    int64_t b_stride, int64_t columns, int64_t groups, bool add) {
-    switch ((columns + kWidth - 1) / kWidth) {
-      case 1:
-        return vectors<1>(c, c_stride, a, b, b_stride, groups, add);
-      case 2:
-        return vectors<2>(c, c_stride, a, b, b_stride, groups, add);
-#if defined(__AVX512F__)
-      case 3:
-        return vectors<3>(c, c_stride, a, b, b_stride, groups, add);
-      default:
-        return vectors<4>(c, c_stride, a, b, b_stride, groups, add);
-#endif
-    }
-  }
+  static Sum zero() { return Vec{}; }
+  static Sum load(const float* x) { return Whole().load(x); }
+  static void store(float* y, Sum x) { Whole().store(y, x); }
+  static Left left(const float* x) { return *x; }
+  static Right right(const float* x) { return load(x); }
+  static Sum multiply_add(Sum sum, Left left, Right right) { return sum + left * right; }
 };
-using FloatUnit = VectorUnit;
+#if defined(__AVX512F__)
+using FloatUnit = VectorUnit<FloatLanes, float, 4>;
+#else
+using FloatUnit = VectorUnit<FloatLanes, float, 2>;  // of 16 registers
+#endif
 #else
 using FloatUnit = PlainUnit<float>;
 #endif
