@@ -138,6 +138,39 @@ accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_
   --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 32 --batch-sz 4 --block-sz 16
 accept '"name":"block2.loss","value":' -- parity "$golden/fixed.safetensors"
 
+# --- precision and instructions -----------------------------------------------------------------
+small=("${tiny[@]}" --nbatches 1 --niter 2)
+accept '"precision":"f32"' '"isa":"plain"' -- train --data data --checkpoint plain-isa/ckpt \
+  "${small[@]}" --precision f32 --isa plain
+accept '"precision":"f32"' '"isa":"plain"' -- train --data data --checkpoint auto-plain/ckpt \
+  "${small[@]}" --isa plain
+expect "auto's precision is in the configuration" \
+  [ "$(setting auto-plain/metrics.jsonl precision)" = '"f32"' ]
+expect "the same level has the same bits" cmp -s <(grep -o '"loss":[^,]*' plain-isa/metrics.jsonl) \
+  <(grep -o '"loss":[^,]*' auto-plain/metrics.jsonl)
+accept '"precision":"f32"' -- train --data data --checkpoint f32/ckpt "${small[@]}" --precision f32
+refuse "[model] expected --precision f32, since the kernels of level plain compute in f32; got bf16" \
+  "use --precision f32 or auto" -- train --data data --checkpoint new/ckpt "${small[@]}" \
+  --precision bf16 --isa plain
+refuse '[settings] expected --precision to be f32, bf16 or auto; got "half"' -- \
+  train --data data --checkpoint new/ckpt "${small[@]}" --precision half
+refuse '[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got "sse"' -- \
+  train --data data --checkpoint new/ckpt "${small[@]}" --isa sse
+refuse "--precision: half not in" -- parity "$golden/fixed.safetensors" --precision half
+grep -q amx_tile /proc/cpuinfo ||
+  refuse "[isa] expected a level that this processor has" -- \
+    train --data data --checkpoint new/ckpt "${small[@]}" --isa amx
+if grep -q avx512_bf16 /proc/cpuinfo; then
+  accept '"precision":"bf16"' -- train --data data --checkpoint bf16/ckpt "${small[@]}"
+  accept "going on from step 2" -- train --data data --checkpoint bf16/ckpt "${small[@]}" --niter 3
+  accept '"part":"test"' -- eval --checkpoint bf16/ckpt
+  accept -- generate --checkpoint bf16/ckpt --length 20
+  accept '"precision": "bf16"' -- inspect bf16/ckpt
+  refuse '[checkpoint] expected --precision "bf16" as in bf16/ckpt; got "f32"' -- \
+    train --data data --checkpoint bf16/ckpt "${small[@]}" --precision f32
+  accept '"name":"eval.loss"' -- parity "$golden/fixed.safetensors" --precision bf16
+fi
+
 # --- flags, files, presets ----------------------------------------------------------------------
 printf 'lr = 0.25\nnheads = 2\nhid-sz = 16\n' >my.toml
 accept -- train --preset enwik8_small --config my.toml --nlayers 1 --inner-hid-sz 32 --hid-sz 24 \
@@ -188,7 +221,7 @@ accept --nlayers --hid-sz --inner-hid-sz --nheads --attn-span --block-sz --batch
   --dropout --emb-dropout --optim --lr --momentum --lr-warmup --grad-clip --nbatches --niter \
   --adapt-span --adapt-span-loss --adapt-span-ramp --adapt-span-init --adapt-span-cache --data \
   --data-unit --checkpoint --full-eval-mode --seed --threads --dynamic-span --config --preset \
-  --skip-missing --log-steps -- train --help
+  --skip-missing --log-steps --precision --isa -- train --help
 for name in $(head -n 1 $metrics | grep -o '"configuration":{[^}]*}' | grep -o '"[a-z-]*":' |
   tr -d '":' | grep -v configuration); do
   expect "train --help tells of --$name" grep -qE -e "--${name}[ ,{]" "$work/out"
@@ -197,7 +230,7 @@ done
 # --- what is refused ----------------------------------------------------------------------------
 refuse "[bench] expected --adapt-span without --dynamic-span" -- \
   bench step --adapt-span --dynamic-span
-refuse "[bench] expected --spans to be initial, trained or full" -- \
+refuse "[bench] expected --spans to be initial, trained, full or a file" -- \
   bench step --adapt-span --spans half
 refuse "[file] expected to make the folder text/run" -- \
   train --data data --checkpoint text/run/ckpt "${tiny[@]}"

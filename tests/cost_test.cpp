@@ -63,9 +63,9 @@ TEST_CASE("the patterns of spans are those of the benchmark's description") {
   Spans trained(4, {20, 20, 20, 20});
   trained.resize(8, {614, 20, 20, 20});
   CHECK(span_pattern("trained", config) == trained);
-  CHECK_THROWS_WITH_AS(span_pattern("long", config),
-                       "[bench] expected --spans to be initial, trained or full; got \"long\"",
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      span_pattern("long", config),
+      "[bench] expected --spans to be initial, trained, full or a file; got \"long\"", Error);
 }
 
 }  // namespace
