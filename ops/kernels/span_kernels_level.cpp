@@ -212,32 +212,30 @@ float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale s
 void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride, int64_t rows,
                int64_t words) {
 #if defined(__AVX2__)
-  typedef uint32_t Words __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
-  typedef uint32_t Places __attribute__((vector_size(4 * kWidth)));
-  for (int64_t r = 0; r < rows; r += kWidth) {
-    for (int64_t w = 0; w < words; w += kWidth) {
-      Places square[kWidth];
-      for (int64_t i = 0; i < kWidth; ++i) {
-        square[i] = *reinterpret_cast<const Words*>(x + (r + i) * x_stride + w);
+  for (int64_t r = 0; r < rows; r += kVector) {
+    for (int64_t w = 0; w < words; w += kVector) {
+      Bits square[kVector];
+      for (int64_t i = 0; i < kVector; ++i) {
+        __builtin_memcpy(&square[i], x + (r + i) * x_stride + w, sizeof square[i]);
       }
 #pragma GCC unroll 4
-      for (int64_t half = kWidth / 2; half > 0; half /= 2) {
-        Places low, high;  // of two rows, every second run of `half` words, in two ways
-        for (int64_t k = 0; k < kWidth; ++k) {
+      for (int64_t half = kVector / 2; half > 0; half /= 2) {
+        Bits low, high;  // of two rows, every second run of `half` words, in two ways
+        for (int64_t k = 0; k < kVector; ++k) {
           const bool second = (k & half) != 0;
-          low[k] = static_cast<uint32_t>(second ? k - half + kWidth : k);
-          high[k] = static_cast<uint32_t>(second ? k + kWidth : k + half);
+          low[k] = static_cast<uint32_t>(second ? k - half + kVector : k);
+          high[k] = static_cast<uint32_t>(second ? k + kVector : k + half);
         }
 #pragma GCC unroll 16
-        for (int64_t i = 0; i < kWidth; ++i) {
+        for (int64_t i = 0; i < kVector; ++i) {
           if ((i & half) != 0) continue;
-          const Places upper = square[i], lower = square[i + half];
-          square[i] = __builtin_shuffle(upper, lower, low);
-          square[i + half] = __builtin_shuffle(upper, lower, high);
+          const Bits upper_row = square[i], lower_row = square[i + half];
+          square[i] = __builtin_shuffle(upper_row, lower_row, low);
+          square[i + half] = __builtin_shuffle(upper_row, lower_row, high);
         }
       }
-      for (int64_t i = 0; i < kWidth; ++i) {
-        *reinterpret_cast<Words*>(y + (w + i) * y_stride + r) = square[i];
+      for (int64_t i = 0; i < kVector; ++i) {
+        __builtin_memcpy(y + (w + i) * y_stride + r, &square[i], sizeof square[i]);
       }
     }
   }
