@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -185,7 +184,6 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
                        const Steps again(memory, plan);
                        parallel_for(static_cast<int64_t>(plan.pieces.size()), [&](int64_t i) {
                          const Plan::Piece& piece = plan.pieces[static_cast<size_t>(i)];
-                         Tensor copy;
                          const int64_t y_end = piece.y_begin + piece.end - piece.begin;
                          sums[static_cast<size_t>(piece.head)]->run(
                              piece.index,
