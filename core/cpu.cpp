@@ -43,18 +43,19 @@ std::atomic<Isa>& chosen_isa() {
   return chosen;
 }
 
-}  // namespace
-
-namespace {
-
 CpuFeatures found_features() {
   CpuFeatures f;
 #if defined(__x86_64__)
-  f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  f.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  f.avx512_bf16 = f.avx512 && __builtin_cpu_supports("avx512bf16");
   unsigned a = 0, b = 0, c = 0, d = 0;
+  // By CPUID what not every compiler knows by name.
+  const bool movbe_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 22 & 1) && (c >> 29 & 1);
+  const bool lzcnt = __get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 5 & 1);
+  f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && movbe_f16c && lzcnt;
+  f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl");
+  f.avx512_bf16 = f.avx512 && __builtin_cpu_supports("avx512bf16");
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
     f.amx_bf16 = (d >> 22 & 1) && (d >> 24 & 1) && f.avx512_bf16 && tiles_granted();
   }
@@ -87,7 +88,7 @@ Isa isa_of(const std::string& text) {
   for (Isa level : kLevels) {
     if (text == name(level)) return level;
   }
-  fail("[isa] expected plain, avx2, avx512 or amx; got \"{}\"", text);
+  fail("[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"{}\"", text);
 }
 
 Isa best_isa() {

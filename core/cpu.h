@@ -7,8 +7,8 @@
 namespace adaspan {
 
 struct CpuFeatures {
-  bool avx2 = false;         ///< AVX2 and FMA
-  bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
+  bool avx2 = false;         ///< all of x86-64-v3: AVX2, FMA, BMI 1 and 2, F16C, LZCNT, MOVBE
+  bool avx512 = false;       ///< all of x86-64-v4: also AVX-512 F, BW, CD, DQ, VL
   bool avx512_bf16 = false;  ///< bf16 dot products
   bool amx_bf16 = false;     ///< bf16 tiles
 };
@@ -20,7 +20,7 @@ enum class Isa { plain, avx2, avx512, amx };
 
 /// "plain", "avx2", "avx512", "amx"
 const char* name(Isa isa);
-/// The level of that name. Throws Error, with the names there are, for another.
+/// The level of that name, as given with --isa. Throws Error, with the names there are, for another.
 Isa isa_of(const std::string& name);
 
 /// The best level that this processor can run.

@@ -71,11 +71,10 @@ class Pool {
     const size_t enough = use_.peak + use_.peak / 16 + (size_t{64} << 20);
     while (use_.reserved + size > enough && !kept_.empty()) release_largest();
     const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
-    const size_t whole = (size + alignment - 1) / alignment * alignment;
-    void* block = std::aligned_alloc(alignment, whole);
-    if (block == nullptr) {
+    void* block = nullptr;
+    if (posix_memalign(&block, alignment, size) != 0) {
       release_locked();  // blocks kept for other sizes may be what is missing
-      block = std::aligned_alloc(alignment, whole);
+      if (posix_memalign(&block, alignment, size) != 0) block = nullptr;
     }
     require(block != nullptr,
             "[memory] expected {} more bytes; the system has none left ({} in use); use a smaller "

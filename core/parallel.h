@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -56,9 +57,11 @@ void on_all_threads(const Run& run) {
 /// after all bodies have ended.
 template <class Body>
 void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
+  if (n <= 0) return;
+  assert(chunk >= 1);
   const int64_t chunks = (n + chunk - 1) / chunk;
   if (chunks <= 1) {
-    if (n > 0) body(int64_t{0}, n);
+    body(int64_t{0}, n);
     return;
   }
   std::atomic<int64_t> next = 0;

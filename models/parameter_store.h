@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "autograd/variable.h"
-#include "core/random.h"
 
 namespace adaspan {
 

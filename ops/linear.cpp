@@ -5,7 +5,6 @@
 #include "ops/linear.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "core/error.h"

@@ -17,6 +17,11 @@ void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptio
           "divide H; got {}, {} and {}",
           qkv.text(), K, options.reaches.size());
   const int64_t M = qkv[0], B = qkv[1], D = qkv[2] / 3 / K;
+  require(M >= 1 && B >= 1 && D >= 1, "[span_attention] expected M, B and D of at least 1; got {}",
+          qkv.text());
+  require(x.p.value().type() == DType::f32 && (!x.z || x.z.value().type() == DType::f32),
+          "[span_attention] expected positions and spans of type f32; got {} and {}",
+          name(x.p.value().type()), x.z ? name(x.z.value().type()) : "none");
   require(x.p.shape().rank() == 2 && x.p.shape()[0] == D,
           "[span_attention] expected positions [D,S] with D = {}; got {}", D, x.p.shape().text());
   const int64_t S = x.p.shape()[1];

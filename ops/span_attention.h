@@ -16,6 +16,8 @@
 
 namespace adaspan {
 
+/// Columns that every query sees (persistent memory, one day) would come as further keys and values
+/// here: their scores join a row's before its softmax, without a mask.
 struct SpanAttentionInputs {
   Variable qkv;  ///< [M,B,3H]: q, k and v of the block side by side; head h has columns h*D ..
                  ///< h*D+D-1 of each

@@ -2,6 +2,7 @@
 // The definition of span attention, one head at a time, from elementary ops.
 #include <cmath>
 
+#include "core/error.h"
 #include "ops/band.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
@@ -25,6 +26,9 @@ Variable seen_steps(Tape& tape, const Variable& memory, const Variable& block, i
 Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
                               const SpanAttentionOptions& options) {
   check_span_attention(x, options);
+  require(x.qkv.value().type() == DType::f32,
+          "[span_attention] expected qkv of type f32 for the naive version; got {}",
+          name(x.qkv.value().type()));
   const auto K = static_cast<int64_t>(options.spans.size());
   const int64_t M = x.qkv.shape()[0], B = x.qkv.shape()[1], H = x.qkv.shape()[2] / 3, D = H / K;
   const int64_t S = x.p.shape()[1];

@@ -328,17 +328,22 @@ TEST_CASE("a checkpoint of another text is refused, but its model can be used th
   CHECK_NOTHROW(check_vocabulary(load_model(place.path).header, other));
 }
 
-TEST_CASE("a tensor of another shape is refused by its name") {
+TEST_CASE("a tensor of another shape or type is refused by its name") {
   const Place place;
   place.save();
   Content content(place.path);
-  content.tensors["layers.1.norm2.bias"] = Tensor::zeros({15});
-  content.write(place.path);
-  const char* expected =
-      "[checkpoint] expected layers.1.norm2.bias of shape [16]; got [15]; is it of a model of "
-      "another size?";
-  CHECK_THROWS_WITH_AS(place.load(), expected, Error);
-  CHECK_THROWS_WITH_AS(load_model(place.path), expected, Error);
+  const auto refuse = [&](Tensor tensor, const char* expected) {
+    content.tensors["layers.1.norm2.bias"] = std::move(tensor);
+    content.write(place.path);
+    CHECK_THROWS_WITH_AS(place.load(), expected, Error);
+    CHECK_THROWS_WITH_AS(load_model(place.path), expected, Error);
+  };
+  refuse(Tensor::zeros({15}),
+         "[checkpoint] expected layers.1.norm2.bias of shape [16] and type f32; got [15] of type "
+         "f32; is it of a model of another size?");
+  refuse(Tensor::zeros({16}, DType::bf16),
+         "[checkpoint] expected layers.1.norm2.bias of shape [16] and type f32; got [16] of type "
+         "bf16; is it of a model of another size?");
 }
 
 TEST_CASE("a checkpoint that lacks a tensor is refused by the tensor's name") {

@@ -329,6 +329,38 @@ TEST_CASE("queries, keys, values and positions that do not fit throw") {
   check_misfit({[](auto& x, auto&) { x.p = zeros({4}); }, "positions [D,S] with D = 4; got [4]"});
 }
 
+TEST_CASE("types and sizes that do not fit throw") {
+  const auto of_type = [](Shape shape, DType type) {
+    return Variable::constant(Tensor::zeros(std::move(shape), type));
+  };
+  check_misfit({[&](auto& x, auto&) {
+                  x.p = of_type({4, 6}, DType::bf16);
+                },
+                "positions and spans of type f32; got bf16 and f32"});
+  check_misfit({[&](auto& x, auto&) { x.z = of_type({2}, DType::bf16); },
+                "positions and spans of type f32; got f32 and bf16"});
+  check_misfit({[](auto& x, auto&) {
+                  x.qkv = zeros({3, 0, 24});
+                },
+                "M, B and D of at least 1; got [3, 0, 24]"});
+  check_misfit({[](auto& x, auto&) {
+                  x.qkv = zeros({3, 2, 0});
+                },
+                "M, B and D of at least 1; got [3, 2, 0]"});
+  Tape tape;
+  SpanAttentionOptions options;
+  options.spans = {2};
+  options.reaches = {0};
+  const SpanAttentionInputs half{.qkv = of_type({3, 2, 12}, DType::bf16),
+                                 .memory_kv = of_type({0, 2, 8}, DType::bf16),
+                                 .p = zeros({4, 6}),
+                                 .z = {}};
+  CHECK_NOTHROW(span_attention(tape, half, options));
+  CHECK_THROWS_WITH_AS(span_attention_naive(tape, half, options),
+                       "[span_attention] expected qkv of type f32 for the naive version; got bf16",
+                       Error);
+}
+
 TEST_CASE("spans and reaches that do not fit throw") {
   const std::string range = "spans in [1, 6] and reaches in [0, span]; got ";
   check_misfit({[](auto&, auto& o) { o.spans[0] = 7; }, range + "7 and 4 of head 0"});

@@ -83,10 +83,9 @@ struct BandProducts {
     }
   }
 
-  static constexpr SpanKernels<T> table(const char* level) {
+  static constexpr SpanKernels<T> table() {
     constexpr int64_t kNumbers = Unit::kGroups * kGroup<T>;
-    return {.level = level,
-            .row_block = Unit::kRows > kNumbers ? Unit::kRows : kNumbers,
+    return {.row_block = Unit::kRows > kNumbers ? Unit::kRows : kNumbers,
             .margin = (Unit::kRows + kNumbers + 15) / 16 * 16,
             .width_block = 16 * kGroup<T>,
             .scores = scores,

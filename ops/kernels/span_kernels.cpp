@@ -9,6 +9,11 @@ const SpanKernels<float>& span_kernels_f32();
 const SpanKernels<bf16>& span_kernels_bf16();
 const SpanRowKernels& span_row_kernels();
 }  // namespace plain
+#if defined(__x86_64__) || defined(ADASPAN_EMULATED_TILES)
+namespace amx {
+const SpanKernels<bf16>& span_kernels_bf16();
+}  // namespace amx
+#endif
 #if defined(__x86_64__)
 namespace avx2 {
 const SpanKernels<float>& span_kernels_f32();
@@ -21,9 +26,6 @@ const SpanRowKernels& span_row_kernels();
 namespace avx512_bf16 {
 const SpanKernels<bf16>& span_kernels_bf16();
 }  // namespace avx512_bf16
-namespace amx {
-const SpanKernels<bf16>& span_kernels_bf16();
-}  // namespace amx
 #endif
 
 template <>

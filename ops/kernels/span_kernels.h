@@ -15,7 +15,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "core/bf16.h"
 
@@ -44,7 +43,6 @@ struct Band {
 /// a multiple of row_block; what lies beyond is overwritten.
 template <class T>
 struct SpanKernels {
-  const char* level;    ///< "plain", "avx2", "avx512", "avx512_bf16", "amx"
   int64_t row_block;    ///< tiles have a multiple of so many rows
   int64_t margin;       ///< zeros that a row of the left operand needs on both sides of its band
   int64_t width_block;  ///< head widths are padded to a multiple of it
@@ -68,14 +66,14 @@ struct SoftmaxRow {
   const float* keep;  ///< dropout: 0 or 1/(1-rate) for each column; null without
 };
 
-/// What the softmax of a row is made from again: e^x / sum(m e^x) = e^(x - top) scale.
+/// What the softmax of a row is made from again, with s = factor x:
+/// e^s / sum(m e^s) = e^(s - top) scale.
 struct SoftmaxScale {
-  float top;    ///< the largest score that has weight
-  float scale;  ///< 1 / sum(m e^(x - top)); 0 if no score has weight
+  float top;    ///< the largest s that has weight
+  float scale;  ///< 1 / sum(m e^(s - top)); 0 if nothing has weight
 };
 
 struct SpanRowKernels {
-  const char* level;
   /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the scale returned.
   /// Columns from E up to the next multiple of 16 become 0.
   SoftmaxScale (*softmax)(float* x, const SoftmaxRow& row);

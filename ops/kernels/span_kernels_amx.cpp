@@ -76,7 +76,7 @@ struct TileUnit {
 }  // namespace
 
 const SpanKernels<bf16>& span_kernels_bf16() {
-  static constexpr auto kernels = BandProducts<TileUnit, bf16>::table("amx");
+  static constexpr auto kernels = BandProducts<TileUnit, bf16>::table();
   return kernels;
 }
 

@@ -30,8 +30,7 @@ struct DotLanes {
 }  // namespace
 
 const SpanKernels<bf16>& span_kernels_bf16() {
-  static constexpr auto kernels =
-      BandProducts<VectorUnit<DotLanes, bf16, 4>, bf16>::table("avx512_bf16");
+  static constexpr auto kernels = BandProducts<VectorUnit<DotLanes, bf16, 4>, bf16>::table();
   return kernels;
 }
 

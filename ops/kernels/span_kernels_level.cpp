@@ -64,8 +64,10 @@ using FloatUnit = VectorUnit<FloatLanes, float, 2>;  // of 16 registers
 using FloatUnit = PlainUnit<float>;
 #endif
 
-/// e^x for loops that the compiler turns into vector code, which makes better use of masks here
-/// than it does in vectors written out; otherwise as exponential(Vec).
+/// e^x to 2 units in the last place on [-87, 80], clamped outside, as exponential(Vec) but with the
+/// polynomial of degree 6 that starts 1 + r and has the smallest largest error, 3e-9 of e^r. For
+/// loops that the compiler turns into vector code: it makes better use of masks here than of
+/// vectors written out.
 inline float exponential(float x) {
   constexpr float kLog2e = 1.44269504088896341f;
   x = x < -87.0f ? -87.0f : x;
@@ -274,18 +276,19 @@ void interleave(bf16* y, const bf16* x0, const bf16* x1, int64_t n) {
 }  // namespace
 
 const SpanKernels<float>& span_kernels_f32() {
-  static constexpr auto kernels = BandProducts<FloatUnit, float>::table(ADASPAN_LEVEL_NAME);
+  static constexpr auto kernels = BandProducts<FloatUnit, float>::table();
   return kernels;
 }
 
+#if !defined(__AVX2__)  // for bf16 there are these, and kernels for hardware that has it
 const SpanKernels<bf16>& span_kernels_bf16() {
-  static constexpr auto kernels = BandProducts<PlainUnit<bf16>, bf16>::table("plain");
+  static constexpr auto kernels = BandProducts<PlainUnit<bf16>, bf16>::table();
   return kernels;
 }
+#endif
 
 const SpanRowKernels& span_row_kernels() {
-  static constexpr SpanRowKernels kernels = {.level = ADASPAN_LEVEL_NAME,
-                                             .softmax = softmax,
+  static constexpr SpanRowKernels kernels = {.softmax = softmax,
                                              .softmax_backward = softmax_backward,
                                              .transpose = transpose,
                                              .to_bf16 = to_bf16,

@@ -5,7 +5,6 @@
 
 #include <vector>
 
-#include "core/error.h"
 #include "train/cli/commands.h"
 
 namespace adaspan::cli {

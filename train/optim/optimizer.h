@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Update rules, in the reference's exact semantics (spec section 5).
+// Update rules, exactly those of the paper's released code.
 #pragma once
 
 #include <memory>

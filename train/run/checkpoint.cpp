@@ -124,8 +124,10 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name) {
   const Tensor from = file.tensor(name);
   require(from.shape() == to.shape() && from.type() == to.type(),
-          "[checkpoint] expected {} of shape {}; got {}; is it of a model of another size?", name,
-          to.shape().text(), from.shape().text());
+          "[checkpoint] expected {} of shape {} and type {}; got {} of type {}; is it of a model of "
+          "another size?",
+          name, to.shape().text(), adaspan::name(to.type()), from.shape().text(),
+          adaspan::name(from.type()));
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 

@@ -42,7 +42,7 @@ struct LoadedModel {
 };
 LoadedModel load_model(const std::filesystem::path& path);
 
-/// Copies tensor `name` of `file` into `to`. Throws Error when the shapes differ.
+/// Copies tensor `name` of `file` into `to`. Throws Error when shapes or types differ.
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name);
 
 /// The corpus at `data`, or if that is empty the one the checkpoint was trained on. Throws Error as

@@ -114,12 +114,7 @@ DType precision_of(const Settings& settings) {
 }
 
 Isa isa_of(const Settings& settings) {
-  if (settings.isa == "auto") return best_isa();
-  for (Isa level : {Isa::plain, Isa::avx2, Isa::avx512, Isa::amx}) {
-    if (settings.isa == name(level)) return level;
-  }
-  fail("[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"{}\"",
-       settings.isa);
+  return settings.isa == "auto" ? best_isa() : isa_of(settings.isa);
 }
 
 void use_isa_of(const Settings& settings) {

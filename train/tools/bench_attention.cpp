@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "train/tools/bench_attention.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/cpu.h"

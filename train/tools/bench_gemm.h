@@ -2,6 +2,7 @@
 // What this machine's matrix product reaches: the measure that other benchmarks are held against.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <nlohmann/json_fwd.hpp>

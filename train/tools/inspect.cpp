@@ -6,7 +6,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
 #include "train/run/checkpoint.h"
 #include "train/tools/report.h"
 

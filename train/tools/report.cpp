@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "core/error.h"
 #include "core/file.h"
 #include "train/run/checkpoint.h"
 #include "train/run/evaluate.h"
