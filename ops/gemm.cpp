@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Longer than most files, since no other one may see oneDNN: plans (a primitive for certain
+// extents), products of bands of rows, sums over rows, and gemm, which is made of them.
 #include "ops/gemm.h"
 
 #include <algorithm>

@@ -157,13 +157,14 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
   const Timed timed("memory products", plan.flops(D), plan.bytes(D, type));
   Tensor y({plan.total, plan.B, 2 * D}, type);
   const Tensor w = by_head(wk.value(), wv.value(), K);
-  std::vector<std::unique_ptr<Product>> products;  // of each head
-  for (int64_t h = 0; h < K; ++h) {
+  std::vector<std::unique_ptr<Product>> products(reaches.size());  // of each head
+  parallel_for(K, [&](int64_t h) {
     const ConstMatrix w_h = matrix(w).rows_of(2 * D * h, 2 * D * (h + 1));
-    const int64_t rows = reaches[static_cast<size_t>(h)] * plan.B;
-    products.push_back(rows ? std::make_unique<Product>(type, type, w_h.transposed(), rows)
-                            : nullptr);
-  }
+    const auto head = static_cast<size_t>(h);
+    if (reaches[head] == 0) return;
+    products[head] =
+        std::make_unique<Product>(type, type, w_h.transposed(), reaches[head] * plan.B);
+  });
   const Steps past(memory, plan);
   parallel_for(static_cast<int64_t>(plan.pieces.size()), [&](int64_t i) {
     const Plan::Piece& piece = plan.pieces[static_cast<size_t>(i)];
@@ -193,10 +194,10 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
                        const auto finish = [&](const GradientRef& gradient, int64_t first) {
                          if (!gradient.wanted()) return;
                          gradient.add_by([&](Tensor& sum, bool accumulate) {
-                           for (int64_t h = 0; h < K; ++h) {
+                           parallel_for(K, [&](int64_t h) {
                              sums[static_cast<size_t>(h)]->finish(
                                  first, matrix(sum).rows_of(D * h, D * (h + 1)), accumulate);
-                           }
+                           });
                          });
                        };
                        finish(dwk, 0);

@@ -6,7 +6,10 @@
 
 #include "core/cpu.h"
 #include "core/error.h"
+#include "core/random.h"
 #include "models/transformer.h"
+#include "ops/elementwise.h"
+#include "ops/linear.h"
 
 using namespace adaspan;
 
@@ -215,12 +218,35 @@ TEST_CASE("bf16 is refused where it cannot run") {
 
 TEST_CASE("the memory shares the layers' inputs with the tape") {
   const Transformer model(small_model(SpanKind::fixed), 1);  // keeps 24 steps
-  Tape tape(Tape::Mode::evaluation);
-  const TransformerOutput one = model.forward(tape, random_ids(24), model.fresh_memory(B));
-  CHECK(one.memory[0].segments().size() == 1);
-  const Value first = one.memory[0].segments()[0].value;
-  const Memory copy = one.memory;
-  CHECK(copy[0].segments()[0].value == first);  // a memory is a list of shared values
+  Tape tape;
+  const TransformerOutput out = model.forward(tape, random_ids(24), model.fresh_memory(B));
+  for (const LayerMemory& memory : out.memory) {
+    REQUIRE(memory.segments().size() == 1);
+    CHECK(memory.segments()[0].value.use_count() > 1);  // a copy would have one owner
+  }
+}
+
+TEST_CASE("the feed-forward layer drops inner activations and adds its input") {
+  const ModelConfig config = small_model(SpanKind::fixed);
+  ParameterStore store(1);
+  const FeedForward layer(config, store, "ff.");
+  const auto weight = [&](size_t i) { return store.all()[i]->variable(); };
+  Tensor values({5, B, 16});
+  for (int64_t i = 0; i < values.elements(); ++i) {
+    values.data()[i] = static_cast<float>(random_uniform({.seed = 2}, i) - 0.5);
+  }
+  const Variable x = Variable::constant(std::move(values));
+  for (float rate : {0.0f, 0.4f}) {
+    const Dropout mask{.rate = rate, .key = {.purpose = Purpose::dropout}, .batch = B};
+    Tape tape(Tape::Mode::evaluation);
+    const Variable inner = linear(tape, x, weight(0), weight(1), {.activation = Activation::relu});
+    const Variable expected =
+        add(tape, x, linear(tape, dropout(tape, inner, mask), weight(2), weight(3)));
+    const Variable found = layer.forward(tape, x, mask);
+    for (int64_t i = 0; i < x.value().elements(); ++i) {
+      CHECK(found.value().data()[i] == doctest::Approx(expected.value().data()[i]).epsilon(1e-5));
+    }
+  }
 }
 
 TEST_CASE("the span loss is lambda times the sum over layers of the mean span") {

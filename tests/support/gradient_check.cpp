@@ -135,8 +135,8 @@ double relative_distance(const Tensor& found, const Array& expected) {
 bool same_bits(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape() || a.type() != b.type() || a.empty() != b.empty()) return false;
   return a.empty() || with_type(a.type(), [&]<class T>(T) {
-    return std::memcmp(a.data<T>(), b.data<T>(), a.bytes()) == 0;
-  });
+           return std::memcmp(a.data<T>(), b.data<T>(), a.bytes()) == 0;
+         });
 }
 
 OpResult run_op(const Op& op, const std::vector<Tensor>& inputs, int thread_count,
