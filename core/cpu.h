@@ -20,7 +20,8 @@ enum class Isa { plain, avx2, avx512, amx };
 
 /// "plain", "avx2", "avx512", "amx"
 const char* name(Isa isa);
-/// The level of that name, as given with --isa. Throws Error, with the names there are, for another.
+/// The level of that name, as given with --isa. Throws Error, with the names there are, for
+/// another.
 Isa isa_of(const std::string& name);
 
 /// The best level that this processor can run.

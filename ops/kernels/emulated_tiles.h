@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For tests only: AMX tiles as arrays (Intel's instruction set reference: TILELOADD, TDPBF16PS, TILESTORED).
+// For tests only: AMX tiles as arrays (Intel's instruction set reference: TILELOADD, TDPBF16PS,
+// TILESTORED).
 #pragma once
 
 #include <cstdint>

@@ -123,11 +123,12 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
 
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name) {
   const Tensor from = file.tensor(name);
-  require(from.shape() == to.shape() && from.type() == to.type(),
-          "[checkpoint] expected {} of shape {} and type {}; got {} of type {}; is it of a model of "
-          "another size?",
-          name, to.shape().text(), adaspan::name(to.type()), from.shape().text(),
-          adaspan::name(from.type()));
+  require(
+      from.shape() == to.shape() && from.type() == to.type(),
+      "[checkpoint] expected {} of shape {} and type {}; got {} of type {}; is it of a model of "
+      "another size?",
+      name, to.shape().text(), adaspan::name(to.type()), from.shape().text(),
+      adaspan::name(from.type()));
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Replays a recorded run of the paper's released code and compares number by number. bench/README.md
-// describes the file of such a run.
+// Replays a recorded run of the paper's released code and compares number by number.
+// bench/README.md describes the file of such a run.
 #pragma once
 
 #include <filesystem>
