@@ -238,7 +238,10 @@ class Worker {
   }
 
  private:
-  int64_t tile_size() const { return (kTileRows + 1) * (stride_ + 1) + 2 * kernels_.margin; }
+  /// Whole cache lines, so that pairs of bf16 in one tile after another stay aligned.
+  int64_t tile_size() const {
+    return round_up((kTileRows + 1) * (stride_ + 1) + 2 * kernels_.margin, 32);
+  }
   /// Rows of a tile that products may touch: whole blocks, and whole groups of the sums over rows.
   int64_t padded_rows(const Tile& tile) const { return round_up(tile.rows, kernels_.row_block); }
 
