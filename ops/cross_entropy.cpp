@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "ops/kernels/row_kernels.h"
+#include "ops/require_f32.h"
 
 namespace adaspan {
 namespace {
@@ -51,6 +52,7 @@ Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& targets
   const int64_t V = logits.shape()[-1], rows = logits.shape().rows();
   require(targets.elements() == rows, "[cross_entropy] expected {} targets for logits {}; got {}",
           rows, logits.shape().text(), targets.elements());
+  require_f32("cross_entropy", logits);
   for (int32_t id : targets.values<int32_t>()) {
     require(id >= 0 && id < V, "[cross_entropy] expected targets in [0, {}); got {}", V, id);
   }

@@ -26,14 +26,18 @@ void drop(Tensor& y, const Tensor& x, const Dropout& mask, const Columns& column
 
 }  // namespace
 
-Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns columns) {
-  require(mask.rate >= 0 && mask.rate < 1, "[dropout] expected a rate in [0, 1); got {}",
+void check_dropout(const char* op, const Dropout& mask, int64_t B) {
+  require(mask.rate >= 0 && mask.rate < 1, "[{}] expected a dropout rate in [0, 1); got {}", op,
           mask.rate);
+  require(mask.rate == 0 || (mask.first_sequence >= 0 && mask.first_sequence + B <= mask.batch),
+          "[{}] expected {} sequences, from sequence {}, within a batch of {}", op, B,
+          mask.first_sequence, mask.batch);
+}
+
+Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns columns) {
   if (mask.rate == 0) return x;
-  require(x.shape().rank() == 3 && mask.first_sequence >= 0 &&
-              mask.first_sequence + x.shape()[1] <= mask.batch,
-          "[dropout] expected x [M,B,n] within a batch of {} sequences; got {} from sequence {}",
-          mask.batch, x.shape().text(), mask.first_sequence);
+  require(x.shape().rank() == 3, "[dropout] expected x [M,B,n]; got {}", x.shape().text());
+  check_dropout("dropout", mask, x.shape()[1]);
   if (columns.of == 0) columns = {.begin = 0, .of = x.shape()[2]};
   const Timed timed("dropout", 0, 2.0 * x.value().bytes());
   Tensor y(x.shape(), x.type());

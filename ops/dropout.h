@@ -27,6 +27,10 @@ struct Dropout {
   }
 };
 
+/// Throws Error, in the name of `op`, unless 0 <= rate < 1 and, where anything is dropped, a part
+/// of B sequences lies within the batch.
+void check_dropout(const char* op, const Dropout& mask, int64_t B);
+
 /// Where the columns of a value stand in wider rows, of which it holds a part.
 struct Columns {
   int64_t begin = 0;
@@ -36,7 +40,7 @@ struct Columns {
 /// y = x / (1 - rate) with probability 1 - rate, else 0
 ///   x [M,B,n], f32 or bf16 -> y of the same shape and type
 /// Element (row, i) uses random number global_row * columns.of + columns.begin + i of the key.
-/// Throws Error unless 0 <= rate < 1 and the part lies within the batch.
+/// Throws Error unless x is [M,B,n], and as check_dropout does.
 Variable dropout(Tape& tape, const Variable& x, const Dropout& mask, Columns columns = {});
 
 }  // namespace adaspan

@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "ops/kernels/row_kernels.h"
+#include "ops/require_f32.h"
 
 namespace adaspan {
 namespace {
@@ -73,6 +74,7 @@ Variable add(Tape& tape, const Variable& a, const Variable& b) {
 }
 
 Variable scale(Tape& tape, const Variable& x, float factor) {
+  require_f32("scale", x);
   const float* value = x.value().data();
   Tensor y = each_element(x.shape(), [&](int64_t i) { return factor * value[i]; });
   // saved: nothing
@@ -84,6 +86,7 @@ Variable scale(Tape& tape, const Variable& x, float factor) {
 }
 
 Variable sigmoid(Tape& tape, const Variable& x) {
+  require_f32("sigmoid", x);
   const float* value = x.value().data();
   const Value y =
       share(each_element(x.shape(), [&](int64_t i) { return 1 / (1 + std::exp(-value[i])); }));
@@ -98,6 +101,7 @@ Variable sigmoid(Tape& tape, const Variable& x) {
 }
 
 Variable mean(Tape& tape, const Variable& x) {
+  require_f32("mean", x);
   const auto n = static_cast<double>(x.value().elements());
   std::vector<double> sums(static_cast<size_t>((x.value().elements() + kChunk - 1) / kChunk), 0);
   parallel_chunks(x.value().elements(), kChunk, [&](int64_t begin, int64_t end) {

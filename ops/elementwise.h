@@ -8,7 +8,7 @@ namespace adaspan {
 /// y = a + b, of one shape and type, f32 or bf16. Throws Error when these differ.
 Variable add(Tape& tape, const Variable& a, const Variable& b);
 
-// These are of f32 values.
+// These are of f32 values; they throw Error for another type.
 
 /// y = factor x
 Variable scale(Tape& tape, const Variable& x, float factor);

@@ -10,7 +10,6 @@
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
-#include <vector>
 
 #include "core/cpu.h"
 #include "core/error.h"
@@ -104,8 +103,23 @@ dnnl::inner_product_backward_weights::primitive_desc plan_sums(const memory::des
 #endif
 }
 
+/// What make() makes for the product of a and b; throws Error where oneDNN has nothing for it.
+template <class Make>
+auto planned(const ConstMatrix& a, const ConstMatrix& b, const Make& make) {
+  try {
+    return make();
+  } catch (const dnnl::error& e) {
+    fail("[gemm] expected a product of {} [{}, {}] and {} [{}, {}] that oneDNN can plan; got: {}",
+         name(a.type), a.rows, a.columns, name(b.type), b.rows, b.columns, e.what());
+  }
+}
+
 /// A primitive for certain extents and strides.
 struct Plan {
+  template <class Description>
+  explicit Plan(const Description& plan)
+      : primitive(plan.get()), scratchpad(plan.scratchpad_desc()) {}
+
   dnnl::primitive primitive;
   memory::desc scratchpad;
 
@@ -127,9 +141,7 @@ class Plans {
     std::lock_guard lock(mutex_);
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
-    const auto planned = make();
-    return plans_.emplace(key, Plan{dnnl::primitive(planned.get()), planned.scratchpad_desc()})
-        .first->second;
+    return plans_.emplace(key, make()).first->second;
   }
 
  private:
@@ -204,7 +216,8 @@ Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
     const int64_t band = std::clamp<int64_t>(rows, 1, kBand);
     const ConstMatrix a_band{nullptr, a, band, k, k}, c_band{nullptr, c, band, n, n};
     const memory::desc any({k, n}, type_of(a), memory::format_tag::any);
-    state_->b_desc = state_->plan(a_band, c_band, c_band, any).weights_desc();
+    state_->b_desc = planned(
+        a_band, b, [&] { return state_->plan(a_band, c_band, c_band, any).weights_desc(); });
   }
   if (state_->b_desc == given) return;
   state_->packed = allocate(state_->b_desc.get_size());
@@ -230,7 +243,7 @@ void Product::run(const Matrix& c, const ConstMatrix& a,
   const ConstMatrix r = residual.value_or(c);
   const Plan& plan =
       s.plans.get({a.rows, a.row_stride, a.column_stride, c.row_stride, r.row_stride},
-                  [&] { return s.plan(a, c, r, s.b_desc); });
+                  [&] { return planned(a, s.b, [&] { return Plan(s.plan(a, c, r, s.b_desc)); }); });
   Arguments arguments = {{DNNL_ARG_SRC, wrap(describe(a), a.data)},
                          {DNNL_ARG_WEIGHTS, wrap(s.b_desc, s.packed ? s.packed.get() : s.b.data)},
                          {DNNL_ARG_DST, wrap(describe(c), c.data)}};
@@ -276,8 +289,10 @@ void RowSums::run(int64_t piece, const ConstMatrix& a, const ConstMatrix& b) {
   }
   const OneThread alone;
   const memory::desc dw_desc = describe(matrix(sum, dy.columns, x.columns));
-  const Plan& plan =
-      s.plans.get({a.rows, a.type}, [&] { return plan_sums(dw_desc, describe(dy), describe(x)); });
+  const Plan& plan = s.plans.get({a.rows, a.type}, [&] {
+    return planned(a.transposed(), b,
+                   [&] { return Plan(plan_sums(dw_desc, describe(dy), describe(x))); });
+  });
   plan.run({{DNNL_ARG_SRC, wrap(describe(x), x.data)},
             {DNNL_ARG_DIFF_DST, wrap(describe(dy), dy.data)},
             {DNNL_ARG_DIFF_WEIGHTS, wrap(dw_desc, sum)}});
@@ -362,10 +377,9 @@ void gemm_long_sums(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b,
 
 void limit_products_to_isa() {
   if (isa() == best_isa()) return;
-  const auto level = isa() == Isa::amx      ? dnnl::cpu_isa::avx512_core_amx
-                     : isa() == Isa::avx512 ? dnnl::cpu_isa::avx512_core_bf16
-                     : isa() == Isa::avx2   ? dnnl::cpu_isa::avx2
-                                            : dnnl::cpu_isa::sse41;
+  const auto level = isa() == Isa::avx512 ? dnnl::cpu_isa::avx512_core_bf16
+                     : isa() == Isa::avx2 ? dnnl::cpu_isa::avx2
+                                          : dnnl::cpu_isa::sse41;
   require(dnnl::set_max_cpu_isa(level) == dnnl::status::success,
           "[gemm] expected the level {} to be set before the first product; got one before",
           name(isa()));

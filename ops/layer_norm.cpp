@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "ops/kernels/row_kernels.h"
+#include "ops/require_f32.h"
 
 namespace adaspan {
 namespace {
@@ -63,6 +64,8 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const V
   require(gain.shape() == Shape{H} && bias.shape() == Shape{H},
           "[layer_norm] expected gain and bias [{}] for x {}; got {} and {}", H, x.shape().text(),
           gain.shape().text(), bias.shape().text());
+  require_f32("layer_norm", gain);
+  require_f32("layer_norm", bias);
 
   const Timed timed("layer_norm", 8.0 * x.value().elements(), 2.0 * x.value().bytes());
   Tensor y(x.shape(), x.type());

@@ -12,6 +12,7 @@
 #include "core/profile.h"
 #include "ops/gemm.h"
 #include "ops/kernels/row_kernels.h"
+#include "ops/require_f32.h"
 
 namespace adaspan {
 namespace {
@@ -150,12 +151,8 @@ void check_linear(const Variable& x, const std::vector<Variable>& weights, const
   if (mask.rate == 0) return;
   require(options.activation == Activation::relu,
           "[linear] expected dropout after relu; got it without; use op dropout");
-  require(mask.rate > 0 && mask.rate < 1, "[linear] expected a dropout rate in [0, 1); got {}",
-          mask.rate);
-  require(y.rank() == 3 && mask.first_sequence >= 0 && mask.first_sequence + y[1] <= mask.batch,
-          "[linear] expected y [M,B,n] within a batch of {} sequences for dropout; got {} from "
-          "sequence {}",
-          mask.batch, y.text(), mask.first_sequence);
+  require(y.rank() == 3, "[linear] expected y [M,B,n] for dropout; got {}", y.text());
+  check_dropout("linear", mask, y[1]);
 }
 
 }  // namespace
@@ -170,6 +167,8 @@ Variable linear(Tape& tape, const Variable& x, const std::vector<Variable>& weig
             w.shape().text());
     out += w.shape()[0];
   }
+  require(x.shape()[-1] > 0, "[linear] expected x [..., in] with in of at least 1; got {}",
+          x.shape().text());
   const Shape shape = x.shape().with_last(out);
   const DType type = options.type.value_or(x.type());
   check_linear(x, weights, b, shape, type, options);
@@ -215,6 +214,8 @@ Variable matmul(Tape& tape, const Variable& x, const Variable& w) {
   require(w.shape().rank() == 2 && x.shape().rank() >= 1 && x.shape()[-1] == w.shape()[0],
           "[matmul] expected x [..., in] and w [in, out]; got {} and {}", x.shape().text(),
           w.shape().text());
+  require_f32("matmul", x);
+  require_f32("matmul", w);
   Tensor y(x.shape().with_last(w.shape()[1]));
   gemm(matrix(y), matrix(x.value()), matrix(w.value()));
 

@@ -23,7 +23,8 @@ struct LinearOptions {
 ///   -> y [..., out]
 /// x is f32 or bf16; weights and bias are f32 and are rounded to x's type. Sums are f32, and so are
 /// the gradients of weights and bias.
-/// Throws Error when shapes or types do not fit, for dropout without relu, and as op dropout does.
+/// Throws Error when shapes or types do not fit, for in = 0, for dropout without relu, and as op
+/// dropout does.
 Variable linear(Tape& tape, const Variable& x, const std::vector<Variable>& weights,
                 const Variable& b = {}, const LinearOptions& options = {});
 Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable& b = {},
@@ -31,7 +32,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable
 
 /// y = x w, in f32
 ///   x [..., in], w [in, out] -> y [..., out]
-/// Throws Error when the shapes do not fit.
+/// Throws Error when shapes or types do not fit.
 Variable matmul(Tape& tape, const Variable& x, const Variable& w);
 
 }  // namespace adaspan

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "ops/kernels/row_kernels.h"
+#include "ops/require_f32.h"
 
 namespace adaspan {
 namespace {
@@ -45,6 +46,8 @@ Variable softmax(Tape& tape, const Variable& x, const Variable& mask) {
   require(!mask || mask.shape() == x.shape() || mask.shape() == Shape{1, E},
           "[softmax] expected a mask of shape {} or [1, {}]; got {}", x.shape().text(), E,
           mask ? mask.shape().text() : "none");
+  require_f32("softmax", x);
+  if (mask) require_f32("softmax", mask);
   const int64_t mask_stride = mask && mask.shape() == x.shape() ? E : 0;
 
   Tensor result(x.shape());

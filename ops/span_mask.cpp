@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/require_f32.h"
 
 namespace adaspan {
 namespace {
@@ -30,6 +31,7 @@ Variable span_mask(Tape& tape, const Variable& z, int64_t E, int64_t ramp) {
           ramp);
   require(z.shape().elements() == z.shape().rows() && z.shape().rank() >= 1,
           "[span_mask] expected spans [1] or [M,B,1]; got {}", z.shape().text());
+  require_f32("span_mask", z);
   const int64_t rows = z.shape().rows();
   Tensor m(z.shape().rank() == 1 ? Shape{1, E} : z.shape().with_last(E));
   parallel_chunks(rows, 256, [&](int64_t begin, int64_t end) {

@@ -20,7 +20,7 @@ int64_t effective_span(float z, int64_t ramp, int64_t span_limit);
 /// The mask over the last E steps; column j is distance E-j.
 ///   z: [1] (one span for all queries) -> [1,E], or [M,B,1] (one for each query) -> [M,B,E]
 /// dm/dz = 1/R on the ramp, its ends included (0 <= (R+z-u)/R <= 1), and 0 elsewhere.
-/// Throws Error for another shape, R < 1 or E < 1.
+/// Throws Error for another shape or type, R < 1 or E < 1.
 Variable span_mask(Tape& tape, const Variable& z, int64_t E, int64_t ramp);
 
 /// What to add to scores [M,B,E] so that the first `missing` of the E steps before the block get no

@@ -108,4 +108,11 @@ TEST_CASE("targets of another number, or outside of the vocabulary, throw") {
                        "[cross_entropy] expected targets in [0, 5); got -1", Error);
 }
 
+TEST_CASE("logits of another type than f32 throw") {
+  Tape tape;
+  const Variable half = Variable::constant(Tensor::zeros({2, 5}, DType::bf16));
+  CHECK_THROWS_WITH_AS(cross_entropy(tape, half, Tensor::zeros({2}, DType::i32)),
+                       "[cross_entropy] expected a value of type f32; got bf16 [2, 5]", Error);
+}
+
 }  // namespace adaspan

@@ -139,4 +139,15 @@ TEST_CASE("add of two shapes or types throws") {
       "[add] expected two values of one shape and type; got f32 [2, 3] and bf16 [2, 3]", Error);
 }
 
+TEST_CASE("scale, sigmoid and mean of another type than f32 throw") {
+  Tape tape;
+  const Variable half = Variable::constant(Tensor::zeros({2, 3}, DType::bf16));
+  CHECK_THROWS_WITH_AS(scale(tape, half, 2),
+                       "[scale] expected a value of type f32; got bf16 [2, 3]", Error);
+  CHECK_THROWS_WITH_AS(sigmoid(tape, half),
+                       "[sigmoid] expected a value of type f32; got bf16 [2, 3]", Error);
+  CHECK_THROWS_WITH_AS(mean(tape, half), "[mean] expected a value of type f32; got bf16 [2, 3]",
+                       Error);
+}
+
 }  // namespace adaspan

@@ -408,6 +408,24 @@ TEST_CASE("products may run at the same time") {
   }
 }
 
+TEST_CASE("a product that oneDNN cannot plan throws") {
+  Tensor c({3, 3});
+  const Tensor x = random_tensor({3, 3}, 1);
+  ConstMatrix a = matrix(x);
+  Matrix to = matrix(c);
+  a.rows = to.rows = -1;
+  CHECK_THROWS_WITH_AS(Product(DType::f32, DType::f32, matrix(x), 3).run(to, a),
+                       doctest::Contains("[gemm] expected a product of f32 [-1, 3] and f32 [3, 3] "
+                                         "that oneDNN can plan; got: "),
+                       Error);
+  ConstMatrix b = matrix(x);
+  a.rows = b.rows = -1;
+  CHECK_THROWS_WITH_AS(RowSums(3, 3, 1).run(0, a, b),
+                       doctest::Contains("[gemm] expected a product of f32 [3, -1] and f32 [-1, 3] "
+                                         "that oneDNN can plan; got: "),
+                       Error);
+}
+
 TEST_CASE("the level of products cannot be changed after the first one") {
   const Tensor x = random_tensor({3, 3}, 1);
   product_of(matrix(x), matrix(x), DType::f32);

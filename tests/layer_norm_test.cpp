@@ -128,4 +128,12 @@ TEST_CASE("a gain or bias of another width throws") {
                        Error);
 }
 
+TEST_CASE("a gain or bias of another type than f32 throws") {
+  Tape tape;
+  const Variable half = Variable::constant(Tensor::zeros({4}, DType::bf16));
+  const char* expected = "[layer_norm] expected a value of type f32; got bf16 [4]";
+  CHECK_THROWS_WITH_AS(layer_norm(tape, zeros({2, 4}), half, zeros({4})), expected, Error);
+  CHECK_THROWS_WITH_AS(layer_norm(tape, zeros({2, 4}), zeros({4}), half), expected, Error);
+}
+
 }  // namespace adaspan

@@ -329,6 +329,8 @@ TEST_CASE("linear of shapes that do not fit throws") {
                        "[linear] expected x [..., in] and w [out, in]; got [] and [4, 1]", Error);
   CHECK_THROWS_WITH_AS(linear(tape, zeros({2, 3}), zeros({4, 3}), zeros({3})),
                        "[linear] expected a bias of shape [4]; got [3]", Error);
+  CHECK_THROWS_WITH_AS(linear(tape, zeros({2, 0}), zeros({4, 0}), zeros({4})),
+                       "[linear] expected x [..., in] with in of at least 1; got [2, 0]", Error);
 }
 
 TEST_CASE("linear of types or options that do not fit throws") {
@@ -363,13 +365,10 @@ TEST_CASE("linear of types or options that do not fit throws") {
   };
   refuse(x, w, dropped(1, 0, 5), "[linear] expected a dropout rate in [0, 1); got 1");
   refuse(x, w, dropped(-0.5, 0, 5), "[linear] expected a dropout rate in [0, 1); got -0.5");
-  refuse(
-      x, w, dropped(0.5, 1, 5),
-      "[linear] expected y [M,B,n] within a batch of 5 sequences for dropout; got [2, 5, 4] from "
-      "sequence 1");
+  refuse(x, w, dropped(0.5, 1, 5),
+         "[linear] expected 5 sequences, from sequence 1, within a batch of 5");
   refuse(zeros({2, 3}), w, dropped(0.5, 0, 5),
-         "[linear] expected y [M,B,n] within a batch of 5 sequences for dropout; got [2, 4] from "
-         "sequence 0");
+         "[linear] expected y [M,B,n] for dropout; got [2, 4]");
 }
 
 TEST_CASE("matmul of shapes that do not fit throws") {
@@ -382,6 +381,14 @@ TEST_CASE("matmul of shapes that do not fit throws") {
                        Error);
   CHECK_THROWS_WITH_AS(matmul(tape, zeros({}), zeros({1, 2})),
                        "[matmul] expected x [..., in] and w [in, out]; got [] and [1, 2]", Error);
+}
+
+TEST_CASE("matmul of another type than f32 throws") {
+  Tape tape;
+  const Variable half = Variable::constant(Tensor::zeros({3, 3}, DType::bf16));
+  const char* expected = "[matmul] expected a value of type f32; got bf16 [3, 3]";
+  CHECK_THROWS_WITH_AS(matmul(tape, half, zeros({3, 3})), expected, Error);
+  CHECK_THROWS_WITH_AS(matmul(tape, zeros({3, 3}), half), expected, Error);
 }
 
 }  // namespace adaspan

@@ -185,7 +185,7 @@ TEST_CASE("bf16 kernels compute as those of f32 do and round once") {
   });
 }
 
-TEST_CASE("narrow rounds every kind of number as to_bf16 does, and widen changes none") {
+TEST_CASE("narrow rounds every kind of number as to_bf16 does") {
   for_each_level([](const RowKernels<>& f32, int64_t n) {
     const RowKernels<bf16>& half = bf16_kernels_of(f32.level);
     Row x(static_cast<size_t>(n));
@@ -203,14 +203,10 @@ TEST_CASE("narrow rounds every kind of number as to_bf16 does, and widen changes
       CHECK(y.back().bits == 0x7777);
       y.pop_back();
       CHECK(bits(y) == bits(rounded(x)));
-      Row wide(x.size() + 1, kUntouched);
-      half.widen(wide.data(), y.data(), n);
-      CHECK(wide.back() == kUntouched);
-      for (size_t i = 0; i < x.size(); ++i) {
-        CHECK(std::bit_cast<uint32_t>(wide[i]) == uint32_t{y[i].bits} << 16);
-      }
-      f32.narrow(wide.data(), x.data(), n);
-      CHECK(std::memcmp(wide.data(), x.data(), x.size() * sizeof(float)) == 0);
+      Row same(x.size() + 1, kUntouched);
+      f32.narrow(same.data(), x.data(), n);
+      CHECK(same.back() == kUntouched);
+      CHECK(std::memcmp(same.data(), x.data(), x.size() * sizeof(float)) == 0);
     }
   });
 }

@@ -138,4 +138,13 @@ TEST_CASE("a mask of another shape throws") {
   }
 }
 
+TEST_CASE("scores or a mask of another type than f32 throw") {
+  Tape tape;
+  const Variable x = Variable::constant(Tensor::zeros({2, 3}));
+  const Variable half = Variable::constant(Tensor::zeros({2, 3}, DType::bf16));
+  const char* expected = "[softmax] expected a value of type f32; got bf16 [2, 3]";
+  CHECK_THROWS_WITH_AS(softmax(tape, half), expected, Error);
+  CHECK_THROWS_WITH_AS(softmax(tape, x, half), expected, Error);
+}
+
 }  // namespace adaspan

@@ -143,4 +143,11 @@ TEST_CASE("a span mask without columns, without a ramp, or of spans in columns t
                        "[span_mask] expected spans [1] or [M,B,1]; got []", Error);
 }
 
+TEST_CASE("spans of another type than f32 throw") {
+  Tape tape;
+  const Variable half = Variable::constant(Tensor::zeros({1}, DType::bf16));
+  CHECK_THROWS_WITH_AS(span_mask(tape, half, 3, 4),
+                       "[span_mask] expected a value of type f32; got bf16 [1]", Error);
+}
+
 }  // namespace adaspan

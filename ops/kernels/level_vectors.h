@@ -68,7 +68,7 @@ inline Halves rounded(Vec x) {
   return upper(x == x ? nearest : quiet);
 }
 
-inline Vec root(Vec x) {
+inline Vec square_root(Vec x) {
 #if defined(__AVX512F__)
   return _mm512_maskz_sqrt_ps(0xffff, x);
 #elif defined(__AVX2__)

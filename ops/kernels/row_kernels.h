@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The innermost loops over one row of numbers, in plain C++ that a compiler turns into vector code.
-// The same source is compiled for several instruction sets (row_kernels_level.cpp); the level in
-// use is that of isa(). Rows lie without gaps; n is their length. Outputs come first.
+// The innermost loops over one row of numbers, written in the vectors of level_vectors.h. The same
+// source is compiled for several instruction sets (row_kernels_level.cpp); the level in use is that
+// of isa(). Rows lie without gaps; n is their length. Outputs come first.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,6 @@ struct RowKernels {
 
   /// y = x, rounded to T
   void (*narrow)(T* y, const float* x, int64_t n);
-  /// y = x
-  void (*widen)(float* y, const T* x, int64_t n);
   /// y = a + b; y may be a or b
   void (*add)(T* y, const T* a, const T* b, int64_t n);
   /// sums += x

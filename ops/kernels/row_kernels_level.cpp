@@ -17,11 +17,6 @@ void narrow(T* y, const float* x, int64_t n) {
 }
 
 template <class T>
-void widen(float* y, const T* x, int64_t n) {
-  by_vectors(n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(x + i)); });
-}
-
-template <class T>
 void add(T* y, const T* a, const T* b, int64_t n) {
   by_vectors(
       n, [=](int64_t i, int64_t, auto at) { at.store(y + i, at.load(a + i) + at.load(b + i)); });
@@ -216,11 +211,11 @@ void adagrad(float* p, float* G, const float* g, float rate, int64_t n) {
   by_vectors(n, [=](int64_t i, int64_t, auto at) {
     const Vec d = at.load(g + i), sum = at.load(G + i) + d * d;
     at.store(G + i, sum);
-    at.store(p + i, at.load(p + i) - rate * d / (root(sum) + 1e-10f));
+    at.store(p + i, at.load(p + i) - rate * d / (square_root(sum) + 1e-10f));
   });
 }
 
-void adam(float* p, float* m, float* v, const float* g, float rate, float bias, float factor,
+void adam(float* p, float* m, float* v, const float* g, float rate, float root, float factor,
           int64_t n) {
   by_vectors(n, [=](int64_t i, int64_t, auto at) {
     const Vec d = factor * at.load(g + i);
@@ -228,7 +223,7 @@ void adam(float* p, float* m, float* v, const float* g, float rate, float bias, 
     const Vec square = 0.999f * at.load(v + i) + 0.001f * d * d;
     at.store(m + i, mean);
     at.store(v + i, square);
-    at.store(p + i, at.load(p + i) - rate * mean / (root(square) / bias + 1e-8f));
+    at.store(p + i, at.load(p + i) - rate * mean / (square_root(square) / root + 1e-8f));
   });
 }
 
@@ -239,7 +234,6 @@ const RowKernels<T>& row_kernels_of_level() {
   static constexpr RowKernels<T> kernels = {
       .level = ADASPAN_LEVEL_NAME,
       .narrow = narrow<T>,
-      .widen = widen<T>,
       .add = add<T>,
       .add_to_sums = add_to_sums<T>,
       .dropout = dropout<T>,
