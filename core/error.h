@@ -15,6 +15,12 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A file that is not what was once written: cut short, or bytes of it changed.
+class DamagedFile : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Throws Error with the formatted text.
 template <class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {

@@ -2,6 +2,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +99,23 @@ void atomic_write(const std::filesystem::path& path,
 
 void atomic_write(const std::filesystem::path& path, std::string_view text) {
   atomic_write(path, [&](const ByteSink& sink) { sink(std::as_bytes(std::span(text))); });
+}
+
+FolderLock::FolderLock(const std::filesystem::path& folder)
+    : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  require(fd_ >= 0, "[file] expected a folder at {}; got: {}", folder.string(),
+          std::strerror(errno));
+  const bool taken = ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (!taken) return;  // or a file system without locks: then there is no guard
+  ::close(fd_);
+  fail(
+      "[file] expected {} for this run alone; got: another one is at work in it; wait for its end "
+      "or choose another folder",
+      folder.string());
+}
+
+FolderLock::~FolderLock() {
+  ::close(fd_);
 }
 
 void make_folder_of(const std::filesystem::path& path) {

@@ -39,6 +39,19 @@ void atomic_write(const std::filesystem::path& path,
                   const std::function<void(const ByteSink&)>& write);
 void atomic_write(const std::filesystem::path& path, std::string_view text);
 
+/// Keeps other processes from taking the same folder; ends with the process, however that ends.
+class FolderLock {
+ public:
+  /// Throws Error when another process has the folder.
+  explicit FolderLock(const std::filesystem::path& folder);
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int fd_;
+};
+
 /// Makes the folder that `path` lies in, if it is not there. Throws Error when it cannot.
 void make_folder_of(const std::filesystem::path& path);
 

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/parallel.h"
+#include "core/sha256.h"
 
 namespace adaspan {
 namespace {
@@ -15,6 +17,23 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kMetadata = "__metadata__";  // of the header: no tensor
+constexpr const char* kTensorSums = "tensors_sha256";
+constexpr const char* kHeaderSum = "header_sha256";
+const std::string kNoSum(kSha256Digits, '0');
+
+/// Puts `sum` into the header's place for its own checksum.
+void set_header_sum(std::string& header, std::string_view sum) {
+  const std::string entry = fmt::format("\"{}\":\"", kHeaderSum);
+  const size_t at = header.find(entry);
+  if (at == std::string::npos || header.size() - at - entry.size() < sum.size()) return;
+  header.replace(at + entry.size(), sum.size(), sum);
+}
+
+/// The checksum of a header, its own place filled with zeros.
+std::string header_sum(std::string header) {
+  set_header_sum(header, kNoSum);
+  return sha256(std::as_bytes(std::span(header)));
+}
 
 size_t bytes_of_type(const std::string& type) {
   if (type == "BF16") return 2;
@@ -61,10 +80,12 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   try {
     read_header();
   } catch (const json::exception& e) {
-    fail(
+    throw DamagedFile(fmt::format(
         "[safetensors] expected a well-formed header in {}; got: {}; the file is damaged or of "
         "another format",
-        path_.string(), e.what());
+        path_.string(), e.what()));
+  } catch (const Error& e) {
+    throw DamagedFile(e.what());
   }
 }
 
@@ -82,7 +103,8 @@ void SafetensorsFile::read_header() {
   whole(header_size <= text.size() - sizeof header_size);
   const size_t data_begin = sizeof header_size + header_size;
 
-  json header = json::parse(text.substr(sizeof header_size, header_size));
+  header_ = text.substr(sizeof header_size, header_size);
+  json header = json::parse(header_);
   require(header.is_object(),
           "[safetensors] expected a well-formed header in {}; got JSON that is no object; the file "
           "is damaged or of another format",
@@ -141,6 +163,34 @@ const std::string& SafetensorsFile::metadata(const std::string& key) const {
   return found->second;
 }
 
+bool SafetensorsFile::has_checksums() const {
+  return metadata_.contains(kHeaderSum);
+}
+
+std::string SafetensorsFile::checksum(const std::string& name) const {
+  const json sums = json::parse(metadata(kTensorSums), nullptr, /*allow_exceptions=*/false);
+  require(sums.is_object() && sums.contains(name) && sums[name].is_string(),
+          "[safetensors] expected a checksum of {} in {}; got none", name, path_.string());
+  return sums[name].get<std::string>();
+}
+
+void SafetensorsFile::verify() const {
+  const auto whole = [&](bool ok, const std::string& what) {
+    if (ok) return;
+    throw DamagedFile(
+        fmt::format("[safetensors] expected {} of {} to have the checksum it was written with; got "
+                    "another or none; the file is damaged",
+                    what, path_.string()));
+  };
+  whole(has_checksums() && header_sum(std::string(header_)) == metadata(kHeaderSum), "the header");
+  const std::vector<std::string> names = this->names();
+  std::vector<std::string> sums(names.size());
+  parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
+    sums[static_cast<size_t>(i)] = sha256(bytes_of(entry(names[static_cast<size_t>(i)])));
+  });
+  for (size_t i = 0; i < names.size(); ++i) whole(sums[i] == checksum(names[i]), names[i]);
+}
+
 std::vector<std::string> SafetensorsFile::names() const {
   std::vector<std::string> names;
   for (const auto& [name, e] : entries_) names.push_back(name);
@@ -154,6 +204,10 @@ const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) co
   return found->second;
 }
 
+std::span<const std::byte> SafetensorsFile::bytes_of(const Entry& entry) const {
+  return file_.bytes().subspan(entry.begin, entry.end - entry.begin);
+}
+
 const Shape& SafetensorsFile::shape(const std::string& name) const {
   return entry(name).shape;
 }
@@ -164,7 +218,7 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
     if (e.type != type_name(type)) continue;
     Tensor result(e.shape, type);
     with_any_type(type, [&]<class T>(T) {
-      std::memcpy(result.data<T>(), file_.bytes().data() + e.begin, result.bytes());
+      std::memcpy(result.data<T>(), bytes_of(e).data(), result.bytes());
     });
     return result;
   }
@@ -174,7 +228,7 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
 
 std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
   const Entry& e = entry(name);
-  const std::byte* data = file_.bytes().data() + e.begin;
+  const std::byte* data = bytes_of(e).data();
   const size_t n = static_cast<size_t>(e.shape.elements());
   if (e.type == "F32") return widen<float>(data, n);
   if (e.type == "F64") return widen<double>(data, n);
@@ -186,35 +240,46 @@ std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[kMetadata] = metadata;
+  const auto bytes_of = [&](size_t i) {
+    const Tensor& t = *tensors[i].tensor;
+    return with_any_type(t.type(), [&]<class T>(T) { return std::as_bytes(t.values<T>()); });
+  };
+  std::vector<std::string> sums(tensors.size());
+  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
+    sums[static_cast<size_t>(i)] = sha256(bytes_of(static_cast<size_t>(i)));
+  });
+
+  nlohmann::ordered_json header = {{kMetadata, metadata}},
+                         sum_of = nlohmann::ordered_json::object();
   size_t at = 0;
-  for (const auto& [name, tensor] : tensors) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [name, tensor] = tensors[i];
     assert(!tensor->empty());
     require(name != kMetadata, "[safetensors] expected a tensor name other than {}", kMetadata);
     require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
     header[name] = {{"dtype", type_name(tensor->type())},
                     {"shape", tensor->shape().extents()},
                     {"data_offsets", {at, at + tensor->bytes()}}};
+    sum_of[name] = sums[i];
     at += tensor->bytes();
   }
   std::string text;
   try {
+    header[kMetadata][kTensorSums] = sum_of.dump();
+    header[kMetadata][kHeaderSum] = kNoSum;
     text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8 bytes
+    set_header_sum(text, header_sum(text));
   } catch (const json::exception& e) {
     fail("[safetensors] expected names and metadata in UTF-8 for {}; got: {}", path.string(),
          e.what());
   }
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8 bytes
   const uint64_t header_size = text.size();
 
   atomic_write(path, [&](const ByteSink& sink) {
     sink(std::as_bytes(std::span(&header_size, 1)));
     sink(std::as_bytes(std::span(text)));
-    for (const auto& [name, tensor] : tensors) {
-      with_any_type(tensor->type(),
-                    [&, t = tensor]<class T>(T) { sink(std::as_bytes(t->values<T>())); });
-    }
+    for (size_t i = 0; i < tensors.size(); ++i) sink(bytes_of(i));
   });
 }
 

@@ -8,6 +8,8 @@
 
 namespace adaspan {
 
+inline constexpr size_t kSha256Digits = 64;
+
 /// 64 hexadecimal digits.
 std::string sha256(std::span<const std::byte> bytes);
 

@@ -36,6 +36,19 @@ MemorySegment whole(Tensor steps) {
   return {share(std::move(steps)), 0, count};
 }
 
+/// Copies `count` sequences of each step, from sequence `first` of [C,B,H] to sequence `to_first`.
+void copy_sequences(Tensor& to, int64_t to_first, const Tensor& from, int64_t first,
+                    int64_t count) {
+  const int64_t C = from.shape()[0], B = from.shape()[1], H = from.shape()[2];
+  const int64_t to_B = to.shape()[1];
+  with_type(from.type(), [&]<class T>(T) {
+    for (int64_t c = 0; c < C; ++c) {
+      std::copy_n(from.data<T>() + (c * B + first) * H, count * H,
+                  to.data<T>() + (c * to_B + to_first) * H);
+    }
+  });
+}
+
 size_t bytes_of(const MemorySegment& segment) {
   const Shape& shape = segment.value->shape();
   return static_cast<size_t>(segment.steps * shape[1] * shape[2]) * size_of(segment.value->type());
@@ -90,6 +103,37 @@ LayerMemory LayerMemory::extended(const Value& x, int64_t length) const {
 
 Tensor LayerMemory::joined() const {
   return copy_of(segments_);
+}
+
+Memory sequences_of(const Memory& batch, int64_t first, int64_t count) {
+  Memory part;
+  for (const LayerMemory& layer : batch) {
+    const Tensor all = layer.joined();
+    Tensor some({layer.steps(), count, all.shape()[2]}, layer.type());
+    copy_sequences(some, 0, all, first, count);
+    part.emplace_back(share(std::move(some)));
+  }
+  return part;
+}
+
+Memory side_by_side(const std::vector<Memory>& parts) {
+  if (parts.size() == 1) return parts[0];
+  Memory batch;
+  for (size_t l = 0; l < parts[0].size(); ++l) {
+    int64_t B = 0;
+    for (const Memory& part : parts) B += part[l].shape()[1];
+    const Shape first = parts[0][l].shape();
+    Tensor all({first[0], B, first[2]}, parts[0][l].type());
+    int64_t sequence = 0;
+    for (const Memory& part : parts) {
+      const Tensor some = part[l].joined();
+      assert(some.shape()[0] == first[0]);
+      copy_sequences(all, sequence, some, 0, some.shape()[1]);
+      sequence += some.shape()[1];
+    }
+    batch.emplace_back(share(std::move(all)));
+  }
+  return batch;
 }
 
 Memory empty_memory(int64_t layers, int64_t B, int64_t H, DType type) {

@@ -41,6 +41,11 @@ class LayerMemory {
 /// One for each layer.
 using Memory = std::vector<LayerMemory>;
 
+/// Sequences [first, first+count) of a batch's memory: copies.
+Memory sequences_of(const Memory& batch, int64_t first, int64_t count);
+/// The memory of a batch, from that of its parts in order, which remember equally many steps.
+Memory side_by_side(const std::vector<Memory>& parts);
+
 Memory empty_memory(int64_t layers, int64_t B, int64_t H, DType type = DType::f32);
 
 }  // namespace adaspan

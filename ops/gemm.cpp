@@ -375,6 +375,11 @@ void gemm_long_sums(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b,
   sums.finish(0, c, accumulate);
 }
 
+std::string onednn_version() {
+  const dnnl_version_t& v = *dnnl_version();
+  return fmt::format("{}.{}.{}", v.major, v.minor, v.patch);
+}
+
 void limit_products_to_isa() {
   if (isa() == best_isa()) return;
   const auto level = isa() == Isa::avx512 ? dnnl::cpu_isa::avx512_core_bf16

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/tensor.h"
 
@@ -123,5 +124,8 @@ void gemm_long_sums(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b,
 /// Limits oneDNN to the level isa(). For the start of a program: throws Error after the first
 /// product.
 void limit_products_to_isa();
+
+/// The library that computes the products, "2.6.3": the one loaded, not the one compiled with.
+std::string onednn_version();
 
 }  // namespace adaspan

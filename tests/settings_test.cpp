@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 /// No setting has its default.
 Settings unusual_settings() {
   Settings s;
-  for_each_setting(s, [](const char* name, auto& value, const char*) {
+  for_each_setting(s, [](const char* name, auto& value, const char*, Role) {
     using T = std::remove_cvref_t<decltype(value)>;
     if constexpr (std::is_same_v<T, std::string>) {
       value = std::string("a \"") + name + "\"";
@@ -61,7 +61,7 @@ TEST_CASE("every setting can be given as text") {
   const Settings unusual = unusual_settings();
   Settings s;
   CHECK_FALSE(same(s, unusual));
-  for_each_setting(unusual, [&](const char* name, const auto& value, const char*) {
+  for_each_setting(unusual, [&](const char* name, const auto& value, const char*, Role) {
     assign(s, name, fmt::format("{}", value));
   });
   CHECK(same(s, unusual));

@@ -14,6 +14,8 @@ void add_prepare(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_parity(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_diff(CLI::App& app);
+void add_repro(CLI::App& app);
 
 /// Thrown to end the program with a code of its own after all was said.
 struct Exit {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <new>
 
+#include "core/build.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "train/cli/commands.h"
@@ -12,6 +13,12 @@
 namespace {
 
 constexpr int kWrongInput = 2;
+
+std::string version() {
+  const adaspan::BuildInfo& build = adaspan::build_info();
+  return fmt::format("adaspan {} ({}, {}, {})", build.version, build.git, build.compiler,
+                     build.flags);
+}
 
 int complain(const std::string& text) {
   std::fflush(stdout);
@@ -26,6 +33,7 @@ int main(int argc, char** argv) {
   flush_denormals();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error like a full disk
   CLI::App app("The adaptive-span transformer: train it, look at it, use it.", "adaspan");
+  app.set_version_flag("--version", version());
   app.require_subcommand(0, 1);  // with at least 1, a misspelt one would be called a missing one
   try {
     cli::add_train(app);
@@ -36,6 +44,8 @@ int main(int argc, char** argv) {
     cli::add_inspect(app);
     cli::add_parity(app);
     cli::add_bench(app);
+    cli::add_diff(app);
+    cli::add_repro(app);
     app.parse(argc, argv);
     require(!app.get_subcommands().empty(),
             "expected a command; got none; 'adaspan --help' lists them");

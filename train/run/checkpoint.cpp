@@ -7,7 +7,6 @@
 #include <cstring>
 #include <deque>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/cpu.h"
 #include "core/error.h"
@@ -17,7 +16,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kFormat = "adaspan checkpoint 1";
+constexpr const char* kFormat = "adaspan checkpoint 2";
 
 ordered_json to_json(const BlockReader::Position& position) {
   return {{"column", position.column}, {"restarts", position.restarts}};
@@ -27,81 +26,106 @@ BlockReader::Position position_from(const ordered_json& json) {
   return {json.at("column").get<int64_t>(), json.at("restarts").get<int64_t>()};
 }
 
-std::string memory_name(size_t part, size_t layer) {
-  return fmt::format("memory.train.{}.{}", part, layer);
-}
-std::string valid_memory_name(size_t layer) {
-  return fmt::format("memory.valid.{}", layer);
+ordered_json to_json(const Losses& losses) {
+  ordered_json json =
+      ordered_json::object();  // without what is not known yet: JSON has no infinity
+  const auto known = [&](const char* name, double loss) {
+    if (std::isfinite(loss)) json[name] = loss;
+  };
+  known("training", losses.training);
+  known("validation", losses.validation);
+  known("best_validation", losses.best_validation);
+  return json;
 }
 
-/// Settings that cannot change within a run: they define the model, the blocks, or what the
-/// optimizer remembers.
-const std::set<std::string> kLasting = {
-    "nlayers",      "hid-sz",     "inner-hid-sz",     "nheads",
-    "attn-span",    "adapt-span", "dynamic-span",     "adapt-span-ramp",
-    "skip-missing", "optim",      "batch-sz",         "batch-split",
-    "block-sz",     "seed",       "adapt-span-cache", "precision"};
+Losses losses_from(const ordered_json& json) {
+  const Losses unknown;
+  return {.training = json.value("training", unknown.training),
+          .validation = json.value("validation", unknown.validation),
+          .best_validation = json.value("best_validation", unknown.best_validation)};
+}
 
-void check_lasting(const Settings& now, const Settings& then, const std::string& path) {
-  const ordered_json a = adaspan::to_json(now), b = adaspan::to_json(then);
-  for (const std::string& name : kLasting) {
-    require(a[name] == b[name],
+std::string memory_name(const char* stream, size_t layer) {
+  return fmt::format("memory.{}.{}", stream, layer);
+}
+
+void check_format(const SafetensorsFile& file) {
+  const auto found = file.metadata().find("format");
+  const std::string format = found == file.metadata().end() ? "" : found->second;
+  require(format == kFormat,
+          "[checkpoint] expected a file of format \"{}\" at {}; got {}; another version of this "
+          "program may have written it",
+          kFormat, file.path().string(), format.empty() ? "none named" : "\"" + format + "\"");
+}
+
+void check_fixed(const Settings& now, const Settings& then, const std::string& path) {
+  for (const SettingChange& change : changes(adaspan::to_json(then), now)) {
+    require(change.role != Role::fixed,
             "[checkpoint] expected --{} {} as in {}; got {}; give it as it was, or another "
             "--checkpoint to start anew",
-            name, b[name].dump(), path, a[name].dump());
+            change.name, change.before, path, change.now);
   }
 }
 
-Value memory_of(const SafetensorsFile& file, const std::string& name) {
-  Tensor memory = file.tensor(name);
-  require(memory.shape().rank() == 3 && memory.type() != DType::i32,
-          "[checkpoint] expected {} of shape [C,B,H], f32 or bf16; got {} of type {}; the file is "
-          "damaged",
-          name, memory.shape().text(), adaspan::name(memory.type()));
-  return share(std::move(memory));
+Memory memory_of(const SafetensorsFile& file, const char* stream, const Settings& settings) {
+  Memory memory;
+  for (size_t l = 0; l < static_cast<size_t>(settings.nlayers); ++l) {
+    const std::string name = memory_name(stream, l);
+    Tensor layer = file.tensor(name);
+    const Shape& shape = layer.shape();
+    require(shape.rank() == 3 && shape[1] == settings.batch_sz && shape[2] == settings.hid_sz &&
+                adaspan::name(layer.type()) == settings.precision,
+            "[checkpoint] expected {} of shape [C,{},{}] and type {}; got {} of type {}; the file "
+            "is damaged",
+            name, settings.batch_sz, settings.hid_sz, settings.precision, shape.text(),
+            adaspan::name(layer.type()));
+    memory.emplace_back(share(std::move(layer)));
+  }
+  return memory;
 }
 
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus) {
   const Trainer::Progress progress = trainer.progress();
-  ordered_json state = {{"step", progress.step},
-                        {"train", to_json(progress.train)},
-                        {"valid", to_json(progress.valid)}};
-  if (std::isfinite(progress.best_validation)) {
-    state["best_validation"] = progress.best_validation;
-  }
-
+  const ordered_json state = {{"step", progress.step},
+                              {"train", to_json(progress.train)},
+                              {"valid", to_json(progress.valid)},
+                              {"losses", to_json(progress.losses)}};
   std::vector<NamedTensor> tensors;
   for (Parameter* p : trainer.model().parameters().all())
     tensors.push_back({p->name(), &p->value()});
   for (const auto& [name, tensor] : trainer.optimizer().state()) tensors.push_back({name, tensor});
-  std::deque<Tensor> memories;  // does not move what it holds
-  for (size_t part = 0; part < progress.memory.size(); ++part) {
-    for (size_t l = 0; l < progress.memory[part].size(); ++l) {
-      memories.push_back(progress.memory[part][l].joined());
-      tensors.push_back({memory_name(part, l), &memories.back()});
+  std::deque<Tensor> joined;  // does not move what it holds
+  const auto add = [&](const char* stream, const Memory& memory) {
+    for (size_t l = 0; l < memory.size(); ++l) {
+      joined.push_back(memory[l].joined());
+      tensors.push_back({memory_name(stream, l), &joined.back()});
     }
-  }
-  for (size_t l = 0; l < progress.valid_memory.size(); ++l) {
-    memories.push_back(progress.valid_memory[l].joined());
-    tensors.push_back({valid_memory_name(l), &memories.back()});
-  }
+  };
+  add("train", progress.memory);
+  add("valid", progress.valid_memory);
   make_folder_of(path);
   write_safetensors(path, tensors,
                     {{"format", kFormat},
-                     {"settings", adaspan::to_json(trainer.settings()).dump()},
+                     {"settings", recorded_json(trainer.settings()).dump()},
                      {"progress", state.dump()},
                      {"vocabulary_size", fmt::format("{}", corpus.vocabulary().size())},
                      {"vocabulary_sha256", corpus.vocabulary_hash()},
                      {"text_sha256", corpus.text_hash()}});
 }
 
+SafetensorsFile open_checkpoint(const std::filesystem::path& path) {
+  SafetensorsFile file(path);
+  // Whatever is damaged is called so before it is called another format.
+  if (file.has_checksums()) file.verify();
+  check_format(file);
+  file.verify();
+  return file;
+}
+
 CheckpointHeader read_header(const SafetensorsFile& file) {
-  const auto found = file.metadata().find("format");
-  require(found != file.metadata().end() && found->second == kFormat,
-          "[checkpoint] expected a file of format \"{}\"; got {}", kFormat,
-          found == file.metadata().end() ? "none named" : "\"" + found->second + "\"");
+  check_format(file);
   CheckpointHeader header;
   try {
     const ordered_json state = ordered_json::parse(file.metadata("progress"));
@@ -112,9 +136,7 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     header.progress.step = state.at("step").get<int64_t>();
     header.progress.train = position_from(state.at("train"));
     header.progress.valid = position_from(state.at("valid"));
-    if (state.contains("best_validation")) {
-      header.progress.best_validation = state["best_validation"].get<double>();
-    }
+    header.progress.losses = losses_from(state.at("losses"));
   } catch (const std::exception& e) {
     fail("[checkpoint] expected a whole header; got: {}; the file is damaged", e.what());
   }
@@ -147,35 +169,30 @@ void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus) {
       corpus.vocabulary_hash().substr(0, 12));
 }
 
-Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer,
-                         const Corpus& corpus) {
-  const SafetensorsFile file(path);
+Settings restore(const SafetensorsFile& file, Trainer& trainer, const Corpus& corpus) {
   CheckpointHeader header = read_header(file);
-  check_lasting(trainer.settings(), header.settings, path.string());
+  check_fixed(trainer.settings(), header.settings, file.path().string());
   check_vocabulary(header, corpus);
   require(header.text_hash == corpus.text_hash(),
           "[checkpoint] expected the text that {} was trained on; got another of the same "
           "vocabulary; give the --data it was trained on, or another --checkpoint to start anew",
-          path.string());
+          file.path().string());
 
   for (Parameter* p : trainer.model().parameters().all()) copy_tensor(p->value(), file, p->name());
   for (const auto& [name, tensor] : trainer.optimizer().state()) copy_tensor(*tensor, file, name);
-  const auto layers = static_cast<size_t>(header.settings.nlayers);
-  for (int64_t part = 0; part < header.settings.batch_split; ++part) {
-    Memory& memory = header.progress.memory.emplace_back();
-    for (size_t l = 0; l < layers; ++l) {
-      memory.emplace_back(memory_of(file, memory_name(static_cast<size_t>(part), l)));
-    }
-  }
-  for (size_t l = 0; l < layers; ++l) {
-    header.progress.valid_memory.emplace_back(memory_of(file, valid_memory_name(l)));
-  }
+  header.progress.memory = memory_of(file, "train", trainer.settings());
+  header.progress.valid_memory = memory_of(file, "valid", trainer.settings());
   trainer.restore(std::move(header.progress));
   return header.settings;
 }
 
+Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer,
+                         const Corpus& corpus) {
+  return restore(open_checkpoint(path), trainer, corpus);
+}
+
 LoadedModel load_model(const std::filesystem::path& path) {
-  const SafetensorsFile file(path);
+  const SafetensorsFile file = open_checkpoint(path);
   LoadedModel loaded{read_header(file), nullptr, ""};
   const Settings& settings = loaded.header.settings;
   ModelConfig config = model_config(settings, loaded.header.vocabulary);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A run's state in one safetensors file: parameters under their own names, the optimizer's memory
-// as "optim.<slot>.<parameter>", the layers' memory as "memory.train.<part>.<layer>" and
-// "memory.valid.<layer>"; settings, step and positions in the header.
+// A run's state in one safetensors file with checksums: parameters under their own names, the
+// optimizer's memory as "optim.<slot>.<parameter>", the layers' memory as "memory.train.<layer>"
+// and "memory.valid.<layer>"; settings, step, losses and positions in the header.
 #pragma once
 
 #include <filesystem>
@@ -25,12 +25,19 @@ struct CheckpointHeader {
 /// atomic_write does.
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
 
-/// Throws Error when the file is missing, damaged, no checkpoint, or of another version.
+/// An opened checkpoint whose every byte is as it was written. Throws Error when it is missing or
+/// of another format, DamagedFile when its checksums are not those of its content.
+SafetensorsFile open_checkpoint(const std::filesystem::path& path);
+
+/// Throws Error when a file, whose checksums need not fit, has no header of a checkpoint.
 CheckpointHeader read_header(const SafetensorsFile& file);
 
-/// Puts the state of `path` into `trainer`, which then goes on as if it had never stopped. Throws
+/// Puts the state of `file` into `trainer`, which then goes on as if it had never stopped. Throws
 /// Error, naming what differs, when the checkpoint is of another model, batch, optimizer, corpus
 /// or vocabulary; the trainer must then not be used. Returns the settings it was saved with.
+Settings restore(const SafetensorsFile& file, Trainer& trainer, const Corpus& corpus);
+
+/// Both: opens the checkpoint at `path` and restores from it.
 Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
 
 /// A model alone, to evaluate or to generate with; in the precision it was trained in, or if that

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "train/run/metrics.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -28,21 +30,53 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
           std::min(S, std::ceil(largest) + R)};
 }
 
+nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings) {
+  const SpanSummary spans =
+      summarise_spans(report.spans, settings.adapt_span_ramp, settings.attn_span);
+  return {{"step", report.step},
+          {"loss", report.loss},
+          {settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {"span_loss", report.span_loss},
+          {"lr", report.learning_rate},
+          {"grad_norm", report.gradient_norm},
+          {"span_mean", spans.mean},
+          {"span_max", spans.max},
+          {"spans", report.spans}};
+}
+
+nlohmann::ordered_json validation_line(const ValidationReport& report, const Settings& settings) {
+  return {{"step", report.step},
+          {"valid_loss", report.loss},
+          {"valid_" + settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {"best", report.best}};
+}
+
+std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path) {
+  std::vector<nlohmann::ordered_json> all;
+  std::istringstream lines(read_text(path));
+  for (std::string line; std::getline(lines, line);) {
+    auto json = nlohmann::ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && json.contains("step") && json["step"].is_number_integer()) {
+      all.push_back(std::move(json));
+    }
+  }
+  return all;
+}
+
 MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) : path_(path) {
   std::string kept;
   if (steps_done > 0 && std::filesystem::exists(path)) {
-    std::istringstream lines(read_text(path));
-    for (std::string line; std::getline(lines, line);) {
-      const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (json.is_object() && json.value("step", int64_t{0}) <= steps_done) kept += line + "\n";
+    for (const auto& line : read_metrics(path)) {
+      // A configuration is that of the steps after its own.
+      const bool of_later = line.contains("configuration") && line["step"] == steps_done;
+      if (line["step"] <= steps_done && !of_later) kept += line.dump() + "\n";
     }
   }
   fresh_ = kept.empty();
   make_folder_of(path);
   atomic_write(path, kept);
   file_ = std::fopen(path.c_str(), "a");
-  require(file_ != nullptr, "[metrics] expected to write {}; got: {}", path.string(),
-          std::strerror(errno));
+  if (file_ == nullptr) fail_write();
 }
 
 MetricsFile::~MetricsFile() {
@@ -52,10 +86,17 @@ MetricsFile::~MetricsFile() {
 void MetricsFile::write(const nlohmann::ordered_json& line) {
   const std::string text = line.dump() + "\n";
   const bool whole = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
-  require(whole && std::fflush(file_) == 0,
-          "[metrics] expected to write {}; got: {}; free some space and run the same command again",
-          path_.string(), std::strerror(errno));
+  if (!whole || std::fflush(file_) != 0) fail_write();
   fresh_ = false;
+}
+
+void MetricsFile::flush_to_disk() {
+  if (::fsync(::fileno(file_)) != 0) fail_write();
+}
+
+void MetricsFile::fail_write() const {
+  fail("[metrics] expected to write {}; got: {}; free some space and run the same command again",
+       path_.string(), std::strerror(errno));
 }
 
 }  // namespace adaspan

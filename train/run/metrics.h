@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // metrics.jsonl: one JSON object a line. The first is the configuration; then one for each logged
-// step and each validation.
+// step (every log-steps, and the last before a validation) and each validation. All but the speed
+// ("chars_per_s") is a function of configuration, data and instruction set.
 #pragma once
 
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "train/run/trainer.h"
 
@@ -18,6 +20,14 @@ struct SpanSummary {
 };
 SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
                             int64_t span_limit);
+
+/// The line of a step, but for the speed; of a validation.
+nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings);
+nlohmann::ordered_json validation_line(const ValidationReport& report, const Settings& settings);
+
+/// The lines of a metrics file, in order. What a crash cut short, and what is no object with a
+/// step, is left out. Throws Error when the file cannot be read.
+std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);
 
 class MetricsFile {
  public:
@@ -32,8 +42,12 @@ class MetricsFile {
   bool fresh() const { return fresh_; }
   /// Throws Error when the line cannot be written (a full disk).
   void write(const nlohmann::ordered_json& line);
+  /// Waits until all lines are on the disk. Throws Error when they cannot be.
+  void flush_to_disk();
 
  private:
+  [[noreturn]] void fail_write() const;
+
   std::filesystem::path path_;
   std::FILE* file_ = nullptr;
   bool fresh_ = true;

@@ -59,7 +59,7 @@ std::string text_of(std::string_view name, const toml::node& node) {
 
 void assign(Settings& settings, std::string_view name, std::string_view text) {
   bool known = false;
-  for_each_setting(settings, [&](std::string_view setting, auto& value, const char*) {
+  for_each_setting(settings, [&](std::string_view setting, auto& value, const char*, Role) {
     if (setting != name) return;
     known = true;
     require(parse(text, value), "[settings] expected --{} to be {}; got \"{}\"", name,
@@ -122,11 +122,18 @@ void use_isa_of(const Settings& settings) {
   limit_products_to_isa();
 }
 
+int64_t parts_of(const Settings& s) {
+  if (!s.exact_split) return s.batch_split;
+  int64_t parts = 8;
+  while (s.batch_sz % parts != 0) parts /= 2;
+  return parts;
+}
+
 void check(const Settings& s) {
   const auto at_least = [](const char* name, auto value, decltype(value) least) {
     require(value >= least, "[settings] expected --{} of at least {}; got {}", name, least, value);
   };
-  for_each_setting(s, [](std::string_view name, const auto& value, const char*) {
+  for_each_setting(s, [](std::string_view name, const auto& value, const char*, Role) {
     if constexpr (std::is_same_v<decltype(value), const int64_t&>) {
       require(value <= kLargest || name == "seed", "[settings] expected --{} of at most {}; got {}",
               name, kLargest, value);
@@ -147,9 +154,14 @@ void check(const Settings& s) {
   at_least("momentum", s.momentum, 0.0);
   at_least("grad-clip", s.grad_clip, 0.0);
   at_least("seed", s.seed, 0);
+  at_least("keep-last", s.keep_last, 1);
   require(s.batch_sz % s.batch_split == 0,
           "[settings] expected --batch-split to divide --batch-sz; got {} parts of {}",
           s.batch_split, s.batch_sz);
+  require(parts_of(s) % s.batch_split == 0,
+          "[settings] expected --batch-split to divide {}, the parts of --exact-split at "
+          "--batch-sz {}; got {}",
+          parts_of(s), s.batch_sz, s.batch_split);
   require(s.data_unit == "bpc" || s.data_unit == "ppl",
           "[settings] expected --data-unit to be bpc or ppl; got \"{}\"", s.data_unit);
   isa_of(s);
@@ -158,14 +170,35 @@ void check(const Settings& s) {
 
 nlohmann::ordered_json to_json(const Settings& settings) {
   nlohmann::ordered_json json;
-  for_each_setting(settings,
-                   [&](const char* name, const auto& value, const char*) { json[name] = value; });
+  for_each_setting(settings, [&](const char* name, const auto& value, const char*, Role) {
+    json[name] = value;
+  });
   return json;
+}
+
+nlohmann::ordered_json recorded_json(const Settings& settings) {
+  nlohmann::ordered_json json;
+  for_each_setting(settings,
+                   [&](const std::string& name, const auto& value, const char*, Role role) {
+                     const bool no_effect = settings.exact_split && name == "batch-split";
+                     if (role != Role::local && !no_effect) json[name] = value;
+                   });
+  return json;
+}
+
+std::vector<SettingChange> changes(const nlohmann::ordered_json& before, const Settings& now) {
+  std::vector<SettingChange> all;
+  for_each_setting(now, [&](const std::string& name, const auto& value, const char*, Role role) {
+    const nlohmann::ordered_json json = value;
+    if (before.contains(name) && before[name] != json) {
+      all.push_back({name, role, before[name].dump(), json.dump()});
+    }
+  });
+  return all;
 }
 
 Settings settings_from_json(const nlohmann::ordered_json& json) {
   Settings settings;
-  settings.precision = "f32";
   for (const auto& [name, value] : json.items()) {
     assign(settings, name, value.is_string() ? value.get<std::string>() : value.dump());
   }

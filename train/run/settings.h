@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/cpu.h"
 #include "models/model_config.h"
@@ -33,53 +34,81 @@ struct Settings {
   double grad_clip = 0;
   // the run
   int64_t batch_sz = 64, batch_split = 1, block_sz = 256, nbatches = 1000, niter = 1000;
+  bool exact_split = false;
   std::string checkpoint;
+  int64_t keep_last = 2;
   bool full_eval_mode = false;
   int64_t seed = 1, threads = 0, log_steps = 10;
   std::string precision = "auto", isa = "auto";
 };
 
-/// Calls visit(name, member, help) for each setting; members are int64_t, double, bool or string.
+/// What a setting has to do with the numbers of a run.
+enum class Role {
+  fixed,  ///< defines the model, the data or what the optimizer remembers: stays for a whole run
+  changeable,  ///< shapes the steps to come: may change when a run goes on; checkpoints record it
+  local        ///< no weight depends on it: checkpoints do not know it
+};
+
+/// Calls visit(name, member, help, role) for each setting; members are int64_t, double, bool or
+/// string.
 template <class SettingsOrConst, class Visit>
 void for_each_setting(SettingsOrConst& s, const Visit& visit) {
-  visit("nlayers", s.nlayers, "number of layers L");
-  visit("hid-sz", s.hid_sz, "hidden size H");
-  visit("inner-hid-sz", s.inner_hid_sz, "width of the feed-forward layer");
-  visit("nheads", s.nheads, "attention heads a layer, K; divides the hidden size");
-  visit("attn-span", s.attn_span, "span limit S: no head looks further back, in tokens");
-  visit("dropout", s.dropout, "dropout of attention weights and of the feed-forward layer");
-  visit("emb-dropout", s.emb_dropout, "dropout of embeddings and of the last layer's output");
-  visit("adapt-span", s.adapt_span, "learn one span a head (adaptive)");
-  visit("dynamic-span", s.dynamic_span, "learn one span a head and token (dynamic)");
-  visit("adapt-span-loss", s.adapt_span_loss, "lambda, the price of a step of span");
-  visit("adapt-span-ramp", s.adapt_span_ramp, "R, over how many tokens the mask falls to 0");
-  visit("adapt-span-init", s.adapt_span_init, "first span, as a share of the limit");
+  visit("nlayers", s.nlayers, "number of layers L", Role::fixed);
+  visit("hid-sz", s.hid_sz, "hidden size H", Role::fixed);
+  visit("inner-hid-sz", s.inner_hid_sz, "width of the feed-forward layer", Role::fixed);
+  visit("nheads", s.nheads, "attention heads a layer, K; divides the hidden size", Role::fixed);
+  visit("attn-span", s.attn_span, "span limit S: no head looks further back, in tokens",
+        Role::fixed);
+  visit("dropout", s.dropout, "dropout of attention weights and of the feed-forward layer",
+        Role::changeable);
+  visit("emb-dropout", s.emb_dropout, "dropout of embeddings and of the last layer's output",
+        Role::changeable);
+  visit("adapt-span", s.adapt_span, "learn one span a head (adaptive)", Role::fixed);
+  visit("dynamic-span", s.dynamic_span, "learn one span a head and token (dynamic)", Role::fixed);
+  visit("adapt-span-loss", s.adapt_span_loss, "lambda, the price of a step of span",
+        Role::changeable);
+  visit("adapt-span-ramp", s.adapt_span_ramp, "R, over how many tokens the mask falls to 0",
+        Role::fixed);
+  visit("adapt-span-init", s.adapt_span_init, "first span, as a share of the limit", Role::fixed);
   visit("adapt-span-cache", s.adapt_span_cache,
-        "remember only as much as the (adaptive) spans need");
+        "remember only as much as the (adaptive) spans need", Role::fixed);
   visit("skip-missing", s.skip_missing,
-        "leave out steps before the start of a stream (the reference attends to zeros there)");
-  visit("data", s.data, "folder of a corpus made by 'adaspan prepare'");
-  visit("data-unit", s.data_unit, "how losses are shown: bpc (bits a character) or ppl");
-  visit("optim", s.optim, "sgd, adagrad or adam");
-  visit("lr", s.lr, "learning rate");
-  visit("momentum", s.momentum, "momentum of sgd");
-  visit("lr-warmup", s.lr_warmup, "steps over which the learning rate rises from 0");
-  visit("grad-clip", s.grad_clip, "largest gradient norm that counts in full; 0: no clipping");
-  visit("batch-sz", s.batch_sz, "sequences a batch, B");
-  visit("batch-split", s.batch_split, "parts that a batch is worked on in, one after another");
-  visit("block-sz", s.block_sz, "tokens of a sequence a step, M");
-  visit("nbatches", s.nbatches, "steps between validations and checkpoints");
-  visit("niter", s.niter, "how many times nbatches steps to train");
+        "leave out steps before the start of a stream (the reference attends to zeros there)",
+        Role::fixed);
+  visit("data", s.data, "folder of a corpus made by 'adaspan prepare'", Role::changeable);
+  visit("data-unit", s.data_unit, "how losses are shown: bpc (bits a character) or ppl",
+        Role::changeable);
+  visit("optim", s.optim, "sgd, adagrad or adam", Role::fixed);
+  visit("lr", s.lr, "learning rate", Role::changeable);
+  visit("momentum", s.momentum, "momentum of sgd", Role::changeable);
+  visit("lr-warmup", s.lr_warmup, "steps over which the learning rate rises from 0",
+        Role::changeable);
+  visit("grad-clip", s.grad_clip, "largest gradient norm that counts in full; 0: no clipping",
+        Role::changeable);
+  visit("batch-sz", s.batch_sz, "sequences a batch, B", Role::fixed);
+  visit("batch-split", s.batch_split, "parts that a batch is worked on in, one after another",
+        Role::changeable);
+  visit("exact-split", s.exact_split,
+        "work on the same small groups of sequences whatever the --batch-split: the same bits",
+        Role::changeable);
+  visit("block-sz", s.block_sz, "tokens of a sequence a step, M", Role::fixed);
+  visit("nbatches", s.nbatches, "steps between validations and checkpoints", Role::changeable);
+  visit("niter", s.niter, "how many times nbatches steps to train", Role::changeable);
   visit("checkpoint", s.checkpoint,
         "file to save to, and to go on from if it is there, in a folder of its own for each run: "
-        "metrics.jsonl and best.safetensors lie beside it");
-  visit("full-eval-mode", s.full_eval_mode, "only evaluate the checkpoint on valid and test");
-  visit("seed", s.seed, "first number of all random streams");
-  visit("threads", s.threads, "threads to use; 0: one a core");
-  visit("log-steps", s.log_steps, "steps between lines of metrics.jsonl");
+        "metrics.jsonl and best.safetensors lie beside it",
+        Role::local);
+  visit("full-eval-mode", s.full_eval_mode, "only evaluate the checkpoint on valid and test",
+        Role::local);
+  visit("keep-last", s.keep_last,
+        "newest checkpoints to keep; older ones are named after their step", Role::local);
+  visit("seed", s.seed, "first number of all random streams", Role::fixed);
+  visit("threads", s.threads, "threads to use; 0: one a core", Role::local);
+  visit("log-steps", s.log_steps, "steps between lines of metrics.jsonl", Role::local);
   visit("precision", s.precision,
-        "of activations: f32, bf16, or auto: bf16 where the processor computes in it");
-  visit("isa", s.isa, "instructions to use: plain, avx2, avx512, amx, or auto: the best there are");
+        "of activations: f32, bf16, or auto: bf16 where the processor computes in it", Role::fixed);
+  visit("isa", s.isa, "instructions to use: plain, avx2, avx512, amx, or auto: the best there are",
+        Role::changeable);
 }
 
 /// Sets one setting from text. Throws Error for an unknown name or a text of the wrong kind.
@@ -101,13 +130,29 @@ Isa isa_of(const Settings& settings);
 /// when the processor does not have it.
 void use_isa_of(const Settings& settings);
 
+/// The parts that a batch is worked on in: batch-split of them, or with exact-split as many as the
+/// largest power of two up to 8 that divides the batch.
+int64_t parts_of(const Settings& settings);
+
 /// Throws Error when settings are out of range or do not fit each other.
 void check(const Settings& settings);
 
+/// All settings, by name.
 nlohmann::ordered_json to_json(const Settings& settings);
-/// From what to_json wrote, perhaps before there were all settings of today: then there was f32
-/// only, and others have their defaults. Throws Error when a setting is unknown or of the wrong
-/// kind.
+/// Those that weights can depend on: all but the local ones, and but batch-split where exact-split
+/// takes its effect away.
+nlohmann::ordered_json recorded_json(const Settings& settings);
+
+/// A setting that two runs do not share.
+struct SettingChange {
+  std::string name;
+  Role role;
+  std::string before, now;  ///< as JSON
+};
+/// The settings in `before`, which to_json or recorded_json wrote, that are otherwise in `now`.
+std::vector<SettingChange> changes(const nlohmann::ordered_json& before, const Settings& now);
+/// From what either of them wrote; settings that it lacks have their defaults. Throws Error when a
+/// setting is unknown or of the wrong kind.
 Settings settings_from_json(const nlohmann::ordered_json& json);
 
 ModelConfig model_config(const Settings& settings, int64_t vocabulary);

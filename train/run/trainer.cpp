@@ -11,10 +11,11 @@
 namespace adaspan {
 namespace {
 
-/// The settings, checked, with the precision that "auto" stands for.
+/// The settings, checked, with what "auto" stands for.
 Settings resolved(Settings settings) {
   check(settings);
   settings.precision = name(precision_of(settings));
+  settings.isa = name(isa());
   return settings;
 }
 
@@ -28,14 +29,14 @@ Trainer::Trainer(const Settings& settings, int64_t vocabulary, TokenStream train
              static_cast<uint64_t>(settings.seed)),
       valid_(std::move(valid), settings.batch_sz, settings.block_sz,
              static_cast<uint64_t>(settings.seed)),
-      memory_(settings.batch_split, model_.fresh_memory(part_size())),
+      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())),
       valid_memory_(model_.fresh_memory(settings.batch_sz)) {}
 
 StepReport Trainer::step() {
   StepReport report;
   report.step = step_ + 1;
   const Block block = train_.next();
-  for (int64_t i = 0; i < settings_.batch_split; ++i) {
+  for (int64_t i = 0; i < parts(); ++i) {
     accumulate(part_of(block, i * part_size(), part_size()), i, report);
   }
   const GradientNorms norms = gradient_norms(model_.parameters().all());
@@ -50,6 +51,7 @@ StepReport Trainer::step() {
   model_.clamp_spans();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
+  losses_.training = report.loss;
   return report;
 }
 
@@ -61,7 +63,7 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
                                 .step = static_cast<uint32_t>(report.step)},
                         .first_sequence = index * part_size(),
                         .batch = settings_.batch_sz};
-  const auto share = static_cast<float>(1.0 / static_cast<double>(settings_.batch_split));
+  const auto share = static_cast<float>(1.0 / static_cast<double>(parts()));
 
   Tape tape;
   TransformerOutput out = model_.forward(tape, part.inputs, memory, &dropout);
@@ -81,7 +83,7 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   }
 }
 
-double Trainer::validate() {
+ValidationReport Trainer::validate() {
   const int64_t blocks = std::max<int64_t>(1, settings_.nbatches / 10);
   double sum = 0;
   for (int64_t i = 0; i < blocks; ++i) {
@@ -92,28 +94,34 @@ double Trainer::validate() {
     sum += cross_entropy(tape, out.logits, block.targets).value().item();
     valid_memory_ = std::move(out.memory);
   }
-  return sum / static_cast<double>(blocks);
+  const double loss = sum / static_cast<double>(blocks);
+  require(std::isfinite(loss),
+          "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
+          "kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
+          loss, step_);
+  const bool best = loss < losses_.best_validation;
+  losses_.validation = loss;
+  if (best) losses_.best_validation = loss;
+  return {.step = step_, .loss = loss, .best = best};
 }
 
 Trainer::Progress Trainer::progress() const {
   return {.step = step_,
           .train = train_.position(),
           .valid = valid_.position(),
-          .memory = memory_,
+          .memory = side_by_side(memory_),
           .valid_memory = valid_memory_,
-          .best_validation = best_validation};
+          .losses = losses_};
 }
 
 void Trainer::restore(Progress progress) {
   train_.seek(progress.train);
   valid_.seek(progress.valid);
-  require(progress.memory.size() == memory_.size(),
-          "[train] expected the memory of {} parts of the batch; got {}; keep --batch-split as it "
-          "was",
-          memory_.size(), progress.memory.size());
-  memory_ = std::move(progress.memory);
+  for (int64_t i = 0; i < parts(); ++i) {
+    memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
+  }
   valid_memory_ = std::move(progress.valid_memory);
-  best_validation = progress.best_validation;
+  losses_ = progress.losses;
   step_ = progress.step;
 }
 

@@ -13,6 +13,13 @@
 
 namespace adaspan {
 
+/// Mean negative log-likelihoods, nats; as yet unknown ones are infinite.
+struct Losses {
+  double training = std::numeric_limits<double>::infinity();    ///< of the last step
+  double validation = std::numeric_limits<double>::infinity();  ///< the last one
+  double best_validation = std::numeric_limits<double>::infinity();
+};
+
 /// What a step did.
 struct StepReport {
   int64_t step = 0;      ///< updates so far, this one included
@@ -21,6 +28,12 @@ struct StepReport {
   double learning_rate = 0;
   double gradient_norm = 0;               ///< over all parameters, before clipping
   std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
+};
+
+struct ValidationReport {
+  int64_t step = 0;   ///< updates before it
+  double loss = 0;    ///< mean negative log-likelihood, nats
+  bool best = false;  ///< of all validations so far
 };
 
 class Trainer {
@@ -32,11 +45,11 @@ class Trainer {
   /// step, when the loss is no longer a number; the parameters are then those before the step.
   StepReport step();
 
-  /// Mean loss (nats) of the next nbatches/10 blocks (at least one) of the validation stream, which
-  /// goes on where the last validation ended.
-  double validate();
+  /// The loss of the next nbatches/10 blocks (at least one) of the validation stream, which
+  /// goes on where the last validation ended. Throws Error when it is not finite.
+  ValidationReport validate();
 
-  /// As they were given; "auto" is replaced by the precision it stands for.
+  /// As they were given; "auto" is replaced by the precision and instructions it stands for.
   const Settings& settings() const { return settings_; }
   Transformer& model() { return model_; }
   int64_t steps_done() const { return step_; }
@@ -46,19 +59,18 @@ class Trainer {
   struct Progress {
     int64_t step = 0;
     BlockReader::Position train, valid;
-    std::vector<Memory> memory;  ///< of each part of the batch
-    Memory valid_memory;
-    double best_validation = std::numeric_limits<double>::infinity();  ///< nats
+    Memory memory, valid_memory;  ///< of the whole batch
+    Losses losses;
   };
   Progress progress() const;
-  /// Throws Error when a position or the number of parts does not fit these settings.
+  /// Throws Error when a position does not fit these settings.
   void restore(Progress progress);
   Optimizer& optimizer() { return *optimizer_; }
-
-  double best_validation = std::numeric_limits<double>::infinity();  ///< nats
+  const Losses& losses() const { return losses_; }
 
  private:
-  int64_t part_size() const { return settings_.batch_sz / settings_.batch_split; }
+  int64_t parts() const { return parts_of(settings_); }
+  int64_t part_size() const { return settings_.batch_sz / parts(); }
   /// Adds the gradients of one part of a block; returns its share of the report.
   void accumulate(const Block& part, int64_t index, StepReport& report);
 
@@ -66,8 +78,9 @@ class Trainer {
   Transformer model_;
   std::unique_ptr<Optimizer> optimizer_;
   BlockReader train_, valid_;
-  std::vector<Memory> memory_;
+  std::vector<Memory> memory_;  // of each part of the batch
   Memory valid_memory_;
+  Losses losses_;
   int64_t step_ = 0;
 };
 

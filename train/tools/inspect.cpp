@@ -19,11 +19,15 @@ void print_tensors(const SafetensorsFile& file) {
     double sum = 0;
     for (double value : values) sum += value * value;
     const auto n = static_cast<double>(values.size());
-    fmt::print("  {:<56} {:<16} rms {:.4g}\n", name, file.shape(name).text(),
-               n > 0 ? std::sqrt(sum / n) : 0);
+    fmt::print("  {:<56} {:<16} rms {:<10.4g} {}\n", name, file.shape(name).text(),
+               n > 0 ? std::sqrt(sum / n) : 0,
+               file.has_checksums() ? file.checksum(name).substr(0, 16) : "");
     elements += n;
   }
-  fmt::print("{} tensors, {:.0f} numbers\n", file.names().size(), elements);
+  fmt::print("{} tensors, {:.0f} numbers{}\n", file.names().size(), elements,
+             file.has_checksums() ? "; last column: the first 16 digits of each tensor's SHA-256, "
+                                    "all of which fit"
+                                  : "");
 }
 
 void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& path) {
@@ -32,10 +36,13 @@ void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& 
   const Settings& settings = header.settings;
   fmt::print("checkpoint after step {} of {}\n", header.progress.step,
              settings.niter * settings.nbatches);
-  if (std::isfinite(header.progress.best_validation)) {
-    fmt::print("best validation {:.4f} {}\n",
-               in_unit(header.progress.best_validation, settings.data_unit), settings.data_unit);
-  }
+  const auto print_loss = [&](const char* name, double loss) {
+    if (!std::isfinite(loss)) return;
+    fmt::print("{} {:.4f} {}\n", name, in_unit(loss, settings.data_unit), settings.data_unit);
+  };
+  print_loss("last step's loss", header.progress.losses.training);
+  print_loss("last validation", header.progress.losses.validation);
+  print_loss("best validation", header.progress.losses.best_validation);
   fmt::print("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
              loaded.model->parameters().elements(), header.vocabulary,
              header.vocabulary_hash.substr(0, 12), header.text_hash.substr(0, 12),
@@ -69,6 +76,7 @@ void print_corpus(const std::filesystem::path& path) {
 void print_contents(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path)) return print_corpus(path);
   const SafetensorsFile file(path);
+  if (file.has_checksums()) file.verify();
   if (file.metadata().contains("format")) return print_checkpoint(file, path);
   for (const auto& [key, value] : file.metadata()) fmt::print("{}: {}\n", key, value);
   print_tensors(file);
