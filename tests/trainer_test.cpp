@@ -51,7 +51,7 @@ TEST_CASE("the loss falls to almost nothing on a stream that repeats itself") {
     for (int i = 0; i < 80; ++i) last = trainer.step().loss;
     CHECK(first > 1);
     CHECK(last < 0.1);
-    CHECK(trainer.validate() < 0.1);
+    CHECK(trainer.validate().loss < 0.1);
     CHECK(trainer.steps_done() == 81);
   }
 }
@@ -68,7 +68,7 @@ TEST_CASE("in bf16 the loss falls, too, and the weights stay f32") {
     for (int i = 0; i < 80; ++i) last = trainer.step().loss;
     CHECK(first > 1);
     CHECK(last < 0.1);
-    CHECK(trainer.validate() < 0.1);
+    CHECK(trainer.validate().loss < 0.1);
     for (const Parameter* p : trainer.model().parameters().all()) {
       CHECK(p->value().type() == DType::f32);
     }
@@ -212,12 +212,12 @@ TEST_CASE("validations carry their memory on, each from where the last one ended
   Settings s = tiny_settings(SpanKind::adaptive);
   s.nbatches = 30;  // 3 blocks a validation
   Trainer trainer = random_trainer(s);
-  const double first = trainer.validate(), second = trainer.validate();
+  const double first = trainer.validate().loss, second = trainer.validate().loss;
   CHECK(first != second);
   // Those were the first 6 blocks of the stream; the 9 that it has are 3 more.
   const double whole =
       evaluate(trainer.model(), random_stream(300, kVocabulary, 2), s.batch_sz, s.block_sz).loss;
-  CHECK((first + second + trainer.validate()) / 3 == Approx(whole).epsilon(1e-6));
+  CHECK((first + second + trainer.validate().loss) / 3 == Approx(whole).epsilon(1e-6));
 }
 
 TEST_CASE("the first block after the end of a stream has no memory of the end") {
@@ -227,7 +227,7 @@ TEST_CASE("the first block after the end of a stream has no memory of the end") 
   const auto one_block = repetitive_stream(9 * s.batch_sz, kVocabulary);  // comes again and again
   Trainer trainer(s, kVocabulary, one_block, one_block);
   CHECK(trainer.step().loss == trainer.step().loss);
-  CHECK(trainer.validate() == trainer.validate());
+  CHECK(trainer.validate().loss == trainer.validate().loss);
 }
 
 TEST_CASE("validating does not change what is learned") {
