@@ -29,7 +29,7 @@ failed() {
 }
 
 snapshot() {
-  find . -type f ! -name metrics.jsonl -exec sha256sum {} + | sort
+  find . -type f ! -name metrics.jsonl ! -name manifest.json ! -name '*.step-*' -exec sha256sum {} + | sort
 }
 
 refused() {

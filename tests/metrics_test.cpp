@@ -16,7 +16,11 @@ namespace {
 
 using doctest::Contains;
 
-const std::string kConfiguration = "{\"configuration\":{}}\n";
+/// The line of a start after so many steps.
+std::string configuration(int64_t step) {
+  return "{\"configuration\":{},\"step\":" + std::to_string(step) + "}\n";
+}
+const std::string kConfiguration = configuration(0);
 
 std::string step(int64_t n) {
   return "{\"step\":" + std::to_string(n) + "}\n";
@@ -46,7 +50,7 @@ TEST_CASE("lines are there as soon as they are written") {
   const TemporaryFolder folder;
   MetricsFile file(folder / "new" / "metrics.jsonl", 0);  // the folder is made
   CHECK(file.fresh());
-  file.write({{"configuration", nlohmann::ordered_json::object()}});
+  file.write({{"configuration", nlohmann::ordered_json::object()}, {"step", 0}});
   CHECK_FALSE(file.fresh());
   file.write({{"step", 1}});
   CHECK(read_text(folder / "new" / "metrics.jsonl") == kConfiguration + step(1));
@@ -59,6 +63,12 @@ TEST_CASE("a new run starts a new file") {
 TEST_CASE("a run that goes on keeps the lines of its steps and drops later ones") {
   const std::string text = kConfiguration + step(1) + step(2) + step(2) + step(3);
   CHECK(kept(text, 2) == kConfiguration + step(1) + step(2) + step(2));
+  CHECK(kept(text, 3) == text);
+}
+
+TEST_CASE("a configuration goes with the steps after its own") {
+  const std::string text = kConfiguration + step(1) + step(2) + configuration(2) + step(3);
+  CHECK(kept(text, 2) == kConfiguration + step(1) + step(2));
   CHECK(kept(text, 3) == text);
 }
 

@@ -278,13 +278,14 @@ TEST_CASE("the level of instructions is named, or the best there is") {
   set_isa(best_isa());
 }
 
-TEST_CASE("settings from before there was a choice of precision are of f32") {
-  nlohmann::ordered_json json = to_json(Settings());
-  json.erase("precision");
-  json.erase("isa");
+TEST_CASE("settings that a record lacks have their defaults") {
+  Settings given;
+  given.nlayers = 7;
+  nlohmann::ordered_json json = to_json(given);
+  json.erase("batch-split");
   const Settings s = settings_from_json(json);
-  CHECK(s.precision == "f32");
-  CHECK(s.isa == "auto");
+  CHECK(s.nlayers == 7);
+  CHECK(s.batch_split == 1);
 }
 
 TEST_CASE("losses are shown in bits or as a perplexity") {

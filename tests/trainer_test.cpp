@@ -259,12 +259,6 @@ TEST_CASE("progress of another batch or stream cannot be restored") {
   Trainer trainer = random_trainer(tiny_settings());
   trainer.step();
   Trainer::Progress progress = trainer.progress();
-  progress.memory.push_back(progress.memory[0]);
-  CHECK_THROWS_WITH_AS(trainer.restore(progress),
-                       Contains("[train] expected the memory of 1 parts of the batch; got 2; keep "
-                                "--batch-split"),
-                       Error);
-  progress = trainer.progress();
   progress.train.column = 1000;
   CHECK_THROWS_WITH_AS(trainer.restore(progress), Contains("[data] expected a position within"),
                        Error);
