@@ -114,14 +114,13 @@ void SafetensorsFile::read_header() {
     header.erase(kMetadata);
   }
   for (const auto& [name, value] : header.items()) {
-    Entry e{value.at("dtype").get<std::string>(),
-            Shape(value.at("shape").get<std::vector<int64_t>>()), 0, 0};
-    require(all_integers(value["shape"]) && all_integers(value.at("data_offsets")) &&
-                value["data_offsets"].size() == 2,
+    const json &shape = value.at("shape"), &offsets = value.at("data_offsets");
+    require(all_integers(shape) && all_integers(offsets) && offsets.size() == 2,
             "[safetensors] expected whole numbers for the shape and place of {} in {}; got others; "
             "the file is damaged",
             name, path_.string());
-    const auto place = value["data_offsets"].get<std::array<uint64_t, 2>>();
+    Entry e{value.at("dtype").get<std::string>(), Shape(shape.get<std::vector<int64_t>>()), 0, 0};
+    const auto place = offsets.get<std::array<uint64_t, 2>>();
     whole(place[0] <= place[1] && place[1] <= text.size() - data_begin);
     e.begin = data_begin + place[0];
     e.end = data_begin + place[1];

@@ -208,7 +208,8 @@ TEST_CASE("a model trained in bf16 runs in f32 where bf16 cannot, and says so") 
 }
 
 TEST_CASE("a memory that is none is refused by its name") {
-  for (const Tensor& wrong : {Tensor::zeros({4, 3}), Tensor::zeros({4, 4, 16}, DType::i32), Tensor::zeros({4, 2, 16})}) {
+  for (const Tensor& wrong :
+       {Tensor::zeros({4, 3}), Tensor::zeros({4, 4, 16}, DType::i32), Tensor::zeros({4, 2, 16})}) {
     const Place place;
     place.save();
     Content content(place.path);
@@ -270,7 +271,7 @@ TEST_CASE("a checkpoint of other lasting settings is refused by the one that dif
                                                          {"skip-missing", "true"},
                                                          {"optim", "adam"},
                                                          {"batch-sz", "2"},
-                                                                                                                  {"block-sz", "4"},
+                                                         {"block-sz", "4"},
                                                          {"adapt-span-init", "0.5"},
                                                          {"seed", "2"},
                                                          {"adapt-span-cache", "false"},

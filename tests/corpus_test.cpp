@@ -126,6 +126,9 @@ TEST_CASE("a damaged record is refused") {
   SUBCASE("a field of another type") {
     prepared.edit_record([](json& record) { record["vocabulary"]["tokens"] = "many"; });
   }
+  SUBCASE("a number that is not whole") {
+    prepared.edit_record([](json& record) { record["vocabulary"]["tokens"] = 1e300; });
+  }
   CHECK_THROWS_WITH_AS(prepared.open(), Contains("expected a whole record in"), Error);
 }
 

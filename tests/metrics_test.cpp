@@ -77,6 +77,10 @@ TEST_CASE("a line that was cut short is dropped") {
   CHECK(kept("17\n" + step(1), 1) == step(1));
 }
 
+TEST_CASE("a line whose step is no whole number is dropped") {
+  CHECK(kept("{\"step\":\"1\"}\n{\"step\":null}\n{\"step\":-1e300}\n" + step(1), 1) == step(1));
+}
+
 TEST_CASE("a run that goes on without its old file starts one") {
   const TemporaryFolder folder;
   CHECK(MetricsFile(folder / "metrics.jsonl", 5).fresh());

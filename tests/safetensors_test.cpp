@@ -148,9 +148,9 @@ TEST_CASE("a written file is laid out as the format says") {
   CHECK(header.find_first_not_of(' ', json.dump().size()) == std::string::npos);
   auto places = json;
   places.erase("__metadata__");
-  CHECK(places.dump() == header_of({entry("x", "F32", "[2,3]", 0, 24),
-                                    entry("h", "BF16", "[2,2]", 24, 32),
-                                    entry("ids", "I32", "[3]", 32, 44)}));
+  CHECK(places.dump() ==
+        header_of({entry("x", "F32", "[2,3]", 0, 24), entry("h", "BF16", "[2,2]", 24, 32),
+                   entry("ids", "I32", "[3]", 32, 44)}));
   CHECK(bytes.substr(8 + header_size) == bytes_of(kFloats) + bytes_of(kHalves) + bytes_of(kIds));
 }
 
@@ -274,8 +274,6 @@ TEST_CASE("a header that is no JSON object of tensors throws") {
       R"({"__metadata__":{"step":17}})",
       R"({"__metadata__":[]})",
       R"({"x":{"dtype":7,"shape":[],"data_offsets":[0,0]}})",
-      R"({"x":{"dtype":"F32","shape":{},"data_offsets":[0,0]}})",
-      R"({"x":{"dtype":"F32","shape":["0"],"data_offsets":[0,0]}})",
   };
   for (const std::string& header : headers) {
     CAPTURE(header.substr(0, 80));
@@ -342,7 +340,8 @@ TEST_CASE("numbers that are not whole, and places of more than two, throw") {
   for (const char* rest :
        {R"("shape":[1.5],"data_offsets":[0,4])", R"("shape":[1],"data_offsets":[0,4.5])",
         R"("shape":[1e300],"data_offsets":[0,4])", R"("shape":[1],"data_offsets":[0,4,4])",
-        R"("shape":[1],"data_offsets":[4])", R"("shape":[1],"data_offsets":4)"}) {
+        R"("shape":[1],"data_offsets":[4])", R"("shape":[1],"data_offsets":4)",
+        R"("shape":{},"data_offsets":[0,4])", R"("shape":["1"],"data_offsets":[0,4])"}) {
     CAPTURE(rest);
     const std::string header = fmt::format(R"({{"x":{{"dtype":"F32",{}}}}})", rest);
     CHECK(contains(error_of(raw(header, std::string(4, 0))), "expected whole numbers"));

@@ -122,6 +122,15 @@ TEST_CASE("a value of the wrong kind is refused and changes nothing") {
     refuse("lr", text, "a number");
   }
   for (const char* text : {"", "1", "yes", "True"}) refuse("adapt-span", text, "true or false");
+  refuse("data", "caf\xe9", "a text in UTF-8");
+}
+
+TEST_CASE("saved settings with a list or an object are refused") {
+  for (const char* value : {"[1]", "{}"}) {
+    const auto json = nlohmann::ordered_json::parse(fmt::format(R"({{"data":{}}})", value));
+    CHECK_THROWS_WITH_AS(settings_from_json(json), Contains("for --data; got a list or object"),
+                         Error);
+  }
 }
 
 TEST_CASE("a TOML file is refused by file, and by line where there is one") {

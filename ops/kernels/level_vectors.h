@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "core/bf16.h"
 
@@ -157,12 +158,20 @@ inline void by_vectors(int64_t n, const Body& body) {
   if (i < n) body(i, 0, First{n - i});
 }
 
+template <class Place, class V, int64_t... i>
+inline V lanes_at(V a, V b, std::integer_sequence<int64_t, i...>) {
+  return __builtin_shufflevector(a, b, Place()(i)...);
+}
+/// Lane i is lane place(i) of a and b, those of b behind those of a.
+template <class V, class Place>
+inline V shuffled(V a, V b, Place) {
+  return lanes_at<Place>(a, b, std::make_integer_sequence<int64_t, kVector>());
+}
+
 /// v with its lanes exchanged over `distance`, a power of two
-template <int32_t distance>
+template <int64_t distance>
 inline Vec exchanged(Vec v) {
-  Ints place;
-  for (int32_t i = 0; i < kVector; ++i) place[i] = i ^ distance;
-  return __builtin_shuffle(v, place);
+  return shuffled(v, v, [](int64_t i) { return i ^ distance; });
 }
 
 /// f(f(v0, v1), f(v2, v3)) ... of all lanes

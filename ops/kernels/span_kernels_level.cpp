@@ -107,13 +107,16 @@ struct Mask {
   float left(int32_t j) const { return reach - static_cast<float>(end - 1 - j); }
   /// 1 or 0. To multiply by it, not to choose by it: a compiler makes a jump of a choice between
   /// something costly and nothing, and then no vector code.
-  float seen(int32_t j) const { return (j >= first) & (j < end) ? 1.0f : 0.0f; }
+  float seen(int32_t j) const { return ((j >= first) & (j < end)) ? 1.0f : 0.0f; }
   float at(int32_t j) const {
     const float x = left(j) > 0 ? left(j) : 0;
     return (x < ramp ? x : ramp) * per_ramp * seen(j);
   }
   /// 1 where the ramp, its ends included, moves with z.
-  float on_ramp(int32_t j) const { return (left(j) >= 0) & (left(j) <= ramp) ? seen(j) : 0.0f; }
+  float on_ramp(int32_t j) const {
+    const float x = left(j);
+    return ((x >= 0) & (x <= ramp)) ? seen(j) : 0.0f;
+  }
 
   const int32_t columns, first, end;
   const float reach, ramp, per_ramp;
@@ -210,6 +213,22 @@ float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale s
   return dz * mask.per_ramp;
 }
 
+#if defined(__AVX2__)
+/// Exchanges, in each square of 2 half words, its upper right quarter and its lower left one.
+template <int64_t half>
+inline void exchange_runs(Bits (&square)[kVector]) {
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kVector; ++i) {
+    if ((i & half) != 0) continue;
+    const Bits upper_row = square[i], lower_row = square[i + half];
+    square[i] = shuffled(upper_row, lower_row,
+                         [](int64_t k) { return (k & half) != 0 ? k - half + kVector : k; });
+    square[i + half] = shuffled(upper_row, lower_row,
+                                [](int64_t k) { return (k & half) != 0 ? k + kVector : k + half; });
+  }
+}
+#endif
+
 /// Exchanges, in a square of words, the halves, quarters ... of its rows and columns.
 void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride, int64_t rows,
                int64_t words) {
@@ -220,22 +239,10 @@ void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_strid
       for (int64_t i = 0; i < kVector; ++i) {
         __builtin_memcpy(&square[i], x + (r + i) * x_stride + w, sizeof square[i]);
       }
-#pragma GCC unroll 4
-      for (int64_t half = kVector / 2; half > 0; half /= 2) {
-        Bits low, high;  // of two rows, every second run of `half` words, in two ways
-        for (int64_t k = 0; k < kVector; ++k) {
-          const bool second = (k & half) != 0;
-          low[k] = static_cast<uint32_t>(second ? k - half + kVector : k);
-          high[k] = static_cast<uint32_t>(second ? k + kVector : k + half);
-        }
-#pragma GCC unroll 16
-        for (int64_t i = 0; i < kVector; ++i) {
-          if ((i & half) != 0) continue;
-          const Bits upper_row = square[i], lower_row = square[i + half];
-          square[i] = __builtin_shuffle(upper_row, lower_row, low);
-          square[i + half] = __builtin_shuffle(upper_row, lower_row, high);
-        }
-      }
+      if constexpr (kVector > 8) exchange_runs<8>(square);
+      exchange_runs<4>(square);
+      exchange_runs<2>(square);
+      exchange_runs<1>(square);
       for (int64_t i = 0; i < kVector; ++i) {
         __builtin_memcpy(y + (w + i) * y_stride + r, &square[i], sizeof square[i]);
       }

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/sha256.h"
+#include "core/whole_number.h"
 
 namespace adaspan {
 namespace {
@@ -26,16 +27,16 @@ CorpusRecord from_json(const json& j) {
   record.order = vocabulary_order(j.at("order").get<std::string>());
   for (const json& source : j.at("sources")) {
     record.sources.push_back(
-        {source.at("path").get<std::string>(), source.at("bytes").get<uint64_t>(),
-         source.at("modified").get<int64_t>(), source.at("sha256").get<std::string>()});
+        {source.at("path").get<std::string>(), static_cast<uint64_t>(whole_number(source, "bytes")),
+         whole_number(source, "modified"), source.at("sha256").get<std::string>()});
   }
   const json& split = j.at("split");
   if (!split.is_null()) record.split = split.get<Split>();
-  record.vocabulary_size = j.at("vocabulary").at("tokens").get<int64_t>();
+  record.vocabulary_size = whole_number(j.at("vocabulary"), "tokens");
   record.vocabulary_hash = j.at("vocabulary").at("sha256").get<std::string>();
   for (size_t p = 0; p < kParts.size(); ++p) {
     const json& part = j.at("parts").at(name(kParts[p]));
-    record.parts[p] = {part.at("tokens").get<int64_t>(), part.at("new_tokens").get<int64_t>(),
+    record.parts[p] = {whole_number(part, "tokens"), whole_number(part, "new_tokens"),
                        part.at("sha256").get<std::string>()};
   }
   return record;
@@ -103,16 +104,19 @@ CorpusRecord read_corpus_record(const std::filesystem::path& folder) {
   require(std::filesystem::exists(path, ignored),
           "[corpus] expected a prepared corpus in {}; got no corpus.json there; run {} {}`",
           folder.string(), kCommand, folder.string());
+  int64_t version = 0;
+  CorpusRecord record;
   try {
     const json j = json::parse(read_text(path));
-    const int version = j.at("version").get<int>();
-    require(version == kVersion, "[corpus] expected version {} in {}; got {}; run {} {}`", kVersion,
-            path.string(), version, kCommand, folder.string());
-    return from_json(j);
-  } catch (const json::exception& e) {
+    version = whole_number(j, "version");
+    if (version == kVersion) record = from_json(j);
+  } catch (const std::exception& e) {
     fail("[corpus] expected a whole record in {}; got: {}; run {} {}`", path.string(), e.what(),
          kCommand, folder.string());
   }
+  require(version == kVersion, "[corpus] expected version {} in {}; got {}; run {} {}`", kVersion,
+          path.string(), version, kCommand, folder.string());
+  return record;
 }
 
 void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord& record) {

@@ -10,6 +10,7 @@
 
 #include "core/cpu.h"
 #include "core/error.h"
+#include "core/whole_number.h"
 
 namespace adaspan {
 namespace {
@@ -23,7 +24,7 @@ ordered_json to_json(const BlockReader::Position& position) {
 }
 
 BlockReader::Position position_from(const ordered_json& json) {
-  return {json.at("column").get<int64_t>(), json.at("restarts").get<int64_t>()};
+  return {whole_number(json, "column"), whole_number(json, "restarts")};
 }
 
 ordered_json to_json(const Losses& losses) {
@@ -133,7 +134,7 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     header.vocabulary = std::stoll(file.metadata("vocabulary_size"));
     header.vocabulary_hash = file.metadata("vocabulary_sha256");
     header.text_hash = file.metadata("text_sha256");
-    header.progress.step = state.at("step").get<int64_t>();
+    header.progress.step = whole_number(state, "step");
     header.progress.train = position_from(state.at("train"));
     header.progress.valid = position_from(state.at("valid"));
     header.progress.losses = losses_from(state.at("losses"));

@@ -14,6 +14,23 @@
 #include "core/file.h"
 
 namespace adaspan {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Calls visit(text, json) for each line that is whole and has a step.
+template <class Visit>
+void for_each_line(const std::filesystem::path& path, const Visit& visit) {
+  std::istringstream lines(read_text(path));
+  for (std::string line; std::getline(lines, line);) {
+    auto json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && json.contains("step") && json["step"].is_number_integer()) {
+      visit(line, std::move(json));
+    }
+  }
+}
+
+}  // namespace
 
 SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
                             int64_t span_limit) {
@@ -30,7 +47,7 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
           std::min(S, std::ceil(largest) + R)};
 }
 
-nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings) {
+ordered_json step_line(const StepReport& report, const Settings& settings) {
   const SpanSummary spans =
       summarise_spans(report.spans, settings.adapt_span_ramp, settings.attn_span);
   return {{"step", report.step},
@@ -44,33 +61,28 @@ nlohmann::ordered_json step_line(const StepReport& report, const Settings& setti
           {"spans", report.spans}};
 }
 
-nlohmann::ordered_json validation_line(const ValidationReport& report, const Settings& settings) {
+ordered_json validation_line(const ValidationReport& report, const Settings& settings) {
   return {{"step", report.step},
           {"valid_loss", report.loss},
           {"valid_" + settings.data_unit, in_unit(report.loss, settings.data_unit)},
           {"best", report.best}};
 }
 
-std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path) {
-  std::vector<nlohmann::ordered_json> all;
-  std::istringstream lines(read_text(path));
-  for (std::string line; std::getline(lines, line);) {
-    auto json = nlohmann::ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number_integer()) {
-      all.push_back(std::move(json));
-    }
-  }
+std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {
+  std::vector<ordered_json> all;
+  for_each_line(path,
+                [&](const std::string&, ordered_json json) { all.push_back(std::move(json)); });
   return all;
 }
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) : path_(path) {
   std::string kept;
   if (steps_done > 0 && std::filesystem::exists(path)) {
-    for (const auto& line : read_metrics(path)) {
+    for_each_line(path, [&](const std::string& text, const ordered_json& line) {
       // A configuration is that of the steps after its own.
       const bool of_later = line.contains("configuration") && line["step"] == steps_done;
-      if (line["step"] <= steps_done && !of_later) kept += line.dump() + "\n";
-    }
+      if (line["step"] <= steps_done && !of_later) kept += text + "\n";
+    });
   }
   fresh_ = kept.empty();
   make_folder_of(path);
@@ -83,7 +95,7 @@ MetricsFile::~MetricsFile() {
   std::fclose(file_);
 }
 
-void MetricsFile::write(const nlohmann::ordered_json& line) {
+void MetricsFile::write(const ordered_json& line) {
   const std::string text = line.dump() + "\n";
   const bool whole = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
   if (!whole || std::fflush(file_) != 0) fail_write();

@@ -21,9 +21,20 @@ namespace {
 constexpr int64_t kMostThreads = 4096;
 constexpr int64_t kLargest = 1 << 30;  // products of two such numbers still fit 64 bits
 
+/// Whether JSON, in which settings are saved, can hold the text.
+bool is_utf8(std::string_view text) {
+  try {
+    nlohmann::json(text).dump();
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 template <class T>
 bool parse(std::string_view text, T& value) {
   if constexpr (std::is_same_v<T, std::string>) {
+    if (!is_utf8(text)) return false;
     value = text;
     return true;
   } else if constexpr (std::is_same_v<T, bool>) {
@@ -39,7 +50,7 @@ bool parse(std::string_view text, T& value) {
 
 template <class T>
 constexpr const char* kind() {
-  if constexpr (std::is_same_v<T, std::string>) return "a text";
+  if constexpr (std::is_same_v<T, std::string>) return "a text in UTF-8";
   if constexpr (std::is_same_v<T, bool>) return "true or false";
   if constexpr (std::is_same_v<T, double>) return "a number";
   return "a whole number";
@@ -200,6 +211,9 @@ std::vector<SettingChange> changes(const nlohmann::ordered_json& before, const S
 Settings settings_from_json(const nlohmann::ordered_json& json) {
   Settings settings;
   for (const auto& [name, value] : json.items()) {
+    require(value.is_primitive(),
+            "[settings] expected a text, a number, true or false for --{}; got a list or object",
+            name);
     assign(settings, name, value.is_string() ? value.get<std::string>() : value.dump());
   }
   return settings;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// A run that goes on from a checkpoint, read without its checksums: hardly any mutated file would
+// get past those. The first seed is what save_checkpoint() writes of run() after 3 steps.
+#include "train/run/checkpoint.h"
+
+#include "core/file.h"
+#include "tests/fuzz/target.h"
+#include "tests/support/temporary_folder.h"
+#include "train/data/prepare.h"
+
+namespace adaspan {
+namespace {
+
+Settings smallest_settings() {
+  Settings s;
+  s.nlayers = 1;
+  s.hid_sz = 2;
+  s.inner_hid_sz = 2;
+  s.nheads = 1;
+  s.attn_span = 4;
+  s.adapt_span_ramp = 2;
+  s.adapt_span = true;
+  s.adapt_span_init = 0.5;
+  s.batch_sz = 2;
+  s.block_sz = 2;
+  s.nbatches = 10;
+  s.threads = 1;
+  s.precision = "f32";
+  s.isa = "plain";  // as every machine has it
+  return s;
+}
+
+/// A run on a text of 3 letters.
+struct Run {
+  static Corpus prepared(const std::filesystem::path& folder) {
+    std::string text;
+    for (int i = 0; i < 50; ++i) text += "abcab";
+    atomic_write(folder / "text", text);
+    PrepareOptions options;
+    options.input = folder / "text";
+    options.out = folder / "corpus";
+    options.split = {0.6, 0.2, 0.2};
+    prepare_corpus(options);
+    return Corpus::open(options.out);
+  }
+
+  TemporaryFolder folder;
+  Corpus corpus = prepared(folder.path());
+  Trainer trainer{smallest_settings(), corpus.vocabulary().size(),
+                  TokenStream::of(corpus, Part::train), TokenStream::of(corpus, Part::valid)};
+};
+
+}  // namespace
+
+void read_input(std::string_view input) {
+  static Run run;
+  atomic_write(run.folder / "input", input);
+  const SafetensorsFile file(run.folder / "input");
+  allow_error([&] { file.verify(); });
+  restore(file, run.trainer, run.corpus);
+  run.trainer.step();
+  run.trainer.validate();
+}
+
+}  // namespace adaspan
