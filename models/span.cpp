@@ -12,6 +12,8 @@
 namespace adaspan {
 namespace {
 
+constexpr const char* kSpanName = "adaptive_span._mask.current_val";  // the paper's program's
+
 class FixedSpan : public Span {
  public:
   Variable spans(Tape&, const Variable&) const override { return {}; }
@@ -23,8 +25,8 @@ class AdaptiveSpan : public Span {
   AdaptiveSpan(const ModelConfig& config, ParameterStore& store, const std::string& prefix)
       : K_(config.heads),
         S_(config.span_limit),
-        ratio_(store.add(prefix + "adaptive_span._mask.current_val", {K_, 1, 1},
-                         Initialiser::constant(config.span_init))) {}
+        ratio_(store.add(prefix + kSpanName, {K_, 1, 1}, Initialiser::constant(config.span_init))) {
+  }
 
   Variable spans(Tape& tape, const Variable&) const override {
     return scale(tape, reshape(tape, ratio_.variable(), {K_}), static_cast<float>(S_));
@@ -75,6 +77,10 @@ std::vector<float> largest_spans(const Variable& z, const ModelConfig& config) {
 }
 
 }  // namespace
+
+bool is_span(const Parameter& parameter) {
+  return parameter.name().ends_with(kSpanName);
+}
 
 std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store,
                                 const std::string& prefix) {

@@ -26,6 +26,9 @@ class Span {
   virtual void clamp() {}
 };
 
+/// Whether a parameter holds the spans of an adaptive layer: [K,1,1], shares z / S in [0,1].
+bool is_span(const Parameter& parameter);
+
 /// `prefix` is the layer's part of the parameter names, e.g. "layers.0.attn.attn.".
 std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store,
                                 const std::string& prefix);

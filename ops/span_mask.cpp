@@ -22,8 +22,9 @@ void for_each_column(float z, int64_t E, int64_t ramp, const Body& body) {
 }  // namespace
 
 int64_t effective_span(float z, int64_t ramp, int64_t span_limit) {
-  const auto reach = static_cast<int64_t>(std::floor(z + static_cast<float>(ramp))) + 1;
-  return std::clamp<int64_t>(reach, 1, span_limit);
+  const float reach = std::floor(z + static_cast<float>(ramp)) + 1;
+  if (!(reach > 1)) return 1;  // nor is NaN: what follows from it is found in the loss
+  return reach < static_cast<float>(span_limit) ? static_cast<int64_t>(reach) : span_limit;
 }
 
 Variable span_mask(Tape& tape, const Variable& z, int64_t E, int64_t ramp) {

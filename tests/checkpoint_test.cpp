@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -14,9 +15,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "tests/support/file_size_limit.h"
-#include "tests/support/temporary_folder.h"
-#include "tests/support/tiny_run.h"
-#include "train/data/prepare.h"
+#include "tests/support/run_place.h"
 #include "train/run/evaluate.h"
 
 namespace adaspan {
@@ -24,58 +23,6 @@ namespace {
 
 using doctest::Contains;
 namespace fs = std::filesystem;
-
-/// 1000 letters a to g; another seed gives another text, `first` moves the letters on.
-std::string text(uint64_t seed, char first = 'a') {
-  const TokenStream letters = random_stream(1000, 7, seed);
-  std::vector<int32_t> ids(1000);
-  letters.read(0, 1000, ids.data());
-  std::string result;
-  for (int32_t id : ids) result += static_cast<char>(first + id);
-  return "abcdefg" + result;  // the order of first appearance
-}
-
-Corpus corpus_of(const fs::path& folder, const std::string& content) {
-  fs::create_directories(folder);
-  atomic_write(folder / "text", content);
-  PrepareOptions options;
-  options.input = folder / "text";
-  options.out = folder / "corpus";
-  options.split = {0.6, 0.2, 0.2};
-  prepare_corpus(options);
-  return Corpus::open(options.out);
-}
-
-Settings settings() {
-  Settings s = tiny_settings(SpanKind::adaptive);
-  s.dropout = 0.2;
-  s.batch_split = 2;
-  return s;
-}
-
-/// A corpus, and a place for a checkpoint.
-struct Place {
-  Trainer trainer(const Settings& s) const {
-    return {s, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
-            TokenStream::of(corpus, Part::valid)};
-  }
-  /// Saves a run after 3 steps.
-  void save() const {
-    Trainer run = trainer(settings());
-    for (int i = 0; i < 3; ++i) run.step();
-    save_checkpoint(path, run, corpus);
-  }
-  /// Loads it into a run of settings `s` on `data`.
-  void load(const Settings& s, const Corpus& data) const {
-    Trainer run = trainer(s);
-    load_checkpoint(path, run, data);
-  }
-  void load() const { load(settings(), corpus); }
-
-  TemporaryFolder folder;
-  Corpus corpus = corpus_of(folder.path(), text(1));
-  fs::path path = folder / "checkpoint.safetensors";
-};
 
 /// A checkpoint's content, to be changed and written back.
 struct Content {
@@ -105,7 +52,7 @@ std::vector<double> go_on(Trainer& trainer, int steps) {
 }
 
 void check_resumption(const Settings& s) {
-  const Place place;
+  const RunPlace place;
   Trainer whole = place.trainer(s), first = place.trainer(s), second = place.trainer(s);
   std::vector<double> losses = go_on(whole, 22);
   CHECK(go_on(first, 22) == losses);
@@ -153,8 +100,8 @@ TEST_CASE("so does one in bf16, whose memory is saved as it is") {
     s.batch_split = 2;
     check_resumption(s);
   }
-  const Place place;
-  Settings s = settings();
+  const RunPlace place;
+  Settings s = run_settings();
   s.precision = "bf16";
   Trainer run = place.trainer(s);
   for (int i = 0; i < 3; ++i) run.step();
@@ -167,8 +114,8 @@ TEST_CASE("so does one in bf16, whose memory is saved as it is") {
 }
 
 TEST_CASE("a memory is saved as one tensor, whatever it is made of") {
-  const Place place;
-  Settings s = settings();
+  const RunPlace place;
+  Settings s = run_settings();
   s.adapt_span_cache = false;
   Trainer run = place.trainer(s);
   for (int i = 0; i < 4; ++i) run.step();
@@ -182,8 +129,8 @@ TEST_CASE("a memory is saved as one tensor, whatever it is made of") {
 
 TEST_CASE("a model trained in bf16 runs in f32 where bf16 cannot, and says so") {
   if (!bf16_obstacle().empty()) return;
-  const Place place;
-  Settings s = settings();
+  const RunPlace place;
+  Settings s = run_settings();
   s.precision = "bf16";
   Trainer run = place.trainer(s);
   for (int i = 0; i < 10; ++i) run.step();
@@ -210,7 +157,7 @@ TEST_CASE("a model trained in bf16 runs in f32 where bf16 cannot, and says so") 
 TEST_CASE("a memory that is none is refused by its name") {
   for (const Tensor& wrong :
        {Tensor::zeros({4, 3}), Tensor::zeros({4, 4, 16}, DType::i32), Tensor::zeros({4, 2, 16})}) {
-    const Place place;
+    const RunPlace place;
     place.save();
     Content content(place.path);
     content.tensors["memory.valid.1"] =
@@ -222,8 +169,8 @@ TEST_CASE("a memory that is none is refused by its name") {
 }
 
 TEST_CASE("a run saved before its first step goes on, too") {
-  const Place place;
-  Trainer run = place.trainer(settings()), again = place.trainer(settings());
+  const RunPlace place;
+  Trainer run = place.trainer(run_settings()), again = place.trainer(run_settings());
   save_checkpoint(place.folder / "new" / "checkpoint.safetensors", run, place.corpus);
   load_checkpoint(place.folder / "new" / "checkpoint.safetensors", again, place.corpus);
   CHECK(std::isinf(again.losses().best_validation));
@@ -231,8 +178,8 @@ TEST_CASE("a run saved before its first step goes on, too") {
 }
 
 TEST_CASE("a model loaded alone evaluates as the trained one") {
-  const Place place;
-  Trainer run = place.trainer(settings());
+  const RunPlace place;
+  Trainer run = place.trainer(run_settings());
   run.step();
   save_checkpoint(place.path, run, place.corpus);
   const LoadedModel loaded = load_model(place.path);
@@ -245,9 +192,9 @@ TEST_CASE("a model loaded alone evaluates as the trained one") {
 }
 
 TEST_CASE("what does not define the run may change") {
-  const Place place;
+  const RunPlace place;
   place.save();
-  Settings s = settings();
+  Settings s = run_settings();
   s.lr = 0.001;
   s.dropout = 0;
   s.niter = 7;
@@ -258,7 +205,7 @@ TEST_CASE("what does not define the run may change") {
 }
 
 TEST_CASE("a checkpoint of other lasting settings is refused by the one that differs") {
-  const Place place;
+  const RunPlace place;
   place.save();
   const std::pair<const char*, const char*> changes[] = {{"nlayers", "1"},
                                                          {"hid-sz", "32"},
@@ -277,7 +224,7 @@ TEST_CASE("a checkpoint of other lasting settings is refused by the one that dif
                                                          {"adapt-span-cache", "false"},
                                                          {"precision", "bf16"}};
   for (const auto& [name, value] : changes) {
-    Settings s = settings();
+    Settings s = run_settings();
     if (std::string(value) == "bf16" && !bf16_obstacle().empty()) continue;
     assign(s, name, value);
     const std::string expected = std::string("[checkpoint] expected --") + name + " ";
@@ -288,30 +235,31 @@ TEST_CASE("a checkpoint of other lasting settings is refused by the one that dif
 }
 
 TEST_CASE("a checkpoint of another vocabulary is refused with both") {
-  const Place place;
+  const RunPlace place;
   place.save();
-  const Corpus other = corpus_of(place.folder / "other", text(1, 'b'));  // has an h
-  CHECK_THROWS_WITH_AS(place.load(settings(), other),
+  const Corpus other = corpus_of(place.folder / "other", letters(1, 'b'));  // has an h
+  CHECK_THROWS_WITH_AS(place.load(run_settings(), other),
                        Contains("[checkpoint] expected the vocabulary that the model was trained "
                                 "with (7 tokens, SHA-256 "),
                        Error);
-  CHECK_THROWS_WITH_AS(place.load(settings(), other), Contains("got another (8 tokens, "), Error);
+  CHECK_THROWS_WITH_AS(place.load(run_settings(), other), Contains("got another (8 tokens, "),
+                       Error);
   CHECK_THROWS_WITH_AS(check_vocabulary(load_model(place.path).header, other),
                        Contains("[checkpoint] expected the vocabulary"), Error);
 }
 
 TEST_CASE("a checkpoint of another text is refused, but its model can be used there") {
-  const Place place;
+  const RunPlace place;
   place.save();
-  const Corpus other = corpus_of(place.folder / "other", text(2));
+  const Corpus other = corpus_of(place.folder / "other", letters(2));
   REQUIRE(other.vocabulary_hash() == place.corpus.vocabulary_hash());
-  CHECK_THROWS_WITH_AS(place.load(settings(), other),
+  CHECK_THROWS_WITH_AS(place.load(run_settings(), other),
                        Contains("[checkpoint] expected the text that "), Error);
   CHECK_NOTHROW(check_vocabulary(load_model(place.path).header, other));
 }
 
 TEST_CASE("a tensor of another shape or type is refused by its name") {
-  const Place place;
+  const RunPlace place;
   place.save();
   Content content(place.path);
   const auto refuse = [&](Tensor tensor, const char* expected) {
@@ -328,9 +276,23 @@ TEST_CASE("a tensor of another shape or type is refused by its name") {
          "bf16; is it of a model of another size?");
 }
 
+TEST_CASE("spans outside of their range are refused") {
+  const RunPlace place;
+  place.save();
+  Content content(place.path);
+  const std::string name = "layers.1.attn.attn.adaptive_span._mask.current_val";
+  for (const float share : {-0.1f, 1.5f, std::numeric_limits<float>::quiet_NaN()}) {
+    content.tensors.at(name).data()[1] = share;
+    content.write(place.path);
+    CHECK_THROWS_WITH_AS(place.load(), Contains(("expected " + name + " in [0, 1]").c_str()),
+                         Error);
+    CHECK_THROWS_WITH_AS(load_model(place.path), Contains("in [0, 1]"), Error);
+  }
+}
+
 TEST_CASE("a checkpoint that lacks a tensor is refused by the tensor's name") {
   for (const char* name : {"key_pe", "optim.sum.key_pe", "memory.train.1", "memory.valid.1"}) {
-    const Place place;
+    const RunPlace place;
     place.save();
     Content content(place.path);
     REQUIRE(content.tensors.erase(name) == 1);
@@ -341,7 +303,7 @@ TEST_CASE("a checkpoint that lacks a tensor is refused by the tensor's name") {
 }
 
 TEST_CASE("a checkpoint cut short anywhere is refused") {
-  const Place place;
+  const RunPlace place;
   place.save();
   const std::string whole = read_text(place.path);
   const fs::path cut = place.folder / "cut.safetensors";
@@ -351,13 +313,13 @@ TEST_CASE("a checkpoint cut short anywhere is refused") {
     CAPTURE(length);
     atomic_write(cut, whole.substr(0, length));
     CHECK_THROWS_WITH_AS(load_model(cut), Contains("[safetensors] expected "), Error);
-    Trainer run = place.trainer(settings());
+    Trainer run = place.trainer(run_settings());
     CHECK_THROWS_WITH_AS(load_checkpoint(cut, run, place.corpus), Contains(cut.c_str()), Error);
   }
 }
 
 TEST_CASE("a file that is no checkpoint is refused") {
-  const Place place;
+  const RunPlace place;
   place.save();
   Content content(place.path);
   const auto refuse = [&](const char* expected) {
@@ -396,10 +358,10 @@ TEST_CASE("a file that is no checkpoint is refused") {
 }
 
 TEST_CASE("a disk that fills up leaves the older checkpoint whole and nothing beside it") {
-  const Place place;
+  const RunPlace place;
   place.save();
   const std::string before = read_text(place.path);
-  Trainer run = place.trainer(settings());
+  Trainer run = place.trainer(run_settings());
   run.step();
   for (rlim_t limit : {rlim_t{0}, rlim_t{5000}, rlim_t{before.size() / 2}}) {
     CAPTURE(limit);

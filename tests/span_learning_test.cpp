@@ -109,7 +109,7 @@ TEST_CASE("spans stay within [0, 1] of the limit, however hard they are pushed")
     Transformer model(config, 1);
     train_on(model, delayed_copy, 32, 4, 10, /*learning_rate=*/0.7);
     for (const Parameter* p : model.parameters().all()) {
-      if (!p->name().ends_with("current_val")) continue;
+      if (!is_span(*p)) continue;
       for (float ratio : p->value().values()) {
         CHECK(ratio >= 0);
         CHECK(ratio <= 1);

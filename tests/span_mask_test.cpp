@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "core/error.h"
@@ -110,6 +111,10 @@ TEST_CASE("the effective span is at least one step and at most the limit") {
   CHECK(effective_span(0.5f, 32, 1024) == 33);
   CHECK(effective_span(1, 32, 1024) == 34);
   CHECK(effective_span(1000, 32, 1024) == 1024);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  CHECK(effective_span(kInfinity, 32, 1024) == 1024);
+  CHECK(effective_span(-kInfinity, 32, 1024) == 1);
+  CHECK(effective_span(std::numeric_limits<float>::quiet_NaN(), 32, 1024) == 1);
   CHECK(effective_span(8192, 32, 8192) == 8192);
   CHECK(effective_span(0, 32, 8) == 8);
   CHECK(effective_span(-50, 32, 8) == 1);

@@ -197,7 +197,7 @@ TEST_CASE("spans stay between nothing and the limit whatever the update") {
     for (int i = 0; i < 6; ++i) {
       trainer.step();
       for (const Parameter* p : trainer.model().parameters().all()) {
-        if (!p->name().ends_with("current_val")) continue;
+        if (!is_span(*p)) continue;
         smallest = std::min(smallest, *std::ranges::min_element(p->value().values()));
         largest = std::max(largest, *std::ranges::max_element(p->value().values()));
       }
@@ -262,6 +262,16 @@ TEST_CASE("progress of another batch or stream cannot be restored") {
   progress.train.column = 1000;
   CHECK_THROWS_WITH_AS(trainer.restore(progress), Contains("[data] expected a position within"),
                        Error);
+  progress = trainer.progress();
+  for (const int64_t restarts : {int64_t{-1}, int64_t{1} << 40}) {
+    progress.train.restarts = restarts;
+    CHECK_THROWS_WITH_AS(trainer.restore(progress), Contains("expected a count of passes"), Error);
+  }
+  progress = trainer.progress();
+  for (const int64_t step : {int64_t{-1}, int64_t{1} << 32}) {
+    progress.step = step;
+    CHECK_THROWS_WITH_AS(trainer.restore(progress), Contains("steps done; got"), Error);
+  }
 }
 
 }  // namespace

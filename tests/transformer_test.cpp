@@ -35,7 +35,7 @@ void spread_spans(Transformer& model) {
   for (Parameter* p : model.parameters().all()) {
     for (int64_t i = 0; i < p->value().elements(); ++i, ++place) {
       const RandomKey key{.seed = 9, .purpose = Purpose::benchmark};
-      if (p->name().ends_with("current_val")) {
+      if (is_span(*p)) {
         p->value().data()[i] = static_cast<float>(0.8 * random_uniform(key, place));
       } else if (p->name().find("dynamic_span") != std::string::npos) {
         p->value().data()[i] = static_cast<float>(random_uniform(key, place) - 0.5);
@@ -110,7 +110,7 @@ TEST_CASE("a memory of the whole limit gives what one cut to the spans gives") {
   Transformer whole(config, 1);
   for (Transformer* model : {&cut, &whole}) {
     for (Parameter* p : model->parameters().all()) {
-      if (!p->name().ends_with("current_val")) continue;
+      if (!is_span(*p)) continue;
       p->value().data()[0] = 0.02f;
       p->value().data()[1] = 0.1f;
     }

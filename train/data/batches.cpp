@@ -69,9 +69,13 @@ Block BlockReader::next() {
 }
 
 void BlockReader::seek(const Position& position) {
-  require(position.column >= 0 && position.column <= columns_ && position.restarts >= 0,
+  require(position.column >= 0 && position.column <= columns_,
           "[data] expected a position within {} columns of {}; got {}; was the data changed?",
           columns_, stream_.name, position.column);
+  constexpr int64_t kMostRestarts = int64_t{1} << 40;  // which no run reaches
+  require(position.restarts >= 0 && position.restarts < kMostRestarts,
+          "[data] expected a count of passes over {}; got {}; the checkpoint is damaged",
+          stream_.name, position.restarts);
   position_ = position;
 }
 

@@ -155,6 +155,19 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 
+void copy_weights(Transformer& model, const SafetensorsFile& file) {
+  for (Parameter* p : model.parameters().all()) {
+    copy_tensor(p->value(), file, p->name());
+    if (!is_span(*p)) continue;
+    for (float share : p->value().values()) {
+      require(share >= 0 && share <= 1,
+              "[checkpoint] expected {} in [0, 1], shares of the span limit; got {}; the file is "
+              "damaged",
+              p->name(), share);
+    }
+  }
+}
+
 Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
   Corpus corpus = Corpus::open(data.empty() ? header.settings.data : data);
   check_vocabulary(header, corpus);
@@ -179,7 +192,7 @@ Settings restore(const SafetensorsFile& file, Trainer& trainer, const Corpus& co
           "vocabulary; give the --data it was trained on, or another --checkpoint to start anew",
           file.path().string());
 
-  for (Parameter* p : trainer.model().parameters().all()) copy_tensor(p->value(), file, p->name());
+  copy_weights(trainer.model(), file);
   for (const auto& [name, tensor] : trainer.optimizer().state()) copy_tensor(*tensor, file, name);
   header.progress.memory = memory_of(file, "train", trainer.settings());
   header.progress.valid_memory = memory_of(file, "valid", trainer.settings());
@@ -203,7 +216,7 @@ LoadedModel load_model(const std::filesystem::path& path) {
                               path.string(), bf16_obstacle());
   }
   loaded.model = std::make_unique<Transformer>(config, static_cast<uint64_t>(settings.seed));
-  for (Parameter* p : loaded.model->parameters().all()) copy_tensor(p->value(), file, p->name());
+  copy_weights(*loaded.model, file);
   return loaded;
 }
 

@@ -49,6 +49,9 @@ struct LoadedModel {
 };
 LoadedModel load_model(const std::filesystem::path& path);
 
+/// Copies all parameters. Throws Error as copy_tensor does, and when a span is out of its range.
+void copy_weights(Transformer& model, const SafetensorsFile& file);
+
 /// Copies tensor `name` of `file` into `to`. Throws Error when shapes or types differ.
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name);
 

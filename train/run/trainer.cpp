@@ -115,6 +115,10 @@ Trainer::Progress Trainer::progress() const {
 }
 
 void Trainer::restore(Progress progress) {
+  constexpr int64_t kMostSteps = std::numeric_limits<uint32_t>::max();  // that dropout's keys tell
+  require(progress.step >= 0 && progress.step < kMostSteps,
+          "[train] expected from 0 to {} steps done; got {}; the checkpoint is damaged", kMostSteps,
+          progress.step);
   train_.seek(progress.train);
   valid_.seek(progress.valid);
   for (int64_t i = 0; i < parts(); ++i) {

@@ -63,7 +63,7 @@ class Trainer {
     Losses losses;
   };
   Progress progress() const;
-  /// Throws Error when a position does not fit these settings.
+  /// Throws Error when the step or a position is none of these settings.
   void restore(Progress progress);
   Optimizer& optimizer() { return *optimizer_; }
   const Losses& losses() const { return losses_; }

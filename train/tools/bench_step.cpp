@@ -35,7 +35,7 @@ TokenStream random_tokens(int64_t count, int64_t vocabulary) {
 void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans) {
   size_t layer = 0;
   for (Parameter* p : model.parameters().all()) {
-    if (!p->name().ends_with("current_val")) continue;
+    if (!is_span(*p)) continue;
     for (size_t h = 0; h < spans[layer].size(); ++h) {
       p->value().data()[h] = spans[layer][h] / static_cast<float>(model.config().span_limit);
     }

@@ -50,7 +50,7 @@ void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& 
 
   std::vector<std::vector<float>> spans;
   for (const Parameter* p : static_cast<const Transformer&>(*loaded.model).parameters().all()) {
-    if (!p->name().ends_with("current_val")) continue;
+    if (!is_span(*p)) continue;
     auto& layer = spans.emplace_back();
     for (float ratio : p->value().values()) {
       layer.push_back(ratio * static_cast<float>(settings.attn_span));

@@ -235,7 +235,7 @@ bool replay(const std::filesystem::path& path, DType precision,
   for (int64_t i = 0; i < steps; ++i) {
     losses.push_back(trainer.step().loss);
     for (Parameter* p : trainer.model().parameters().all()) {
-      if (!p->name().ends_with("current_val")) continue;
+      if (!is_span(*p)) continue;
       ratios.insert(ratios.end(), p->value().values().begin(), p->value().values().end());
     }
   }

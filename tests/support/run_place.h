@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// A small corpus, and a folder for the run on it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_run.h"
+#include "train/data/prepare.h"
+#include "train/run/checkpoint.h"
+
+namespace adaspan {
+
+/// 1000 letters a to g; another seed gives another text, `first` moves the letters on.
+inline std::string letters(uint64_t seed, char first = 'a') {
+  const TokenStream stream = random_stream(1000, 7, seed);
+  std::vector<int32_t> ids(1000);
+  stream.read(0, 1000, ids.data());
+  std::string result;
+  for (int32_t id : ids) result += static_cast<char>(first + id);
+  return "abcdefg" + result;  // the order of first appearance
+}
+
+inline Corpus corpus_of(const std::filesystem::path& folder, const std::string& content) {
+  std::filesystem::create_directories(folder);
+  atomic_write(folder / "text", content);
+  PrepareOptions options;
+  options.input = folder / "text";
+  options.out = folder / "corpus";
+  options.split = {0.6, 0.2, 0.2};
+  prepare_corpus(options);
+  return Corpus::open(options.out);
+}
+
+/// Of a small run with dropout, in two parts.
+inline Settings run_settings() {
+  Settings s = tiny_settings(SpanKind::adaptive);
+  s.dropout = 0.2;
+  s.batch_split = 2;
+  return s;
+}
+
+/// A corpus, and a place for a checkpoint.
+struct RunPlace {
+  Trainer trainer(const Settings& s) const {
+    return {s, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
+            TokenStream::of(corpus, Part::valid)};
+  }
+  /// Saves a run after 3 steps.
+  void save() const {
+    Trainer run = trainer(run_settings());
+    for (int i = 0; i < 3; ++i) run.step();
+    save_checkpoint(path, run, corpus);
+  }
+  /// Loads it into a run of settings `s` on `data`.
+  void load(const Settings& s, const Corpus& data) const {
+    Trainer run = trainer(s);
+    load_checkpoint(path, run, data);
+  }
+  void load() const { load(run_settings(), corpus); }
+
+  TemporaryFolder folder;
+  Corpus corpus = corpus_of(folder.path(), letters(1));
+  std::filesystem::path path = folder / "checkpoint.safetensors";
+};
+
+}  // namespace adaspan
