@@ -25,7 +25,7 @@ fail() {
   failures=$((failures + 1))
 }
 
-"$python" "$twin/check_golden.py" "$tests"/golden/{adaptive,dynamic,fixed}.safetensors ||
+"$python" "$twin/check_golden.py" "$tests"/golden/{adaptive,dynamic,fixed,sgd_short_cache}.safetensors ||
   fail "the twin is not the paper's model"
 
 for span in adaptive dynamic fixed; do

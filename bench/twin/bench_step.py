@@ -18,23 +18,18 @@ from pathlib import Path
 
 import torch
 
+import settings
 from model import Config, fresh_parameters
 from training import Trainer
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
-# adaspan's name of a setting: ours
-SETTINGS = {"nlayers": "layers", "hid-sz": "hidden", "inner-hid-sz": "inner", "nheads": "heads",
-            "attn-span": "span", "adapt-span-ramp": "ramp", "batch-sz": "batch",
-            "block-sz": "block", "dropout": "dropout", "emb-dropout": "emb_dropout", "lr": "lr",
-            "lr-warmup": "warmup", "grad-clip": "grad_clip"}
 
 
 def command_line():
     cli = argparse.ArgumentParser(description=__doc__,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_argument("--preset", help="start from presets/NAME.toml")
-    for name, field in SETTINGS.items():
-        cli.add_argument(f"--{name}", type=type(getattr(Config, field)))
+    settings.add_flags(cli, settings.FIELDS)
     cli.add_argument("--spans", default="initial")
     cli.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     cli.add_argument("--threads", type=int, default=2)
@@ -49,9 +44,9 @@ def config_of(args):
     preset = tomllib.loads((PRESETS / f"{args.preset}.toml").read_text()) if args.preset else {}
     if preset.get("batch-split", 1) != 1:
         raise SystemExit(f"[twin] expected a preset without batch-split; got {args.preset}")
-    given = {name: getattr(args, name.replace("-", "_")) for name in SETTINGS}
-    settings = preset | {name: value for name, value in given.items() if value is not None}
-    return Config(**{SETTINGS[name]: value for name, value in settings.items() if name in SETTINGS},
+    chosen = preset | settings.given(args, settings.FIELDS)
+    return Config(**{field: chosen[name] for name, field in settings.FIELDS.items()
+                     if name in chosen},
                   kind="adaptive", adapt_cache=preset.get("adapt-span-cache", True), span_loss=0.0)
 
 

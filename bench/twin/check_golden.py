@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Checks the twin against recorded runs of the paper's code. Exit status 0 when all agree.
 
-usage: check_golden.py FILE.safetensors...       (those of tests/golden that train with Adagrad)
+usage: check_golden.py FILE.safetensors...       (those of tests/golden without --batch-split)
 """
 import sys
 from dataclasses import fields
 
-import safetensors_file
 from model import Config
-from record import SPAN_OPTION, second_block, training_run
+from record import SPAN_OPTION, safetensors_file, second_block, training_run
 
 KINDS = {option: kind for kind, option in SPAN_OPTION.items()}
 

@@ -31,7 +31,9 @@ class Config:
     adapt_cache: bool = True
     dropout: float = 0.0
     emb_dropout: float = 0.0
+    optim: str = "adagrad"  # or adam, sgd
     lr: float = 0.07
+    momentum: float = 0.0  # of sgd
     warmup: int = 0
     grad_clip: float = 0.0
     block: int = 256
@@ -39,7 +41,7 @@ class Config:
 
 
 def fresh_parameters(c, seed):
-    """{name: tensor}, under the names of Adaspan's checkpoints."""
+    """{name: tensor}, names and order those of Adaspan's checkpoints and of the paper's code"""
     H, D = c.hidden, c.hidden // c.heads
     draw = torch.Generator().manual_seed(seed)
 
@@ -61,13 +63,12 @@ def fresh_parameters(c, seed):
             layer["attn.attn.dynamic_span.bias"] = torch.full((c.heads,), -4.0)
         for name in ("query", "out", "val", "key"):
             layer[f"attn.proj_{name}.weight"] = uniform(H, H, H)
-        for name in ("norm1", "norm2"):
-            layer[f"{name}.weight"] = torch.ones(H)
-            layer[f"{name}.bias"] = torch.zeros(H)
+        layer["norm1.weight"], layer["norm1.bias"] = torch.ones(H), torch.zeros(H)
         layer["ff.fc1.weight"] = uniform(H, c.inner, H)
         layer["ff.fc1.bias"] = uniform(H, c.inner)
         layer["ff.fc2.weight"] = uniform(c.inner, H, c.inner)
         layer["ff.fc2.bias"] = uniform(c.inner, H)
+        layer["norm2.weight"], layer["norm2.bias"] = torch.ones(H), torch.zeros(H)
         p.update({f"layers.{n}.{name}": tensor for name, tensor in layer.items()})
     return {name: tensor.requires_grad_() for name, tensor in p.items()}
 

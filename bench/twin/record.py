@@ -6,9 +6,12 @@ usage: record.py --out FILE.safetensors [--span adaptive|dynamic|fixed] [--seed 
 What a recorded run holds: ../README.md.
 """
 import argparse
+import sys
+from pathlib import Path
 
 import torch
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 import safetensors_file
 from model import Config, fresh_parameters
 from training import Trainer
@@ -61,9 +64,8 @@ def training_run(c, parameters, tokens, steps):
 
 def options(c, steps):
     text = {name: str(value) for name, value in vars(c).items() if name != "kind"}
-    return text | {"adapt_span": SPAN_OPTION[c.kind], "optim": "adagrad", "momentum": "0.0",
-                   "batch_split": "1", "steps": str(steps), "pers_mem": "0",
-                   "adapt_io_cutoffs": "None"}
+    return text | {"adapt_span": SPAN_OPTION[c.kind], "batch_split": "1", "steps": str(steps),
+                   "pers_mem": "0", "adapt_io_cutoffs": "None"}
 
 
 def main():

@@ -1,37 +1,47 @@
 # SPDX-License-Identifier: MIT
-"""One step of training the twin: forward, backward, Adagrad, clamp."""
+"""One step of training the twin: forward, backward, update, clamp."""
 import torch
 import torch.nn.functional as F
 
 import model
 
 
-class Adagrad:
+class Adagrad(torch.optim.Adagrad):
     """G += g g;  p -= lr c g / (sqrt(G) + 1e-10), each tensor by itself,
     c = clip / (||g|| + 1e-10) if ||g|| > clip, else 1"""
 
-    def __init__(self, parameters, clip):
-        self.parameters, self.clip = parameters, clip
-        self.sums = [torch.zeros_like(p) for p in parameters]
+    def __init__(self, parameters, lr, clip):
+        super().__init__(parameters, lr=lr)
+        self.param_groups[0]["grad_clip"] = clip
 
     @torch.no_grad()
-    def update(self, lr):
-        for p, G in zip(self.parameters, self.sums):
-            g, length = p.grad, p.grad.norm().item()
+    def step(self):
+        (group,) = self.param_groups
+        for p in group["params"]:
+            G, g, length = self.state[p]["sum"], p.grad, p.grad.norm().item()
             G.addcmul_(g, g)
-            c = self.clip / (length + 1e-10) if 0 < self.clip < length else 1
-            p.addcdiv_(g, G.sqrt().add_(1e-10), value=-lr * c)
-            p.grad = None
+            c = group["grad_clip"] / (length + 1e-10) if 0 < group["grad_clip"] < length else 1
+            p.addcdiv_(g, G.sqrt().add_(1e-10), value=-group["lr"] * c)
+            self.state[p]["step"] += 1
+
+
+def make_optimizer(c, parameters):
+    if c.optim == "adam":
+        return torch.optim.Adam(parameters, lr=c.lr)
+    if c.optim == "sgd":
+        return torch.optim.SGD(parameters, lr=c.lr, momentum=c.momentum)
+    return Adagrad(parameters, c.lr, c.grad_clip)
 
 
 class Trainer:
-    """Trains on tokens [B, columns]; step i reads columns i M ... (i+1) M."""
+    """Trains on tokens [B, columns]; block i is columns i M ... (i+1) M."""
 
     def __init__(self, config, parameters, tokens, bf16=False):
         self.config, self.parameters, self.tokens, self.bf16 = config, parameters, tokens, bf16
-        self.optimizer = Adagrad(list(parameters.values()), config.grad_clip)
+        self.optimizer = make_optimizer(config, list(parameters.values()))
         self.memory = model.empty_memory(config)
-        self.steps = 0
+        self.steps = 0  # updates done
+        self.block = 0  # the next one
 
     def ratios(self):
         """z / S of each layer's heads, [K,1,1] a layer"""
@@ -52,14 +62,22 @@ class Trainer:
 
     def step(self):
         """Returns the mean loss in nats."""
-        nll, loss, _ = self.loss_of_block(self.steps)
+        nll, loss, _ = self.loss_of_block(self.block)
         loss.backward()
+        self.block += 1
+        self.update()
+        return nll.item()
+
+    def update(self):
+        c, (group,) = self.config, self.optimizer.param_groups
         self.steps += 1
-        warm = min(1, self.steps / self.config.warmup) if self.config.warmup else 1
-        self.optimizer.update(self.config.lr * warm)
+        group["lr"] = c.lr * (min(1, self.steps / c.warmup) if c.warmup else 1)
+        if c.optim != "adagrad" and c.grad_clip > 0:
+            torch.nn.utils.clip_grad_norm_(group["params"], c.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         for ratio in self.ratios():
             ratio.data.clamp_(0, 1)
-        return nll.item()
 
     @torch.no_grad()
     def evaluate(self):

@@ -16,6 +16,8 @@ void add_parity(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_repro(CLI::App& app);
+void add_import(CLI::App& app);
+void add_export(CLI::App& app);
 
 /// Thrown to end the program with a code of its own after all was said.
 struct Exit {

@@ -46,6 +46,8 @@ int main(int argc, char** argv) {
     cli::add_bench(app);
     cli::add_diff(app);
     cli::add_repro(app);
+    cli::add_import(app);
+    cli::add_export(app);
     app.parse(argc, argv);
     require(!app.get_subcommands().empty(),
             "expected a command; got none; 'adaspan --help' lists them");

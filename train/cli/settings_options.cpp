@@ -39,8 +39,7 @@ SettingsOptions::SettingsOptions(CLI::App& command) {
       });
 }
 
-Settings SettingsOptions::resolve() const {
-  Settings settings;
+Settings SettingsOptions::resolve(Settings settings) const {
   if (!preset_.empty()) apply_toml(settings, preset_path(preset_));
   if (!config_.empty()) apply_toml(settings, config_);
   for (const auto& [name, text] : given_) {

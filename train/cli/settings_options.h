@@ -16,8 +16,9 @@ namespace adaspan::cli {
 class SettingsOptions {
  public:
   explicit SettingsOptions(CLI::App& command);
-  /// The settings asked for, checked; threads and instructions are set as they say. Throws Error.
-  Settings resolve() const;
+  /// The settings asked for, checked, on top of `defaults`; threads and instructions are set as they
+  /// say. Throws Error.
+  Settings resolve(Settings defaults = {}) const;
 
  private:
   std::string preset_, config_;

@@ -87,16 +87,20 @@ Memory memory_of(const SafetensorsFile& file, const char* stream, const Settings
 
 }  // namespace
 
-void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus) {
-  const Trainer::Progress progress = trainer.progress();
+std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer) {
+  std::vector<NamedTensor> tensors;
+  for (Parameter* p : model.parameters().all()) tensors.push_back({p->name(), &p->value()});
+  for (const auto& [name, tensor] : optimizer.state()) tensors.push_back({name, tensor});
+  return tensors;
+}
+
+void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
+                      std::vector<NamedTensor> tensors) {
+  const Trainer::Progress& progress = header.progress;
   const ordered_json state = {{"step", progress.step},
                               {"train", to_json(progress.train)},
                               {"valid", to_json(progress.valid)},
                               {"losses", to_json(progress.losses)}};
-  std::vector<NamedTensor> tensors;
-  for (Parameter* p : trainer.model().parameters().all())
-    tensors.push_back({p->name(), &p->value()});
-  for (const auto& [name, tensor] : trainer.optimizer().state()) tensors.push_back({name, tensor});
   std::deque<Tensor> joined;  // does not move what it holds
   const auto add = [&](const char* stream, const Memory& memory) {
     for (size_t l = 0; l < memory.size(); ++l) {
@@ -109,11 +113,18 @@ void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const 
   make_folder_of(path);
   write_safetensors(path, tensors,
                     {{"format", kFormat},
-                     {"settings", recorded_json(trainer.settings()).dump()},
+                     {"settings", recorded_json(header.settings).dump()},
                      {"progress", state.dump()},
-                     {"vocabulary_size", fmt::format("{}", corpus.vocabulary().size())},
-                     {"vocabulary_sha256", corpus.vocabulary_hash()},
-                     {"text_sha256", corpus.text_hash()}});
+                     {"vocabulary_size", fmt::format("{}", header.vocabulary)},
+                     {"vocabulary_sha256", header.vocabulary_hash},
+                     {"text_sha256", header.text_hash}});
+}
+
+void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus) {
+  write_checkpoint(path,
+                   {trainer.settings(), corpus.vocabulary().size(), corpus.vocabulary_hash(),
+                    corpus.text_hash(), trainer.progress()},
+                   state_of(trainer.model(), trainer.optimizer()));
 }
 
 SafetensorsFile open_checkpoint(const std::filesystem::path& path) {
@@ -169,12 +180,22 @@ void copy_weights(Transformer& model, const SafetensorsFile& file) {
 }
 
 Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
+  require(!data.empty() || !header.settings.data.empty(),
+          "[checkpoint] expected --data with a corpus, which this checkpoint does not name; got "
+          "none; make one with 'adaspan prepare'");
   Corpus corpus = Corpus::open(data.empty() ? header.settings.data : data);
   check_vocabulary(header, corpus);
   return corpus;
 }
 
 void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus) {
+  if (header.vocabulary_hash.empty()) {
+    require(header.vocabulary == corpus.vocabulary().size(),
+            "[checkpoint] expected a vocabulary of {} tokens; got {}; give the --data it was "
+            "trained on",
+            header.vocabulary, corpus.vocabulary().size());
+    return;
+  }
   require(
       header.vocabulary_hash == corpus.vocabulary_hash(),
       "[checkpoint] expected the vocabulary that the model was trained with ({} tokens, SHA-256 "
@@ -187,7 +208,7 @@ Settings restore(const SafetensorsFile& file, Trainer& trainer, const Corpus& co
   CheckpointHeader header = read_header(file);
   check_fixed(trainer.settings(), header.settings, file.path().string());
   check_vocabulary(header, corpus);
-  require(header.text_hash == corpus.text_hash(),
+  require(header.text_hash.empty() || header.text_hash == corpus.text_hash(),
           "[checkpoint] expected the text that {} was trained on; got another of the same "
           "vocabulary; give the --data it was trained on, or another --checkpoint to start anew",
           file.path().string());

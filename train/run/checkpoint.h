@@ -17,12 +17,19 @@ namespace adaspan {
 struct CheckpointHeader {
   Settings settings;
   int64_t vocabulary = 0;
-  std::string vocabulary_hash, text_hash;
-  Trainer::Progress progress;  ///< without the memories
+  std::string vocabulary_hash, text_hash;  ///< empty where the corpus is not known (imported)
+  Trainer::Progress progress;              ///< without the memories where a header is read
 };
 
-/// Replaces `path` by the state of `trainer`. On failure the old file stays. Throws Error as
-/// atomic_write does.
+/// Weights and the optimizer's memory, by name.
+std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
+
+/// Replaces `path` by a checkpoint of such tensors; the layers' memory is that of the header. On
+/// failure the old file stays. Throws Error as atomic_write does.
+void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
+                      std::vector<NamedTensor> tensors);
+
+/// The state of `trainer`, in the same way.
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus);
 
 /// An opened checkpoint whose every byte is as it was written. Throws Error when it is missing or
@@ -59,7 +66,8 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
 /// Corpus::open and check_vocabulary do.
 Corpus open_corpus(const CheckpointHeader& header, const std::string& data);
 
-/// Throws Error, with both, unless `corpus` has the vocabulary of the checkpoint.
+/// Throws Error, with both, unless `corpus` has the vocabulary of the checkpoint, or as many tokens
+/// where that is all that is known.
 void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus);
 
 }  // namespace adaspan

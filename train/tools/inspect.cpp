@@ -43,10 +43,12 @@ void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& 
   print_loss("last step's loss", header.progress.losses.training);
   print_loss("last validation", header.progress.losses.validation);
   print_loss("best validation", header.progress.losses.best_validation);
+  const auto shown = [](const std::string& hash) {
+    return hash.empty() ? "unknown" : hash.substr(0, 12);
+  };
   fmt::print("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
              loaded.model->parameters().elements(), header.vocabulary,
-             header.vocabulary_hash.substr(0, 12), header.text_hash.substr(0, 12),
-             to_json(settings).dump(2));
+             shown(header.vocabulary_hash), shown(header.text_hash), to_json(settings).dump(2));
 
   std::vector<std::vector<float>> spans;
   for (const Parameter* p : static_cast<const Transformer&>(*loaded.model).parameters().all()) {

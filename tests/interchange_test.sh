@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What the PyTorch twin trained goes on here with the same losses, and the other way round.
+#   interchange_test.sh PROGRAM [PYTHON]     exit status 77: this PYTHON has no PyTorch, nothing was
+#                                            tested
+set -euo pipefail
+
+program=$1
+python=${2:-/usr/bin/python3}
+twin=$(cd "$(dirname "${BASH_SOURCE[0]}")/../bench/twin" && pwd)/interchange.py
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+
+if ! "$python" -c 'import torch' 2>/dev/null; then
+  echo "skipped: $python has no PyTorch (Debian, Ubuntu: package python3-torch)"
+  exit 77
+fi
+
+failures=0
+fail() {
+  echo "FAILED: $1"
+  failures=$((failures + 1))
+}
+
+# Two columns of numbers that agree to 1e-5
+agree() {
+  paste "$1" "$2" | awk '
+    NF != 2 || ($1 - $2) ^ 2 > (1e-5 * $1) ^ 2 { bad = 1 }
+    END { exit bad || NR == 0 }'
+}
+
+evaluated() {
+  "$program" eval --checkpoint "$1" --data corpus --part test | sed 's/.*"loss":\([0-9.]*\).*/\1/'
+}
+
+refused() { # text command...
+  local text=$1 code=0
+  shift
+  "$@" >out 2>err || code=$?
+  if [ "$code" != 2 ] || [ "$(wc -l <err)" != 1 ] || ! grep -qF -- "$text" err; then
+    fail "expected exit code 2 and one line with '$text'; got $code from $*"
+    head -n 3 err
+  fi
+}
+
+# A text with something to learn in it
+awk 'BEGIN {
+  seed = 7
+  for (i = 0; i < 3000; ++i) {
+    seed = (seed * 16807) % 2147483647
+    printf "%s ", substr("spanheadmask", seed % 9 + 1, 4)
+    if (i % 12 == 11) printf "\n"
+  }
+}' >text
+"$program" prepare --format bytes --input text --out corpus >/dev/null
+
+sizes=(--nlayers 2 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 24 --adapt-span-ramp 8
+  --batch-sz 4 --block-sz 16 --dropout 0 --nbatches 5 --seed 3)
+twin_losses() { # command, arguments: its losses of steps, or of the test text
+  "$python" "$twin" "$@" --corpus corpus "${sizes[@]}" "${case[@]}"
+}
+
+for name in adagrad adam sgd; do
+  case $name in
+    adagrad) case=(--optim adagrad --lr 0.07 --grad-clip 0.03 --lr-warmup 20 --adapt-span
+      --adapt-span-loss 0.0005 --adapt-span-init 0.3 --adapt-span-cache) ;;
+    adam) case=(--optim adam --lr 0.002 --grad-clip 1 --dynamic-span) ;;
+    sgd) case=(--optim sgd --momentum 0.9 --lr 0.05 --lr-warmup 7) ;;
+  esac
+
+  # from PyTorch
+  twin_losses train --rounds 3 --out "$name.pt" >/dev/null
+  "$program" import --from-pytorch "$name.pt" --out "$name/start.safetensors" --python "$python" \
+    "${sizes[@]}" "${case[@]}" --precision f32 >out
+  grep -q 'after step 15$' out || fail "$name: the step is not 15: $(cat out)"
+  twin_losses eval --from "$name.pt" >theirs
+  evaluated "$name/start.safetensors" >ours
+  agree theirs ours || fail "$name: test loss $(cat ours), of the twin $(cat theirs)"
+
+  # and on from there, which shows the optimizer's memory and the schedule, too
+  cp "$name/start.safetensors" "$name/run.safetensors"
+  "$program" train --data corpus --checkpoint "$name/run.safetensors" --niter 5 --log-steps 1 \
+    "${sizes[@]}" "${case[@]}" --precision f32 >/dev/null
+  sed -n 's/^{"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$name/metrics.jsonl" >ours
+  twin_losses train --rounds 2 --from "$name.pt" >theirs
+  agree theirs ours || {
+    fail "$name: the losses of the next steps differ"
+    paste theirs ours | head -n 3
+  }
+
+  # and back
+  "$program" export --checkpoint "$name/run.safetensors" --to-pytorch "$name.back.pt" \
+    --python "$python" >/dev/null
+  twin_losses eval --from "$name.back.pt" >theirs
+  evaluated "$name/run.safetensors" >ours
+  agree theirs ours || fail "$name: test loss $(cat ours), of the twin after export $(cat theirs)"
+  twin_losses train --rounds 1 --from "$name.back.pt" >/dev/null ||
+    fail "$name: PyTorch cannot go on from an export"
+
+  # there and back again
+  "$program" export --checkpoint "$name/start.safetensors" --to-pytorch "$name.same.pt" \
+    --python "$python" >/dev/null
+  "$program" import --from-pytorch "$name.same.pt" --out "$name/same.safetensors" \
+    --python "$python" "${sizes[@]}" "${case[@]}" --precision f32 >/dev/null
+  cmp "$name/start.safetensors" "$name/same.safetensors" || fail "$name: not the same after a round"
+  echo "$name: losses agree, both ways"
+done
+
+# What the file tells need not be told.
+"$program" import --from-pytorch adagrad.pt --out bare.safetensors --python "$python" >/dev/null
+"$program" inspect bare.safetensors >out
+for line in '"nlayers": 2' '"hid-sz": 16' '"inner-hid-sz": 32' '"nheads": 2' '"attn-span": 24' \
+  '"adapt-span": true' '"optim": "adagrad"' '"lr": 0.07' '"grad-clip": 0.03' 'after step 15 '; do
+  grep -qF -- "$line" out || fail "imported without settings: expected $line"
+done
+
+import=("$program" import --out new.safetensors --python "$python" --from-pytorch)
+refused 'expected to read missing.pt' "${import[@]}" missing.pt
+refused 'expected what torch.save wrote at text' "${import[@]}" text
+head -c 3000 adam.pt >cut.pt
+refused 'is it damaged?' "${import[@]}" cut.pt
+refused 'expected key_pe of shape [1, 16, 24]' "${import[@]}" adam.pt --hid-sz 32
+refused 'optim.mean.key_pe in' "${import[@]}" adagrad.pt --optim adam
+refused 'expected the weights of a model of these settings alone; got layers.1' \
+  "${import[@]}" adam.pt --nlayers 1
+refused 'expected --out with the name of a new file' "$program" import --python "$python" \
+  --from-pytorch adam.pt --out bare.safetensors
+refused 'give --python FILE' "$program" import --python no-such-python --from-pytorch adam.pt \
+  --out new.safetensors
+(cat text && echo 0123456789) >other_text
+"$program" prepare --format bytes --input other_text --out other >/dev/null
+refused 'tokens; got' "$program" eval --checkpoint bare.safetensors \
+  --data other
+refused 'expected --data with a corpus' "$program" eval --checkpoint bare.safetensors
+[ ! -e new.safetensors ] || fail 'a refused import left a file'
+[ -z "$(find . -name '*.tmp*')" ] || fail "left behind: $(find . -name '*.tmp*')"
+export=("$program" export --python "$python" --to-pytorch new.pt --checkpoint)
+refused 'text' "${export[@]}" text
+refused 'expected --to-pytorch with the name of a new file' "$program" export \
+  --python "$python" --checkpoint bare.safetensors --to-pytorch adam.pt
+printf 'x' | dd of=bare.safetensors bs=1 seek=5000 conv=notrunc status=none
+refused 'damaged' "${export[@]}" bare.safetensors
+[ ! -e new.pt ] || fail 'a refused export left a file'
+
+exit $((failures > 0))
