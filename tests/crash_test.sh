@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Kills a training with SIGKILL at random moments, starts it again each time, and compares what it
+# ends with to a run that nobody disturbed: every checkpoint to the byte, every line of metrics.
+#   crash_test.sh PROGRAM [KILLS [SEED]]     40 kills, with ADASPAN_LONG_TESTS=1 300
+set -euo pipefail
+
+program=$1
+kills_wanted=${2:-$([ "${ADASPAN_LONG_TESTS:-}" = 1 ] && echo 300 || echo 40)}
+RANDOM=${3:-1}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+export OMP_NUM_THREADS=1
+
+fail() {
+  echo "FAILED: $1"
+  exit 1
+}
+
+# Weights large enough for half of the time to go into saving them
+settings=(--nlayers 2 --hid-sz 64 --inner-hid-sz 256 --nheads 2 --attn-span 32 --adapt-span
+  --adapt-span-ramp 8 --adapt-span-init 0.2 --adapt-span-cache --dropout 0.2 --optim adam
+  --lr 0.003 --batch-sz 2 --block-sz 8 --nbatches 2 --niter 40 --log-steps 1 --threads 1
+  --keep-last 3)
+awk 'BEGIN { for (i = 0; i < 700; ++i) printf "%d %s\n", i * i % 97, i % 3 ? "span" : "head" }' >text
+"$program" prepare --format bytes --input text --out data >/dev/null
+mkdir whole broken
+
+start() { # folder: trains there, until it is done
+  cd "$work/$1"
+  exec "$program" train --data ../data --checkpoint run/checkpoint.safetensors "${settings[@]}" \
+    >"$work/$1.log" 2>&1
+}
+
+(start whole) || fail "the undisturbed run: $(tail -n 1 whole.log)"
+
+# What is left of a run, without the speed
+remains() {
+  (
+    cd "$1/run"
+    sha256sum -- *.safetensors
+    sed 's/,"chars_per_s":[^}]*//' metrics.jsonl
+    cat manifest.json
+    ls
+  )
+}
+remains whole >expected
+
+kills=0 saves=0 runs=0 had_checkpoint=0
+while ((kills < kills_wanted)); do
+  touch started
+  (start broken) &
+  pid=$!
+  sleep "0.$(printf '%03d' $((RANDOM % 250)))"
+  if kill -9 $pid 2>/dev/null; then
+    wait $pid 2>/dev/null || true
+    kills=$((kills + 1))
+    if [ -n "$(find broken -name '*.tmp' -newer started)" ]; then saves=$((saves + 1)); fi
+    if [ -e broken/run/checkpoint.safetensors ]; then
+      had_checkpoint=1
+      "$program" inspect broken/run/checkpoint.safetensors >inspected 2>&1 ||
+        fail "kill $kills left a damaged checkpoint: $(cat inspected)"
+    elif ((had_checkpoint)); then
+      fail "kill $kills lost the checkpoint"
+    fi
+    continue
+  fi
+  wait $pid || fail "a run that was started again: $(tail -n 1 broken.log)"
+  remains broken >found
+  diff expected found >differences || fail "after $kills kills: $(head -n 5 differences)"
+  rm -rf broken/run
+  runs=$((runs + 1)) had_checkpoint=0
+done
+(start broken) || fail "the last run: $(tail -n 1 broken.log)"
+remains broken >found
+diff expected found >differences || fail "after $kills kills: $(head -n 5 differences)"
+echo "$kills kills, $saves of them while a file was being written; $((runs + 1)) runs ended as if undisturbed"
