@@ -126,31 +126,6 @@ TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece")
   }
 }
 
-TEST_CASE("1, 2 and 3 threads end with the same bits, with dropout and for all spans") {
-  for (int run_of = 0; run_of < 6; ++run_of) {
-    const SpanKind kind = kSpanKinds[run_of % 3];
-    CAPTURE(static_cast<int>(kind));
-    Settings s = tiny_settings(kind);
-    s.precision = run_of < 3 || !bf16_obstacle().empty() ? "f32" : "bf16";
-    s.dropout = 0.2;
-    s.emb_dropout = 0.1;
-    s.block_sz = 40;  // enough rows that loops are cut into several chunks
-    s.batch_sz = 6;
-    s.batch_split = 2;
-    const auto run = [&](int count) {
-      set_threads(count);
-      Trainer trainer(s, kVocabulary, random_stream(900, kVocabulary),
-                      random_stream(300, kVocabulary));
-      for (int i = 0; i < 4; ++i) trainer.step();
-      set_threads(1);
-      return weights(trainer);
-    };
-    const auto one = run(1);
-    CHECK(same_weights(run(2), one));
-    CHECK(same_weights(run(3), one));
-  }
-}
-
 TEST_CASE("the seed decides the run") {
   Settings s = tiny_settings();
   s.dropout = 0.2;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// A run's checkpoint is a function of configuration, seed and data: not of threads, stops, or (with
+// exact-split) of the parts that a batch is worked on in.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/cpu.h"
+#include "core/parallel.h"
+#include "tests/support/run_place.h"
+
+namespace adaspan {
+namespace {
+
+/// A run with dropout, of enough rows that loops are cut into several chunks; its text is gone
+/// through more than once.
+Settings settings_of(SpanKind kind, const char* precision) {
+  Settings s = tiny_settings(kind);
+  s.precision = precision;
+  s.dropout = 0.2;
+  s.emb_dropout = 0.1;
+  s.block_sz = 40;
+  s.batch_sz = 8;
+  s.nbatches = 3;
+  return s;
+}
+
+class Runs {
+ public:
+  /// The bytes of the checkpoint after so many steps of these settings, with a validation after
+  /// each nbatches steps.
+  std::string checkpoint(const Settings& s, int64_t steps) const {
+    Trainer trainer = fresh(s);
+    train(trainer, steps);
+    return saved(trainer);
+  }
+  /// The same, stopped and resumed with other settings on the way.
+  std::string resumed(const Settings& first, int64_t stop, const Settings& then,
+                      int64_t steps) const {
+    Trainer trainer = fresh(first), other = fresh(then);
+    train(trainer, stop);
+    save_checkpoint(place_.path, trainer, corpus_);
+    load_checkpoint(place_.path, other, corpus_);
+    train(other, steps);
+    return saved(other);
+  }
+
+ private:
+  Trainer fresh(const Settings& s) const {
+    return {s, corpus_.vocabulary().size(), TokenStream::of(corpus_, Part::train),
+            TokenStream::of(corpus_, Part::valid)};
+  }
+  static void train(Trainer& trainer, int64_t steps) {
+    while (trainer.steps_done() < steps) {
+      trainer.step();
+      if (trainer.steps_done() % trainer.settings().nbatches == 0) trainer.validate();
+    }
+  }
+  std::string saved(Trainer& trainer) const {
+    save_checkpoint(place_.path, trainer, corpus_);
+    return read_text(place_.path);
+  }
+
+  RunPlace place_;
+  Corpus corpus_ = corpus_of(place_.folder / "long", letters(1) + letters(2) + letters(3));
+};
+
+std::vector<const char*> precisions() {
+  if (bf16_obstacle().empty()) return {"f32", "bf16"};
+  return {"f32"};
+}
+
+template <class Body>
+void for_each_kind_of_run(const Body& body) {
+  for (const char* precision : precisions()) {
+    for (SpanKind kind : kSpanKinds) {
+      CAPTURE(precision);
+      CAPTURE(static_cast<int>(kind));
+      body(settings_of(kind, precision));
+    }
+  }
+}
+
+TEST_CASE("1, 2, 3 and 4 threads give checkpoints that are the same to the byte") {
+  const Runs runs;
+  for_each_kind_of_run([&](Settings s) {
+    s.batch_split = 2;
+    const std::string one = runs.checkpoint(s, 7);
+    for (int count : {2, 3, 4}) {
+      CAPTURE(count);
+      set_threads(count);
+      CHECK(runs.checkpoint(s, 7) == one);
+      set_threads(1);
+    }
+    s.seed = 2;
+    CHECK(runs.checkpoint(s, 7) != one);
+  });
+}
+
+TEST_CASE("a run that was stopped at any step ends as one that was not") {
+  const Runs runs;
+  for_each_kind_of_run([&](const Settings& s) {
+    const std::string whole = runs.checkpoint(s, 12);
+    for (int64_t stop : {0, 1, 3, 6, 11, 12}) {
+      CAPTURE(stop);
+      CHECK(runs.resumed(s, stop, s, 12) == whole);
+    }
+  });
+}
+
+TEST_CASE("with exact-split the parts of a batch change nothing, on resumption either") {
+  const Runs runs;
+  for_each_kind_of_run([&](Settings s) {
+    s.exact_split = true;
+    Settings split = s;
+    const std::string whole = runs.checkpoint(s, 7);
+    for (int64_t parts : {2, 4, 8}) {
+      CAPTURE(parts);
+      split.batch_split = parts;
+      CHECK(runs.checkpoint(split, 7) == whole);
+    }
+    split.batch_split = 4;
+    CHECK(runs.resumed(split, 4, s, 7) == whole);
+    CHECK(runs.resumed(s, 4, split, 7) == whole);
+  });
+}
+
+}  // namespace
+}  // namespace adaspan
