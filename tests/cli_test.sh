@@ -192,28 +192,94 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
 # --- a run that is stopped goes on --------------------------------------------------------------
-long=(train --data data --checkpoint stop/ckpt "${tiny[@]}" --nbatches 200 --niter 2)
-command_line="adaspan ${long[*]}"
-"$program" "${long[@]}" >"$work/out" 2>"$work/err" &
+# What is left of a run, without the speed
+remains() {
+  sha256sum <"$1/ckpt"
+  sha256sum <"$1/best.safetensors"
+  sed 's/,"chars_per_s":[^}]*//; s/"checkpoint":"[^"]*"//' "$1/metrics.jsonl"
+}
+
+long=("${tiny[@]}" --data data --dropout 0.2 --nbatches 150 --niter 2)
+accept -- train --checkpoint undisturbed/ckpt "${long[@]}"
+for signal in TERM INT; do
+  command_line="adaspan train --checkpoint $signal/ckpt ${long[*]}"
+  # A shell's background jobs do not hear SIGINT unless they ask for it.
+  setsid "$program" train --checkpoint $signal/ckpt "${long[@]}" >"$work/out" 2>"$work/err" &
+  pid=$!
+  for ((i = 0; i < 300; ++i)); do
+    [ "$(grep -c grad_norm $signal/metrics.jsonl 2>/dev/null)" -ge 5 ] 2>/dev/null && break
+    sleep 0.02
+  done
+  kill -$signal $pid
+  wait $pid
+  code=$?
+  expect "a stopped run exits with 0" [ $code -eq 0 ]
+  expect "it says how to go on" grep -q "the same command goes on from $signal/ckpt" "$work/out"
+  last=$(steps_in $signal/metrics.jsonl | tail -n 1)
+  expect "it was stopped before its end" [ "${last:-300}" -lt 300 ]
+  accept "going on from step $last of $signal/ckpt" -- train --checkpoint $signal/ckpt "${long[@]}"
+  expect "no step is missing or there twice" cmp -s <(steps_in $signal/metrics.jsonl) <(seq 1 300)
+  expect "it ends as a run that was not stopped" cmp -s <(remains $signal) <(remains undisturbed)
+  accept "every number is the same" -- diff $signal undisturbed
+done
+
+# --- settings on resumption ---------------------------------------------------------------------
+cp -r finished changed
+accept "changed: --lr 0.025, was 0.05" "changed: --niter 4, was 2" -- \
+  train --data data --checkpoint changed/ckpt "${tiny[@]}" --lr 0.025 --niter 4
+expect "--niter extends a run" cmp -s <(steps_in changed/metrics.jsonl) <(seq 1 12)
+expect "a new learning rate takes effect" \
+  [ "$(grep grad_norm changed/metrics.jsonl | grep -o '"lr":[^,]*' | uniq -c | xargs)" = \
+  '6 lr:0.05 6 lr:0.025' ]
+accept -- train --data data --checkpoint kept/ckpt "${tiny[@]}" --niter 5 --keep-last 3
+expect "so many checkpoints are kept" \
+  [ "$(cd kept && echo ckpt*)" = "ckpt ckpt.step-12 ckpt.step-9" ]
+
+# --- what a run was, and whether it is the same -------------------------------------------------
+accept "adaspan " "GNU" -- --version
+for key in configuration environment version git compiler flags onednn cpu isa threads \
+  text_sha256 vocabulary_sha256 seed; do
+  expect "the manifest has $key" grep -q "\"$key\":" finished/manifest.json
+done
+accept "every number is the same" -- repro finished
+accept "every number is the same" -- repro finished --threads 3 --steps 4
+accept "every number is the same" -- diff finished run
+run diff finished changed
+expect "runs of one beginning differ in nothing but their settings" [ $code -eq 0 ]
+accept -- train --data data --checkpoint faster/ckpt "${tiny[@]}" --lr 0.06
+run diff finished faster
+expect "a difference exits with 1" [ $code -eq 1 ]
+for text in "first difference at step 1:" "  lr: 0.05 | 0.06" "  configuration.lr: 0.05 | 0.06"; do
+  expect "it tells '$text'" grep -qF -e "$text" "$work/out"
+done
+cp -r finished forged
+sed -i 's/"step":4,"loss":[0-9]/&9/' forged/metrics.jsonl
+run repro forged
+expect "what is not reproduced exits with 1" [ $code -eq 1 ]
+expect "and names the step" grep -qF "first difference at step 4:" "$work/out"
+refuse "nowhere/manifest.json" -- repro nowhere
+refuse "nowhere/manifest.json" -- diff finished nowhere
+refuse "[repro] expected the text that finished was trained on" -- repro finished --data other
+refuse "[repro] expected --steps of at least 1; got 0" -- repro finished --steps 0
+
+# A second run in the folder of one that is at work
+"$program" train --checkpoint busy/ckpt "${long[@]}" --niter 100000 >/dev/null 2>&1 &
 pid=$!
 for ((i = 0; i < 300; ++i)); do
-  [ "$(grep -c grad_norm stop/metrics.jsonl 2>/dev/null)" -ge 5 ] 2>/dev/null && break
+  grep -qs grad_norm busy/metrics.jsonl && break
   sleep 0.02
 done
-kill -TERM $pid
-wait $pid
-code=$?
-expect "a stopped run exits with 0" [ $code -eq 0 ]
-expect "it says how to go on" grep -q "the same command goes on" "$work/out"
-last=$(steps_in stop/metrics.jsonl | tail -n 1)
-expect "it was stopped before its end" [ "${last:-400}" -lt 400 ]
-accept "going on from step $last of stop/ckpt" -- "${long[@]}"
-expect "no step is missing or there twice" cmp -s <(steps_in stop/metrics.jsonl) <(seq 1 400)
-expect "and there is one configuration" [ "$(grep -c '"configuration"' stop/metrics.jsonl)" = 1 ]
+run train --checkpoint busy/ckpt "${long[@]}"
+expect "one folder is not for two runs" [ $code -eq 2 ]
+expect "and it says so" grep -q "another one is at work in it" "$work/err"
+kill -9 $pid
+wait $pid 2>/dev/null
+rm -r busy
 
 # --- help ---------------------------------------------------------------------------------------
-accept "train" "eval" "generate" "report" "prepare" "inspect" "parity" "bench" -- --help
-for command in eval generate report prepare inspect parity "bench step"; do
+accept "train" "eval" "generate" "report" "prepare" "inspect" "parity" "bench" "diff" "repro" \
+  "import" "export" -- --help
+for command in eval generate report prepare inspect parity "bench step" diff repro import export; do
   # shellcheck disable=SC2086
   accept "Usage: adaspan $command" -- $command --help
 done
@@ -303,14 +369,26 @@ for length in 0 4 500 $((size / 2)) $((size - 1)); do
 done
 cmp -s $metrics before.jsonl || { command_line=all failed "a refused run leaves its metrics"; }
 
+# --- output that cannot be written --------------------------------------------------------------
+command_line="adaspan frobnicate (error to a full device)"
+"$program" frobnicate >"$work/out" 2>/dev/full
+code=$?
+expect "an error that cannot be told is still an exit code" [ $code -eq 2 ]
+command_line="adaspan inspect (output to a full device)"
+"$program" inspect run/ckpt >/dev/full 2>"$work/err"
+code=$?
+expect "output that is lost is an error" [ $code -eq 2 ]
+
 # --- a full disk --------------------------------------------------------------------------------
 cp -r finished full
-snapshot >"$work/before"
 full=(train --data data --checkpoint full/ckpt "${tiny[@]}" --niter 3)
-(ulimit -f 8 && exec "$program" "${full[@]}") >"$work/out" 2>"$work/err"
-code=$?
-command_line="adaspan ${full[*]} (no file beyond 8 kB)"
-refused "[file] expected to write full/ckpt" "free some space"
+for kilobytes in 4 8 32; do
+  snapshot >"$work/before"
+  (ulimit -f $kilobytes && exec "$program" "${full[@]}") >"$work/out" 2>"$work/err"
+  code=$?
+  command_line="adaspan ${full[*]} (no file beyond $kilobytes kB)"
+  refused "expected to write full/" "free some space"
+done
 snapshot >"$work/before"
 seq 1 20000 >"$work/text"
 (ulimit -f 8 && exec "$program" prepare --input "$work/text" --out data) >"$work/out" 2>"$work/err"
