@@ -16,8 +16,8 @@ namespace adaspan::cli {
 class SettingsOptions {
  public:
   explicit SettingsOptions(CLI::App& command);
-  /// The settings asked for, checked, on top of `defaults`; threads and instructions are set as they
-  /// say. Throws Error.
+  /// The settings asked for, checked, on top of `defaults`; threads and instructions are set as
+  /// they say. Throws Error.
   Settings resolve(Settings defaults = {}) const;
 
  private:
