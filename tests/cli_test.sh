@@ -201,6 +201,16 @@ for length in 0 4 500 $((size / 2)) $((size - 1)); do
 done
 cmp -s $metrics before.jsonl || { command_line=all failed "a refused run leaves its metrics"; }
 
+# --- output that cannot be written --------------------------------------------------------------
+command_line="adaspan frobnicate (error to a full device)"
+"$program" frobnicate >"$work/out" 2>/dev/full
+code=$?
+expect "an error that cannot be told is still an exit code" [ $code -eq 2 ]
+command_line="adaspan inspect (output to a full device)"
+"$program" inspect run/ckpt >/dev/full 2>"$work/err"
+code=$?
+expect "output that is lost is an error" [ $code -eq 2 ]
+
 # --- a loss that is no number -------------------------------------------------------------------
 cp -r finished nan
 diverge=(train --data data --checkpoint nan/ckpt "${tiny[@]}" --lr 1e36 --niter 3)

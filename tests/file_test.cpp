@@ -136,6 +136,18 @@ TEST_CASE("writing over a folder throws and leaves no temporary") {
   CHECK(names_in(folder) == Names{"inner"});
 }
 
+TEST_CASE("a folder is one run's alone for as long as its lock lives") {
+  const TemporaryFolder folder;
+  {
+    const FolderLock lock(folder.path());
+    CHECK_THROWS_WITH_AS(FolderLock(folder.path()),
+                         doctest::Contains("another one is at work in it"), Error);
+  }
+  CHECK_NOTHROW(FolderLock(folder.path()));
+  CHECK_THROWS_WITH_AS(FolderLock(folder / "none"),
+                       doctest::Contains("[file] expected a folder at"), Error);
+}
+
 TEST_CASE("a missing file throws") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(MappedFile(folder / "none"),

@@ -73,7 +73,7 @@ expect "and settings" grep -qF '  configuration.lr: 0.05 | 0.1' "$work/out"
 expect "and only with what differs" [ "$(grep -c configuration "$work/out")" = 1 ]
 
 snapshot >"$work/before"
-accept "5 lines compared: every number is the same" -- repro run --steps 4
+accept "5 lines compared: every number is the same" -- repro run --steps 4 --threads 3
 expect "a repetition writes nothing" cmp -s <(snapshot) "$work/before"
 mv data moved
 accept "8 lines compared: every number is the same" -- repro run --data moved --steps 100

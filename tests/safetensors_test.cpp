@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "core/sha256.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {
@@ -325,6 +327,42 @@ TEST_CASE("a place that does not fit the shape throws") {
     CAPTURE(shape);
     CHECK(error(shape) != "");
   }
+}
+
+TEST_CASE("checksums are those of the bytes, and tell which tensor is damaged") {
+  const TemporaryFolder folder;
+  const Tensor x = Tensor::of({2, 3}, kFloats), y = Tensor::zeros({2});
+  write_safetensors(folder / "file", {{"x", &x}, {"y", &y}}, {{"step", "17"}});
+  const std::string whole = read_text(folder / "file");
+  {
+    const SafetensorsFile file(folder / "file");
+    CHECK(file.has_checksums());
+    CHECK_NOTHROW(file.verify());
+    CHECK(file.checksum("x") == sha256(std::as_bytes(std::span(kFloats))));
+    CHECK_THROWS_AS(file.checksum("z"), Error);
+  }
+  const auto damaged = [&](size_t i, char byte) {
+    std::string bytes = whole;
+    bytes[i] = byte;
+    put(folder / "file", bytes);
+    try {
+      SafetensorsFile(folder / "file").verify();
+    } catch (const DamagedFile& e) {
+      return std::string(e.what());
+    }
+    return std::string("no damage");
+  };
+  CHECK(contains(damaged(whole.size() - 1, 1), " y "));
+  CHECK(contains(damaged(whole.size() - 9, 1), " x "));
+  CHECK(contains(damaged(whole.find("17"), '9'), "header"));
+}
+
+TEST_CASE("a file of another program has no checksums, and is none to rely on") {
+  const TemporaryFolder folder;
+  put(folder / "file", raw(header_of({entry("x", "F32", "[1]", 0, 4)}), std::string(4, 0)));
+  const SafetensorsFile file(folder / "file");
+  CHECK_FALSE(file.has_checksums());
+  CHECK_THROWS_AS(file.verify(), DamagedFile);
 }
 
 TEST_CASE("a name given twice throws before anything is written") {

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
@@ -295,6 +296,50 @@ TEST_CASE("settings that a record lacks have their defaults") {
   const Settings s = settings_from_json(json);
   CHECK(s.nlayers == 7);
   CHECK(s.batch_split == 1);
+}
+
+TEST_CASE("a record leaves out what no weight depends on") {
+  Settings s;
+  s.checkpoint = "x";
+  const auto recorded = recorded_json(s);
+  for_each_setting(s, [&](const char* name, const auto&, const char*, Role role) {
+    CAPTURE(name);
+    CHECK(recorded.contains(name) == (role != Role::local));
+  });
+  s.exact_split = true;
+  CHECK_FALSE(recorded_json(s).contains("batch-split"));
+}
+
+TEST_CASE("changes are told with their role, before and now") {
+  Settings before, now;
+  CHECK(changes(recorded_json(before), now).empty());
+  now.nlayers = 3;
+  now.lr = 0.5;
+  now.optim = "adam";
+  now.threads = 7;  // not recorded
+  const std::vector<SettingChange> all = changes(recorded_json(before), now);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].name == "nlayers");
+  CHECK(all[0].role == Role::fixed);
+  CHECK(all[0].before == "8");
+  CHECK(all[0].now == "3");
+  CHECK(all[1].name == "optim");
+  CHECK(all[1].now == "\"adam\"");
+  CHECK(all[2].name == "lr");
+  CHECK(all[2].role == Role::changeable);
+  CHECK(all[2].before == "0.03");
+}
+
+TEST_CASE("a batch is worked on in the parts asked for, or in those that are always the same") {
+  Settings s;
+  s.batch_split = 2;
+  CHECK(parts_of(s) == 2);
+  s.exact_split = true;
+  for (const auto& [batch, parts] :
+       std::map<int64_t, int64_t>{{64, 8}, {8, 8}, {12, 4}, {6, 2}, {7, 1}, {1, 1}}) {
+    s.batch_sz = batch;
+    CHECK(parts_of(s) == parts);
+  }
 }
 
 TEST_CASE("losses are shown in bits or as a perplexity") {

@@ -22,7 +22,7 @@ std::string version() {
 
 int complain(const std::string& text) {
   std::fflush(stdout);
-  fmt::print(stderr, "adaspan: {}\n", text);
+  std::fputs(fmt::format("adaspan: {}\n", text).c_str(), stderr);  // throws nothing
   return kWrongInput;
 }
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "train/run/manifest.h"
+
+#include <doctest/doctest.h>
+
+#include "core/build.h"
+#include "core/cpu.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "tests/support/run_place.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Contains;
+using nlohmann::ordered_json;
+
+ordered_json entry(int64_t step, int threads) {
+  return {{"step", step},
+          {"configuration", {{"lr", 0.1}}},
+          {"environment", {{"threads", threads}}},
+          {"data", {{"text_sha256", "0"}}}};
+}
+
+TEST_CASE("an entry holds all that the numbers of a run are a function of") {
+  const RunPlace place;
+  Trainer run = place.trainer(run_settings());
+  run.step();
+  const ordered_json found = manifest_entry(run, place.corpus);
+  CHECK(found.at("step") == 1);
+  CHECK(found.at("configuration") == to_json(run.settings()));
+  CHECK(found.at("configuration").at("isa") == name(isa()));  // not "auto"
+  CHECK(found.at("data").at("text_sha256") == place.corpus.text_hash());
+  CHECK(found.at("data").at("vocabulary_sha256") == place.corpus.vocabulary_hash());
+  CHECK(found.at("parameters") == run.parameters());
+
+  const ordered_json& made_by = found.at("environment");
+  CHECK(made_by == environment());
+  CHECK(made_by.at("version") == build_info().version);
+  for (const char* key : {"git", "compiler", "flags", "onednn", "cpu", "isa"}) {
+    CAPTURE(key);
+    CHECK_FALSE(made_by.at(key).get<std::string>().empty());
+  }
+  set_threads(3);
+  CHECK(environment().at("threads") == 3);
+  set_threads(1);
+}
+
+TEST_CASE("a start is recorded when it differs from the one before") {
+  const TemporaryFolder folder;
+  const auto path = folder / "manifest.json";
+  record_start(path, entry(0, 1));
+  record_start(path, entry(5, 1));  // goes on as it was
+  CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1)});
+  record_start(path, entry(9, 2));
+  record_start(path, entry(12, 1));
+  CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(12, 1)});
+  record_start(path, entry(10, 4));  // of an older checkpoint: the steps after 10 are made again
+  CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(10, 4)});
+  record_start(path, entry(0, 2));  // a new run
+  CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 2)});
+}
+
+TEST_CASE("what is no manifest is refused and stays") {
+  const TemporaryFolder folder;
+  const auto path = folder / "manifest.json";
+  CHECK_THROWS_AS(read_manifest(path), Error);
+  for (const char* text : {"", "[]", "{}", R"({"starts":[]})", R"({"starts":[1]})",
+                           R"({"starts":[{"step":"1"}]})", R"({"starts":{"step":1}})"}) {
+    CAPTURE(text);
+    atomic_write(path, text);
+    CHECK_THROWS_WITH_AS(read_manifest(path), Contains("[manifest] expected"), Error);
+    CHECK_THROWS_WITH_AS(record_start(path, entry(1, 1)), Contains("move it away"), Error);
+    CHECK(read_text(path) == text);
+  }
+}
+
+}  // namespace
+}  // namespace adaspan

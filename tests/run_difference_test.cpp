@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "train/tools/run_difference.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+
+#include "core/error.h"
+#include "tests/support/run_place.h"
+#include "train/run/train.h"
+
+namespace adaspan {
+namespace {
+
+using doctest::Contains;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+/// Runs on one corpus, each in a folder of its own.
+class Runs {
+ public:
+  Settings settings(const std::string& run) const {
+    Settings s = run_settings();
+    s.data = (place_.folder / "corpus").string();
+    s.checkpoint = (folder(run) / "checkpoint.safetensors").string();
+    s.niter = 2;
+    s.nbatches = 6;
+    s.log_steps = 2;
+    return s;
+  }
+  fs::path folder(const std::string& run) const { return place_.folder / run; }
+  void train(const Settings& s) const {
+    const std::atomic<bool> stop = false;
+    adaspan::train(s, stop);
+  }
+  /// Replaces the first `from` in a file of a run.
+  void edit(const std::string& run, const char* file, const std::string& from,
+            const std::string& to) const {
+    std::string text = read_text(folder(run) / file);
+    const size_t place = text.find(from);
+    REQUIRE(place != std::string::npos);
+    atomic_write(folder(run) / file, text.replace(place, from.size(), to));
+  }
+
+ private:
+  RunPlace place_;
+};
+
+TEST_CASE("members that differ are named by their path") {
+  const auto a = ordered_json::parse(R"({"x":1,"in":{"y":2,"z":[1,2]},"gone":null})");
+  const auto b = ordered_json::parse(R"({"x":1,"in":{"y":3,"z":[1,2]},"new":"t"})");
+  const std::vector<Difference> all = differences(a, b);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].name == "in.y");
+  CHECK(all[0].a == "2");
+  CHECK(all[0].b == "3");
+  CHECK(all[1].name == "gone");
+  CHECK(all[1].b == "none");
+  CHECK(all[2].name == "new");
+  CHECK(all[2].a == "none");
+  CHECK(all[2].b == "\"t\"");
+}
+
+TEST_CASE("a run is the same again, and is reproduced") {
+  const Runs runs;
+  runs.train(runs.settings("a"));
+  runs.train(runs.settings("b"));
+  const RunDifference two = compare_runs(runs.folder("a"), runs.folder("b"));
+  CHECK(two.steps_compared == 8);  // 6 logged steps, 2 validations
+  CHECK(two.first_step == 0);
+  CHECK(two.numbers.empty());
+  CHECK(two.settings.empty());  // not even where the checkpoint lies
+
+  const std::string before = read_text(runs.folder("a") / "metrics.jsonl");
+  const RunDifference again = reproduce(runs.folder("a"), "", 7);
+  CHECK(again.steps_compared == 4);  // steps 2, 4, 6 and the validation
+  CHECK(again.first_step == 0);
+  CHECK(again.settings.empty());
+  CHECK(read_text(runs.folder("a") / "metrics.jsonl") == before);
+}
+
+TEST_CASE("the first number that differs is named, with what made it differ") {
+  const Runs runs;
+  runs.train(runs.settings("a"));
+  Settings other = runs.settings("b");
+  other.lr *= 2;
+  runs.train(other);
+  const RunDifference two = compare_runs(runs.folder("a"), runs.folder("b"));
+  CHECK(two.first_step == 2);
+  REQUIRE_FALSE(two.numbers.empty());
+  CHECK(two.numbers[0].name == "loss");
+  REQUIRE(two.settings.size() == 1);
+  CHECK(two.settings[0].name == "configuration.lr");
+  CHECK(two.settings[0].a == "0.05");
+  CHECK(two.settings[0].b == "0.1");
+}
+
+TEST_CASE("one digit of one number is a difference, of the environment none in the numbers") {
+  const Runs runs;
+  runs.train(runs.settings("a"));
+  runs.edit("a", "metrics.jsonl", R"("step":4,"loss":)", R"("step":4,"loss":1)");
+  const RunDifference digit = reproduce(runs.folder("a"), "", 12);
+  CHECK(digit.first_step == 4);
+  REQUIRE(digit.numbers.size() == 1);
+  CHECK(digit.numbers[0].name == "loss");
+  CHECK(digit.numbers[0].a.starts_with("1" + digit.numbers[0].b.substr(0, 6)));
+
+  runs.train(runs.settings("b"));
+  runs.edit("b", "manifest.json", R"("compiler": ")", R"("compiler": "another )");
+  const RunDifference made = reproduce(runs.folder("b"), "", 12);
+  CHECK(made.first_step == 0);
+  REQUIRE(made.settings.size() == 1);
+  CHECK(made.settings[0].name == "environment.compiler");
+}
+
+TEST_CASE("steps that were made with other settings than the first are not reproduced") {
+  const Runs runs;
+  Settings s = runs.settings("a");
+  s.niter = 1;
+  runs.train(s);
+  s.niter = 2;
+  s.lr *= 2;
+  runs.train(s);
+  CHECK(reproduce(runs.folder("a"), "", 12).first_step == 0);
+  CHECK(reproduce(runs.folder("a"), "", 12).steps_compared == 4);
+}
+
+TEST_CASE("what cannot be compared or reproduced says why") {
+  const Runs runs;
+  CHECK_THROWS_WITH_AS(compare_runs(runs.folder("none"), runs.folder("none")),
+                       Contains("manifest.json"), Error);
+  runs.train(runs.settings("a"));
+  CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), "", 1),
+                       Contains("[diff] expected steps that both runs recorded"), Error);
+  const Corpus other = corpus_of(runs.folder("other"), letters(2));
+  CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), (runs.folder("other") / "corpus").string(), 6),
+                       Contains("give the right --data"), Error);
+}
+
+}  // namespace
+}  // namespace adaspan
