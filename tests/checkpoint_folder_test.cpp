@@ -94,6 +94,25 @@ TEST_CASE("a damaged checkpoint is passed over, named and set aside, and the one
   CHECK(skipped.size() == 2);
 }
 
+TEST_CASE("the best one goes on where it is newer than the others that are whole") {
+  const Saved saved(3, 4, 4);
+  flip(saved.path, 2000);
+  CHECK(saved.resumed_at() == 4);
+  flip(saved.beside("best.safetensors"), 0);
+  CHECK(saved.resumed_at() == 3);
+  for (const char* name : {"c.step-3.safetensors", "c.step-2.safetensors"}) {
+    fs::remove(saved.beside(name));
+  }
+  CHECK(saved.resumed_at() == -1);  // a best one alone may be another run's
+}
+
+TEST_CASE("the best one's name is for no other") {
+  const RunPlace place;
+  CHECK_THROWS_WITH_AS(CheckpointFolder(place.folder / "best.safetensors", 2),
+                       Contains("[checkpoint] expected another --checkpoint than "), Error);
+  CHECK_NOTHROW(CheckpointFolder(place.folder / "c.safetensors", 2));
+}
+
 TEST_CASE("when all are damaged nothing starts anew, and they stay") {
   const Saved saved(2, 2, 1);
   for (const std::string& name : saved.names()) flip(saved.beside(name), 2000);

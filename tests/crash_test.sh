@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Kills a training with SIGKILL at random moments, starts it again each time, and compares what it
-# ends with to a run that nobody disturbed: every checkpoint to the byte, every line of metrics.
+# Kills a training with SIGKILL at random moments, a third of them while it saves, starts it
+# again each time, and compares what it ends with to a run that nobody disturbed: every checkpoint
+# to the byte, every line of metrics.
 #   crash_test.sh PROGRAM [KILLS [SEED]]     40 kills, with ADASPAN_LONG_TESTS=1 300
 set -euo pipefail
 
@@ -47,12 +48,29 @@ remains() {
 }
 remains whole >expected
 
+pause() { sleep "0.$(printf '%03d' $((RANDOM % $1)))"; }
+
+until_writing() { # returns while a checkpoint is being written, or when the run has ended
+  until [ broken/run/checkpoint.safetensors.tmp -nt started ] ||
+    [ broken/run/best.safetensors.tmp -nt started ]; do
+    kill -0 "$pid" 2>/dev/null || return 0
+  done
+}
+
+moment() { # returns when the run is to be killed: while it starts, trains or saves
+  case $((RANDOM % 3)) in
+    0) pause 250 ;;
+    1) until_writing && pause 100 ;;
+    2) until_writing && pause 100 && until_writing ;;
+  esac
+}
+
 kills=0 saves=0 runs=0 had_checkpoint=0
 while ((kills < kills_wanted)); do
   touch started
   (start broken) &
   pid=$!
-  sleep "0.$(printf '%03d' $((RANDOM % 250)))"
+  moment
   if kill -9 $pid 2>/dev/null; then
     wait $pid 2>/dev/null || true
     kills=$((kills + 1))

@@ -57,6 +57,10 @@ TEST_CASE("a start is recorded when it differs from the one before") {
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(12, 1)});
   record_start(path, entry(10, 4));  // of an older checkpoint: the steps after 10 are made again
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(10, 4)});
+  record_start(path, entry(10, 8));  // no step was made with 4
+  CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(10, 8)});
+  record_start(path, entry(7, 1));  // as at first: the entries of lost steps go all the same
+  CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1)});
   record_start(path, entry(0, 2));  // a new run
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 2)});
 }

@@ -39,7 +39,12 @@ fs::path set_aside(const fs::path& path) {
 }  // namespace
 
 CheckpointFolder::CheckpointFolder(fs::path newest, int64_t keep_last)
-    : newest_(std::move(newest)), keep_last_(keep_last), lock_(made_folder_of(newest_)) {}
+    : newest_(std::move(newest)), keep_last_(keep_last), lock_(made_folder_of(newest_)) {
+  require(newest_.filename() != best_path().filename(),
+          "[checkpoint] expected another --checkpoint than {}, where the best one by validation is "
+          "kept; copy it to go on from it",
+          newest_.string());
+}
 
 fs::path CheckpointFolder::older_path(int64_t step) const {
   return newest_.parent_path() /
@@ -60,16 +65,29 @@ std::vector<CheckpointFolder::Older> CheckpointFolder::older() const {
   return all;
 }
 
+int64_t CheckpointFolder::best_step() const {
+  try {
+    return read_header(SafetensorsFile(best_path())).progress.step;
+  } catch (const Error&) {  // damaged: the last one to try
+    return -1;
+  }
+}
+
 std::optional<CheckpointFolder::Resumption> CheckpointFolder::resume(Trainer& trainer,
                                                                      const Corpus& corpus) {
-  std::vector<fs::path> candidates;
-  if (fs::exists(newest_)) candidates.push_back(newest_);
-  for (const Older& old : older()) candidates.push_back(old.path);
-  if (candidates.empty()) return std::nullopt;
-  if (fs::exists(best_path())) candidates.push_back(best_path());
+  std::vector<Older> candidates = older();
+  // A best one alone may be that of another run.
+  if (!fs::exists(newest_) && candidates.empty()) return std::nullopt;
+  if (fs::exists(best_path())) {
+    const int64_t best = best_step();
+    const auto earlier = [&](const Older& old) { return old.step < best; };
+    candidates.insert(std::find_if(candidates.begin(), candidates.end(), earlier),
+                      {best, best_path()});
+  }
+  if (fs::exists(newest_)) candidates.insert(candidates.begin(), {newest_step_, newest_});
 
   std::vector<std::pair<fs::path, std::string>> damaged;
-  for (const fs::path& path : candidates) {
+  for (const auto& [step, path] : candidates) {
     try {
       Resumption resumption{path, load_checkpoint(path, trainer, corpus), {}};
       for (const auto& [bad, reason] : damaged) {

@@ -18,7 +18,8 @@ namespace adaspan {
 class CheckpointFolder {
  public:
   /// For checkpoints at `newest` and beside it, `keep_last` of them and the best. Makes the folder
-  /// and keeps other runs out of it. Throws Error when it cannot, or when another run is in it.
+  /// and keeps other runs out of it. Throws Error when it cannot, when another run is in it, and
+  /// when `newest` has the name of the best one.
   CheckpointFolder(std::filesystem::path newest, int64_t keep_last);
 
   struct Resumption {
@@ -26,9 +27,9 @@ class CheckpointFolder {
     Settings settings;                 ///< it was saved with
     std::vector<std::string> skipped;  ///< one line for each damaged one, and where it is now
   };
-  /// Puts the newest whole checkpoint into `trainer`; nothing when there is none at all. Damaged
-  /// ones are passed over and renamed, never deleted. Throws Error as restore does, and when all
-  /// are damaged.
+  /// Puts the newest whole checkpoint into `trainer`; nothing when there is none, or only a best
+  /// one. Damaged ones are passed over and renamed, never deleted. Throws Error as restore does,
+  /// and when all are damaged.
   std::optional<Resumption> resume(Trainer& trainer, const Corpus& corpus);
 
   /// Saves the state of `trainer`, also as the best one if it is. A failure, or an end of the
@@ -43,6 +44,7 @@ class CheckpointFolder {
   std::filesystem::path best_path() const { return newest_.parent_path() / "best.safetensors"; }
   std::filesystem::path older_path(int64_t step) const;
   std::vector<Older> older() const;  // the latest first
+  int64_t best_step() const;
   void keep_newest() const;
   void drop_oldest() const;
 

@@ -62,9 +62,8 @@ std::vector<ordered_json> read_manifest(const std::filesystem::path& path) {
 void record_start(const std::filesystem::path& path, const ordered_json& entry) {
   std::vector<ordered_json> starts;
   if (entry["step"] > 0 && std::filesystem::exists(path)) starts = read_manifest(path);
-  std::erase_if(starts, [&](const ordered_json& old) { return old["step"] > entry["step"]; });
-  if (!starts.empty() && without_step(starts.back()) == without_step(entry)) return;
-  starts.push_back(entry);
+  std::erase_if(starts, [&](const ordered_json& old) { return old["step"] >= entry["step"]; });
+  if (starts.empty() || without_step(starts.back()) != without_step(entry)) starts.push_back(entry);
   atomic_write(path, ordered_json{{"starts", starts}}.dump(1) + "\n");
 }
 

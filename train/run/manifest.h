@@ -19,8 +19,8 @@ nlohmann::ordered_json manifest_entry(const Trainer& trainer, const Corpus& corp
 /// The "environment" of this process.
 nlohmann::ordered_json environment();
 
-/// Adds an entry to the manifest at `path`, unless only its step is new; entries of later steps,
-/// which a stopped run had not saved, go. Throws Error when it cannot be written.
+/// Adds an entry to the manifest at `path`, unless only its step is new; entries of this step or
+/// later ones, which a stopped run had not saved, go. Throws Error when it cannot be written.
 void record_start(const std::filesystem::path& path, const nlohmann::ordered_json& entry);
 
 /// All entries. Throws Error when there is no manifest at `path`, or it is none.
