@@ -121,6 +121,17 @@ refused 'expected to read missing.pt' "${import[@]}" missing.pt
 refused 'expected what torch.save wrote at text' "${import[@]}" text
 head -c 3000 adam.pt >cut.pt
 refused 'is it damaged?' "${import[@]}" cut.pt
+"$python" -c 'import torch
+state = torch.load("adam.pt")
+state["scheduler_iter"] = -1
+torch.save(state, "negative.pt")
+for name in state["model"]:
+    if name.endswith("in_emb.weight"):
+        state["model"][name] = torch.tensor(1.0)
+state["optimizer"]["state"] = {}
+torch.save(state, "scalar.pt")'
+refused 'expected a count of steps below 2^32; got -1' "${import[@]}" negative.pt
+refused 'expected in_emb.weight of two extents' "${import[@]}" scalar.pt
 refused 'expected key_pe of shape [1, 16, 24]' "${import[@]}" adam.pt --hid-sz 32
 refused 'optim.mean.key_pe in' "${import[@]}" adagrad.pt --optim adam
 refused 'expected the weights of a model of these settings alone; got layers.1' \

@@ -69,8 +69,11 @@ TEST_CASE("what is no manifest is refused and stays") {
   const TemporaryFolder folder;
   const auto path = folder / "manifest.json";
   CHECK_THROWS_AS(read_manifest(path), Error);
-  for (const char* text : {"", "[]", "{}", R"({"starts":[]})", R"({"starts":[1]})",
-                           R"({"starts":[{"step":"1"}]})", R"({"starts":{"step":1}})"}) {
+  for (const char* text :
+       {"", "[]", "{}", R"({"starts":[]})", R"({"starts":[1]})", R"({"starts":[{"step":"1"}]})",
+        R"({"starts":{"step":1}})",
+        R"({"starts":[{"step":1,"configuration":{},"environment":{},"data":1}]})",
+        R"({"starts":[{"step":1,"configuration":[],"environment":{},"data":{}}]})"}) {
     CAPTURE(text);
     atomic_write(path, text);
     CHECK_THROWS_WITH_AS(read_manifest(path), Contains("[manifest] expected"), Error);

@@ -135,6 +135,9 @@ TEST_CASE("what cannot be compared or reproduced says why") {
   const Corpus other = corpus_of(runs.folder("other"), letters(2));
   CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), (runs.folder("other") / "corpus").string(), 6),
                        Contains("give the right --data"), Error);
+  runs.edit("a", "manifest.json", R"("text_sha256": )", R"("text_sha256": 1, "was": )");
+  CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), "", 6), Contains("give the right --data"),
+                       Error);
 }
 
 }  // namespace

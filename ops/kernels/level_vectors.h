@@ -216,7 +216,7 @@ inline Vec exponential(Vec x) {
   x = x < -87.0f ? all(-87.0f) : x;
   x = x > 80.0f ? all(80.0f) : x;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves an integer in the low bits
-  const Vec k = (x * kLog2e + kRound) - kRound;
+  const Vec shifted = x * kLog2e + kRound, k = shifted - kRound;
   const Vec r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln 2 in two parts
   Vec p = all(1.0f / 5040);
   p = p * r + 1.0f / 720;
@@ -226,7 +226,8 @@ inline Vec exponential(Vec x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  return p * reinterpret_cast<Vec>((__builtin_convertvector(k, Ints) + 127) << 23);
+  // k from the low bits of `shifted`: to convert it to an integer is undefined for NaN
+  return p * reinterpret_cast<Vec>((reinterpret_cast<Bits>(shifted) + 127) << 23);
 }
 
 }  // namespace

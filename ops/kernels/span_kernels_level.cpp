@@ -73,7 +73,7 @@ inline float exponential(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 80.0f ? 80.0f : x;
   constexpr float kRound = 12582912.0f;
-  const float k = (x * kLog2e + kRound) - kRound;
+  const float shifted = x * kLog2e + kRound, k = shifted - kRound;
   const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
   float p = 0.00138145399f;
   p = p * r + 0.00836874528f;
@@ -82,7 +82,8 @@ inline float exponential(float x) {
   p = p * r + 0.499999934f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  return p * __builtin_bit_cast(float, (static_cast<int32_t>(k) + 127) << 23);
+  // k from the low bits of `shifted`: to convert it to an integer is undefined for NaN
+  return p * __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) + 127) << 23);
 }
 
 /// The mask of a row. Most columns of a long span lie between the ramp and the end of the row,
@@ -95,8 +96,9 @@ struct Mask {
         reach(row.ramp + row.z),
         ramp(row.ramp),
         per_ramp(1 / row.ramp) {
-    constexpr int32_t kWorthIt = 64;                       // columns, for loops of their own
-    int32_t full = end - 1 - static_cast<int32_t>(row.z);  // u <= z from here on
+    constexpr int32_t kWorthIt = 64;                   // columns, for loops of their own
+    const float z = row.z > 0 ? row.z : 0;             // not NaN, which is no integer
+    int32_t full = end - 1 - static_cast<int32_t>(z);  // u <= z from here on
     full = full > first ? full : first;
     plain_begin = full > 0 ? (full + 15) / 16 * 16 : 0;
     plain_end = end / 16 * 16;

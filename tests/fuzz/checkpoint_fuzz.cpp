@@ -3,6 +3,8 @@
 // get past those. The first seed is what save_checkpoint() writes of run() after 3 steps.
 #include "train/run/checkpoint.h"
 
+#include <algorithm>
+
 #include "core/file.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
@@ -50,6 +52,19 @@ struct Run {
                   TokenStream::of(corpus, Part::train), TokenStream::of(corpus, Part::valid)};
 };
 
+/// The model alone, as `adaspan generate` reads it, where it is no larger than a small file's.
+void read_model(const SafetensorsFile& file) {
+  const CheckpointHeader header = read_header(file);
+  const ModelConfig config = model_config(header.settings, header.vocabulary);
+  constexpr int64_t kLargest = 64;
+  if (std::max({config.vocabulary, config.layers, config.hidden, config.inner, config.span_limit}) >
+      kLargest) {
+    return;
+  }
+  Transformer model(config, static_cast<uint64_t>(header.settings.seed));
+  copy_weights(model, file);
+}
+
 }  // namespace
 
 void read_input(std::string_view input) {
@@ -57,6 +72,7 @@ void read_input(std::string_view input) {
   atomic_write(run.folder / "input", input);
   const SafetensorsFile file(run.folder / "input");
   allow_error([&] { file.verify(); });
+  allow_error([&] { read_model(file); });
   restore(file, run.trainer, run.corpus);
   run.trainer.step();
   run.trainer.validate();

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
+#include "core/shallow_json.h"
 #include "ops/gemm.h"
 
 namespace adaspan {
@@ -16,6 +17,10 @@ using nlohmann::ordered_json;
 ordered_json without_step(ordered_json entry) {
   entry.erase("step");
   return entry;
+}
+
+bool has_object(const ordered_json& entry, const char* key) {
+  return entry.contains(key) && entry[key].is_object();
 }
 
 }  // namespace
@@ -39,8 +44,7 @@ ordered_json manifest_entry(const Trainer& trainer, const Corpus& corpus) {
 }
 
 std::vector<ordered_json> read_manifest(const std::filesystem::path& path) {
-  const std::string text = read_text(path);
-  const ordered_json json = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const ordered_json json = shallow_json(read_text(path));
   const bool whole = json.is_object() && json.contains("starts") && json["starts"].is_array() &&
                      !json["starts"].empty();
   require(whole,
@@ -49,8 +53,8 @@ std::vector<ordered_json> read_manifest(const std::filesystem::path& path) {
           path.string());
   for (const ordered_json& entry : json["starts"]) {
     const bool sound = entry.is_object() && entry.contains("step") &&
-                       entry["step"].is_number_integer() && entry.contains("configuration") &&
-                       entry.contains("environment") && entry.contains("data");
+                       entry["step"].is_number_integer() && has_object(entry, "configuration") &&
+                       has_object(entry, "environment") && has_object(entry, "data");
     require(sound,
             "[manifest] expected a step, configuration, environment and data for each start in {}; "
             "got others; move it away if it is damaged",

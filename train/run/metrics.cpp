@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/shallow_json.h"
 
 namespace adaspan {
 namespace {
@@ -23,7 +24,7 @@ template <class Visit>
 void for_each_line(const std::filesystem::path& path, const Visit& visit) {
   std::istringstream lines(read_text(path));
   for (std::string line; std::getline(lines, line);) {
-    auto json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    ordered_json json = shallow_json(line);
     if (json.is_object() && json.contains("step") && json["step"].is_number_integer()) {
       visit(line, std::move(json));
     }

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -66,6 +67,17 @@ void run_script(const std::string& python, const char* command, const std::files
           python, code, line.empty() ? "it says nothing" : line);
 }
 
+/// A number of the file that fits the steps of a run; Python's are of any size.
+int64_t count(const SafetensorsFile& file, const char* key) {
+  const std::string& text = file.metadata(key);
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  require(error == std::errc() && end == text.data() + text.size(),
+          "[interchange] expected a count of {} below 2^32; got {}; the file is damaged", key,
+          text);
+  return number;
+}
+
 void require_new(const char* flag, const std::filesystem::path& path) {
   require(!std::filesystem::exists(path),
           "[interchange] expected {} with the name of a new file; got {}, which is there already",
@@ -96,12 +108,14 @@ int64_t PytorchCheckpoint::save(const Settings& given) const {
   const SafetensorsFile file(converted_);
   CheckpointHeader header;
   header.settings = given;
-  header.vocabulary = file.shape("in_emb.weight")[0];
+  const Shape embedding = file.shape("in_emb.weight");
+  require(embedding.rank() == 2,
+          "[interchange] expected in_emb.weight of two extents; got shape {}", embedding.text());
+  header.vocabulary = embedding[0];
   header.settings.precision = name(precision_of(given));
   header.settings.isa = name(isa());
-  header.progress.step = file.metadata().contains("steps")
-                             ? std::stoll(file.metadata("steps"))
-                             : std::stoll(file.metadata("rounds")) * given.nbatches;
+  header.progress.step = file.metadata().contains("steps") ? count(file, "steps")
+                                                           : count(file, "rounds") * given.nbatches;
   Transformer model(model_config(given, header.vocabulary), static_cast<uint64_t>(given.seed));
   const auto optimizer = make_optimizer(optimizer_config(given), model.parameters().all());
   header.progress.memory = header.progress.valid_memory = model.fresh_memory(given.batch_sz);

@@ -45,7 +45,7 @@ ordered_json entry_of(const RunRecord& run, int64_t step) {
     if (start["step"] < step) entry = start;
   }
   entry.erase("step");
-  if (entry["configuration"].is_object()) entry["configuration"].erase("checkpoint");
+  entry["configuration"].erase("checkpoint");
   return entry;
 }
 
@@ -122,7 +122,7 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
   const Settings settings = settings_from_json(start["configuration"]);
   use_isa_of(settings);
   const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
-  require(start["data"].value("text_sha256", "") == corpus.text_hash(),
+  require(start["data"].value("text_sha256", ordered_json()) == corpus.text_hash(),
           "[repro] expected the text that {} was trained on; got another; give the right --data",
           folder.string());
   steps = steps_of_first_settings(recorded.starts, steps);
