@@ -43,6 +43,8 @@ accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt
   report --checkpoint run/ckpt
 expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
 accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" -- inspect run/ckpt
+expect "what a checkpoint does not know is not shown" \
+  [ "$(grep -c '"log-steps"\|"threads"' "$work/out")" = 0 ]
 accept "corpus of format bytes, 11 kinds of token" -- inspect data
 accept "adapt_span: False" "block2.loss" -- inspect "$golden/fixed.safetensors"
 accept -- generate --checkpoint run/ckpt --length 50 --seed 3

@@ -65,6 +65,15 @@ moment() { # returns when the run is to be killed: while it starts, trains or sa
   esac
 }
 
+inspect() { # best or checkpoint: that one must be whole
+  "$program" inspect "broken/run/$1.safetensors" >"$1.inspected" 2>&1 ||
+    fail "kill $kills left a damaged $1: $(cat "$1.inspected")"
+}
+
+best_loss() { # of the validations up to it
+  sed -n 's/^best validation \([0-9.]*\) .*/\1/p' "$1.inspected"
+}
+
 kills=0 saves=0 runs=0 had_checkpoint=0
 while ((kills < kills_wanted)); do
   touch started
@@ -75,10 +84,12 @@ while ((kills < kills_wanted)); do
     wait $pid 2>/dev/null || true
     kills=$((kills + 1))
     if [ -n "$(find broken -name '*.tmp' -newer started)" ]; then saves=$((saves + 1)); fi
+    if [ -e broken/run/best.safetensors ]; then inspect best; fi
     if [ -e broken/run/checkpoint.safetensors ]; then
       had_checkpoint=1
-      "$program" inspect broken/run/checkpoint.safetensors >inspected 2>&1 ||
-        fail "kill $kills left a damaged checkpoint: $(cat inspected)"
+      inspect checkpoint
+      awk -v best="$(best_loss best)" -v known="$(best_loss checkpoint)" \
+        'BEGIN { exit !(best <= known) }' || fail "kill $kills lost the best checkpoint"
     elif ((had_checkpoint)); then
       fail "kill $kills lost the checkpoint"
     fi

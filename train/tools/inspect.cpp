@@ -48,7 +48,8 @@ void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& 
   };
   fmt::print("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
              loaded.model->parameters().elements(), header.vocabulary,
-             shown(header.vocabulary_hash), shown(header.text_hash), to_json(settings).dump(2));
+             shown(header.vocabulary_hash), shown(header.text_hash),
+             recorded_json(settings).dump(2));
 
   std::vector<std::vector<float>> spans;
   for (const Parameter* p : static_cast<const Transformer&>(*loaded.model).parameters().all()) {
