@@ -3,11 +3,11 @@
 # Kills a training with SIGKILL at random moments, a third of them while it saves, starts it
 # again each time, and compares what it ends with to a run that nobody disturbed: every checkpoint
 # to the byte, every line of metrics.
-#   crash_test.sh PROGRAM [KILLS [SEED]]     40 kills, with ADASPAN_LONG_TESTS=1 300
+#   crash_test.sh PROGRAM [KILLS [SEED]]     30 kills, with ADASPAN_LONG_TESTS=1 300
 set -euo pipefail
 
 program=$1
-kills_wanted=${2:-$([ "${ADASPAN_LONG_TESTS:-}" = 1 ] && echo 300 || echo 40)}
+kills_wanted=${2:-$([ "${ADASPAN_LONG_TESTS:-}" = 1 ] && echo 300 || echo 30)}
 RANDOM=${3:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
