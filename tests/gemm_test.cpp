@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Longer than most files: every kind of product has its cases, over all types and strides.
 #include "ops/gemm.h"
 
 #include <doctest/doctest.h>

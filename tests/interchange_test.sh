@@ -3,26 +3,8 @@
 # What the PyTorch twin trained goes on here with the same losses, and the other way round.
 #   interchange_test.sh PROGRAM [PYTHON]     exit status 77: this PYTHON has no PyTorch, nothing was
 #                                            tested
-set -euo pipefail
-
-program=$1
-python=${2:-/usr/bin/python3}
-twin=$(cd "$(dirname "${BASH_SOURCE[0]}")/../bench/twin" && pwd)/interchange.py
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/support/twin.sh"
 cd "$work"
-export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
-
-if ! "$python" -c 'import torch' 2>/dev/null; then
-  echo "skipped: $python has no PyTorch (Debian, Ubuntu: package python3-torch)"
-  exit 77
-fi
-
-failures=0
-fail() {
-  echo "FAILED: $1"
-  failures=$((failures + 1))
-}
 
 # Two columns of numbers that agree to 1e-5
 agree() {
@@ -59,7 +41,7 @@ awk 'BEGIN {
 sizes=(--nlayers 2 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 24 --adapt-span-ramp 8
   --batch-sz 4 --block-sz 16 --dropout 0 --nbatches 5 --seed 3)
 twin_losses() { # command, arguments: its losses of steps, or of the test text
-  "$python" "$twin" "$@" --corpus corpus "${sizes[@]}" "${case[@]}"
+  "$python" "$twin/interchange.py" "$@" --corpus corpus "${sizes[@]}" "${case[@]}"
 }
 
 for name in adagrad adam sgd; do

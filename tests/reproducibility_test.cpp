@@ -31,26 +31,22 @@ class Runs {
   /// The bytes of the checkpoint after so many steps of these settings, with a validation after
   /// each nbatches steps.
   std::string checkpoint(const Settings& s, int64_t steps) const {
-    Trainer trainer = fresh(s);
+    Trainer trainer = place_.trainer(s);
     train(trainer, steps);
     return saved(trainer);
   }
   /// The same, stopped and resumed with other settings on the way.
   std::string resumed(const Settings& first, int64_t stop, const Settings& then,
                       int64_t steps) const {
-    Trainer trainer = fresh(first), other = fresh(then);
+    Trainer trainer = place_.trainer(first), other = place_.trainer(then);
     train(trainer, stop);
-    save_checkpoint(place_.path, trainer, corpus_);
-    load_checkpoint(place_.path, other, corpus_);
+    save_checkpoint(place_.path, trainer, place_.corpus);
+    load_checkpoint(place_.path, other, place_.corpus);
     train(other, steps);
     return saved(other);
   }
 
  private:
-  Trainer fresh(const Settings& s) const {
-    return {s, corpus_.vocabulary().size(), TokenStream::of(corpus_, Part::train),
-            TokenStream::of(corpus_, Part::valid)};
-  }
   static void train(Trainer& trainer, int64_t steps) {
     while (trainer.steps_done() < steps) {
       trainer.step();
@@ -58,12 +54,11 @@ class Runs {
     }
   }
   std::string saved(Trainer& trainer) const {
-    save_checkpoint(place_.path, trainer, corpus_);
+    save_checkpoint(place_.path, trainer, place_.corpus);
     return read_text(place_.path);
   }
 
-  RunPlace place_;
-  Corpus corpus_ = corpus_of(place_.folder / "long", letters(1) + letters(2) + letters(3));
+  RunPlace place_{letters(1) + letters(2) + letters(3)};
 };
 
 std::vector<const char*> precisions() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Longer than most files: every kernel of a row has its cases, at every level.
 #include "ops/kernels/row_kernels.h"
 
 #include <doctest/doctest.h>

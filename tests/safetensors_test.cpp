@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Longer than most files: every way in which a file can be wrong has a case.
 #include "core/safetensors.h"
 
 #include <doctest/doctest.h>

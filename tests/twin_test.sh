@@ -4,26 +4,7 @@
 # program replays them: every loss, gradient and span. The twin itself is held to the recorded runs
 # of the paper's code first.
 #   twin_test.sh PROGRAM [PYTHON]     exit status 77: this PYTHON has no PyTorch, nothing was tested
-set -euo pipefail
-
-program=$1
-python=${2:-/usr/bin/python3}
-tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-twin=$tests/../bench/twin
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
-
-if ! "$python" -c 'import torch' 2>/dev/null; then
-  echo "skipped: $python has no PyTorch (Debian, Ubuntu: package python3-torch)"
-  exit 77
-fi
-
-failures=0
-fail() {
-  echo "FAILED: $1"
-  failures=$((failures + 1))
-}
+source "$(dirname "${BASH_SOURCE[0]}")/support/twin.sh"
 
 "$python" "$twin/check_golden.py" "$tests"/golden/{adaptive,dynamic,fixed,sgd_short_cache}.safetensors ||
   fail "the twin is not the paper's model"

@@ -32,7 +32,6 @@ def command_line():
     cli.add_argument("--corpus", type=Path, required=True)
     cli.add_argument("--rounds", type=int, default=0)
     cli.add_argument("--out")
-    cli.add_argument("--old-layout", action="store_true", help="of files before PyTorch 1.6")
     cli.add_argument("--from", dest="source")
     cli.add_argument("--nbatches", type=int, default=1000, help="steps a round")
     cli.add_argument("--seed", type=int, default=1)
@@ -90,7 +89,7 @@ def save(trainer, path, args, losses):
         # as PyTorch's schedulers do, which the paper's program warms up with
         state["optimizer"]["param_groups"][0]["initial_lr"] = trainer.config.lr
         state["scheduler_iter"] = trainer.steps
-    torch.save(state, path, _use_new_zipfile_serialization=not args.old_layout)
+    torch.save(state, path)
 
 
 def main():

@@ -7,8 +7,7 @@
 
 #include "core/file.h"
 #include "tests/fuzz/target.h"
-#include "tests/support/temporary_folder.h"
-#include "train/data/prepare.h"
+#include "tests/support/run_place.h"
 
 namespace adaspan {
 namespace {
@@ -34,22 +33,13 @@ Settings smallest_settings() {
 
 /// A run on a text of 3 letters.
 struct Run {
-  static Corpus prepared(const std::filesystem::path& folder) {
-    std::string text;
-    for (int i = 0; i < 50; ++i) text += "abcab";
-    atomic_write(folder / "text", text);
-    PrepareOptions options;
-    options.input = folder / "text";
-    options.out = folder / "corpus";
-    options.split = {0.6, 0.2, 0.2};
-    prepare_corpus(options);
-    return Corpus::open(options.out);
+  static std::string text() {
+    std::string all;
+    for (int i = 0; i < 50; ++i) all += "abcab";
+    return all;
   }
-
-  TemporaryFolder folder;
-  Corpus corpus = prepared(folder.path());
-  Trainer trainer{smallest_settings(), corpus.vocabulary().size(),
-                  TokenStream::of(corpus, Part::train), TokenStream::of(corpus, Part::valid)};
+  RunPlace place{text()};
+  Trainer trainer = place.trainer(smallest_settings());
 };
 
 /// The model alone, as `adaspan generate` reads it, where it is no larger than a small file's.
@@ -69,11 +59,11 @@ void read_model(const SafetensorsFile& file) {
 
 void read_input(std::string_view input) {
   static Run run;
-  atomic_write(run.folder / "input", input);
-  const SafetensorsFile file(run.folder / "input");
+  atomic_write(run.place.path, input);
+  const SafetensorsFile file(run.place.path);
   allow_error([&] { file.verify(); });
   allow_error([&] { read_model(file); });
-  restore(file, run.trainer, run.corpus);
+  restore(file, run.trainer, run.place.corpus);
   run.trainer.step();
   run.trainer.validate();
 }

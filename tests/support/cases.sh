@@ -52,6 +52,8 @@ one_line() {
   done
 }
 
+exempt=()  # exclusions of what refuse() takes for unchanged
+
 # refuse TEXT... -- ARGUMENT...: the program refuses the arguments with one line that has all TEXTs.
 refuse() {
   local texts=()
@@ -60,24 +62,17 @@ refuse() {
     shift
   done
   shift
-  snapshot >"$work/before"
+  snapshot "${exempt[@]}" >"$work/before"
   run "$@"
   one_line "${texts[@]}"
-  snapshot | cmp -s - "$work/before" || failed "no file may change"
+  snapshot "${exempt[@]}" | cmp -s - "$work/before" || failed "no file may change"
 }
 
 # give_up TEXT... -- ARGUMENT...: the same, but for the records of a run that had begun
 give_up() {
-  local texts=()
-  while [ "$1" != -- ]; do
-    texts+=("$1")
-    shift
-  done
-  shift
-  snapshot "${records[@]}" >"$work/before"
-  run "$@"
-  one_line "${texts[@]}"
-  snapshot "${records[@]}" | cmp -s - "$work/before" || failed "no checkpoint may change"
+  exempt=("${records[@]}")
+  refuse "$@"
+  exempt=()
 }
 
 # accept TEXT... -- ARGUMENT...: it does its work, says nothing on stderr and all TEXTs on stdout.

@@ -44,6 +44,9 @@ inline Settings run_settings() {
 
 /// A corpus, and a place for a checkpoint.
 struct RunPlace {
+  explicit RunPlace(const std::string& text = letters(1))
+      : corpus(corpus_of(folder.path(), text)) {}
+
   Trainer trainer(const Settings& s) const {
     return {s, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
             TokenStream::of(corpus, Part::valid)};
@@ -62,7 +65,7 @@ struct RunPlace {
   void load() const { load(run_settings(), corpus); }
 
   TemporaryFolder folder;
-  Corpus corpus = corpus_of(folder.path(), letters(1));
+  Corpus corpus;
   std::filesystem::path path = folder / "checkpoint.safetensors";
 };
 
