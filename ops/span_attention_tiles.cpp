@@ -47,14 +47,19 @@ class Scratch {
   Buffer buffer_;
 };
 
+/// begin .. end-1 of some rows, both even
+struct Rows {
+  int64_t begin, end;
+};
+
 /// Rows of `width` numbers as a right operand has them, with the rows of a group side by side: made
 /// in y, but floats are one a group, and x is that already.
 template <class T>
-const T* group_rows(Scratch<T>& y, const Scratch<T>& x, int64_t rows, int64_t width) {
+const T* group_rows(Scratch<T>& y, const Scratch<T>& x, Rows rows, int64_t width) {
   if constexpr (kGroup<T> == 1) {
     return x.data();
   } else {
-    for (int64_t r = 0; r < rows; r += 2) {
+    for (int64_t r = rows.begin; r < rows.end; r += 2) {
       span_row_kernels().interleave(y.data() + r * width, x.data() + r * width,
                                     x.data() + (r + 1) * width, width);
     }
@@ -132,6 +137,7 @@ struct Plan {
 struct Tile {
   int64_t begin, rows;  ///< queries
   int64_t E;            ///< even
+  int64_t done;         ///< keys, from the oldest one gathered, that no later tile sees
 };
 
 /// The buffers of one thread, and what it does with them for one (sequence, head) after another.
@@ -169,12 +175,13 @@ class Worker {
 
   void forward(int64_t b, int64_t h, Tensor& out, SoftmaxScale* scales) {
     start(b, h);
-    gather(1);
-    turn(k_columns_);
-    gather(2);
-    const T* v = group_rows(grouped_rows_, rows_, round_up(n_keys_, 2), width_);
     for (const Tile& tile : tiles_) {
       fetch_next(tile, nullptr);
+      const Rows fresh = keys_until(tile);
+      gather(1, fresh);
+      turn(k_columns_, fresh);
+      gather(2, fresh);
+      const T* v = group_rows(grouped_rows_, rows_, fresh, width_);
       gather_queries(q_, plan_.x.qkv, 3 * n_.H(), tile);
       score(tile);
       for (int64_t i = 0; i < tile.rows; ++i) {
@@ -199,20 +206,24 @@ class Worker {
   float backward(int64_t b, int64_t h, const Tensor& dout, const SoftmaxScale* scales, float* dp,
                  SpanAttentionGradients& d) {
     start(b, h);
-    gather(2);
-    turn(v_columns_);
-    gather(1);
-    turn(k_columns_);
-    k_rows_ = group_rows(grouped_rows_, rows_, round_up(n_keys_, 2), width_);
-    std::fill_n(dk_.data(), (n_keys_ + kSlack) * width_, 0.0f);
-    std::fill_n(dv_.data(), (n_keys_ + kSlack) * width_, 0.0f);
+    clear_unseen_keys(d);
     float dz = 0;
+    int64_t written = 0;  // of the keys
     for (const Tile& tile : tiles_) {
       fetch_next(tile, &dout);
+      const Rows fresh = keys_until(tile);
+      gather(2, fresh);
+      turn(v_columns_, fresh);
+      gather(1, fresh);
+      turn(k_columns_, fresh);
+      k_rows_ = group_rows(grouped_rows_, rows_, fresh, width_);
+      for (Scratch<float>* sum : {&dk_, &dv_}) {
+        std::fill_n(sum->data() + fresh.begin * width_, (fresh.end - fresh.begin) * width_, 0.0f);
+      }
       gather_queries(q_, plan_.x.qkv, 3 * n_.H(), tile);
-      q_rows_ = group_rows(grouped_q_, q_, kTileRows, width_);
+      q_rows_ = group_rows(grouped_q_, q_, {0, kTileRows}, width_);
       gather_queries(dout_, dout, n_.H(), tile);
-      dout_rows_ = group_rows(grouped_dout_, dout_, kTileRows, width_);
+      dout_rows_ = group_rows(grouped_dout_, dout_, {0, kTileRows}, width_);
       score(tile);
       kernels_.scores(first_cell(gradients_), stride_, {dout_.data(), width_, G},
                       v_columns_.data() + first_key(tile) * G, k_stride_, width_ / G,
@@ -231,9 +242,11 @@ class Worker {
       clear_rows(gradients_, tile);
       multiply_back(tile, dp + (plan_.widest - tile.E) * width_);
       write(d.qkv, 3 * n_.H(), tile, [](int64_t) { return 1.0f; });
+      const Rows finished{written, tile.done};
+      write_keys(d, 1, dk_, finished);
+      write_keys(d, 2, dv_, finished);
+      written = tile.done;
     }
-    write_keys(d, 1, dk_.data());
-    write_keys(d, 2, dv_.data());
     return dz;
   }
 
@@ -271,19 +284,37 @@ class Worker {
         for (int64_t i = 0; i < rows; ++i) z = std::max(z, plan_.span(t + i, b, h));
         E = std::min(most, effective_span(z, plan_.options.ramp, n_.S));
       }
-      tiles_.push_back({t, rows, round_up(E, 2)});
+      tiles_.push_back({t, rows, round_up(E, 2), 0});
       back_ = std::max(back_, tiles_.back().E - t);
     }
-    n_keys_ = back_ + n_.M;
+    int64_t needed = back_ + n_.M;  // by tiles after the one at hand: from here on
+    for (auto tile = tiles_.rbegin(); tile != tiles_.rend(); ++tile) {
+      tile->done = needed;
+      needed = std::min(needed, first_key(*tile));
+    }
+    gathered_ = 0;
   }
 
-  /// Asks for the rows that the next pair of sequence and head will gather: they lie far apart, and
-  /// come while this one is worked on.
+  /// The keys that a tile sees and no tile before it did, and those up to a whole block of the
+  /// transposition.
+  Rows keys_until(const Tile& tile) {
+    const int64_t begin = gathered_;
+    gathered_ = round_up(back_ + tile.begin + tile.rows, 16);
+    return {begin, gathered_};
+  }
+
+  /// Asks for the rows that the next tile, of this or the next pair of sequence and head, will
+  /// gather: they lie far apart, and come while this one is worked on.
   void fetch_next(const Tile& tile, const Tensor* dout) const {
-    const int64_t next = b_ * n_.K + h_ + 1, b = next / n_.K, h = next % n_.K;
+    int64_t begin = tile.begin + kTileRows, item = b_ * n_.K + h_;
+    if (begin >= n_.M) {
+      begin = 0;
+      ++item;
+    }
+    const int64_t b = item / n_.K, h = item % n_.K;
     if (b == n_.B) return;
     constexpr int64_t kLine = 64 / sizeof(T);
-    for (int64_t t = tile.begin; t < tile.begin + tile.rows; ++t) {
+    for (int64_t t = begin; t < std::min(begin + kTileRows, n_.M); ++t) {
       const T* row = plan_.x.qkv.template data<T>() + (t * n_.B + b) * 3 * n_.H() + h * n_.D;
       for (int64_t d = 0; d < n_.D; d += kLine) {
         __builtin_prefetch(row + d, 0, 2);
@@ -299,10 +330,11 @@ class Worker {
   /// The first key that a tile sees, counted from the oldest one gathered.
   int64_t first_key(const Tile& tile) const { return back_ + tile.begin - tile.E; }
 
-  /// Where k (which = 1) or v (2) of step r lies, in a value or its gradient; null: before memory.
+  /// Where k (which = 1) or v (2) of step r lies, in a value or its gradient; null: there is none.
   template <class Tensors>
   auto key_place(Tensors& x, int64_t r, int64_t which) const -> decltype(x.qkv.template data<T>()) {
     const auto h = static_cast<size_t>(h_);
+    if (r >= n_.M) return nullptr;
     if (r >= 0) {
       return x.qkv.template data<T>() + (r * n_.B + b_) * 3 * n_.H() + which * n_.H() + h_ * n_.D;
     }
@@ -312,9 +344,9 @@ class Worker {
            ((plan_.memory_begin[h] + step) * n_.B + b_) * 2 * n_.D + (which - 1) * n_.D;
   }
 
-  /// rows_ [n_keys_, width] = k or v of all steps, zeros where there are none
-  void gather(int64_t which) {
-    for (int64_t i = 0; i < n_keys_; ++i) {
+  /// rows_ [keys, width] = k or v, zeros where there are none
+  void gather(int64_t which, Rows keys) {
+    for (int64_t i = keys.begin; i < keys.end; ++i) {
       T* row = rows_.data() + i * width_;
       const T* from = key_place(plan_.x, i - back_, which);
       if (from != nullptr) {
@@ -326,10 +358,11 @@ class Worker {
   }
 
   /// columns [width, k_stride] = rows_ transposed, in groups along the width
-  void turn(Scratch<T>& columns) {
-    rows_kernels_.transpose(reinterpret_cast<uint32_t*>(columns.data()), k_stride_,
-                            reinterpret_cast<const uint32_t*>(rows_.data()), width_ / G,
-                            round_up(n_keys_, 16), width_ / G);
+  void turn(Scratch<T>& columns, Rows keys) {
+    const int64_t words = width_ / G;  // of a row
+    rows_kernels_.transpose(reinterpret_cast<uint32_t*>(columns.data()) + keys.begin, k_stride_,
+                            reinterpret_cast<const uint32_t*>(rows_.data()) + keys.begin * words,
+                            words, keys.end - keys.begin, words);
   }
 
   /// to [64, width] = the head's columns of the tile's queries; zeros below the last one
@@ -456,15 +489,18 @@ class Worker {
     rows_kernels_.to_bf16(to, from, factor, n_.D);
   }
 
-  /// dk or dv of all steps that have a key, also of those that no query of this sequence saw.
-  void write_keys(SpanAttentionGradients& d, int64_t which, const float* from) const {
-    const int64_t reach = plan_.options.reaches[static_cast<size_t>(h_)];
-    for (int64_t r = -reach; r < n_.M; ++r) {
-      T* to = key_place(d, r, which);
-      if (r >= -back_) {
-        put(to, from + (r + back_) * width_, 1);
-      } else {
-        std::memset(to, 0, static_cast<size_t>(n_.D) * sizeof(T));
+  /// dk or dv of keys that no tile adds to any more
+  void write_keys(SpanAttentionGradients& d, int64_t which, const Scratch<float>& from, Rows keys) {
+    for (int64_t i = keys.begin; i < keys.end; ++i) {
+      T* to = key_place(d, i - back_, which);
+      if (to != nullptr) put(to, from.data() + i * width_, 1);
+    }
+  }
+  /// ... and of those in memory that no query of this sequence sees
+  void clear_unseen_keys(SpanAttentionGradients& d) const {
+    for (int64_t r = -plan_.options.reaches[static_cast<size_t>(h_)]; r < -back_; ++r) {
+      for (int64_t which : {1, 2}) {
+        std::memset(key_place(d, r, which), 0, static_cast<size_t>(n_.D) * sizeof(T));
       }
     }
   }
@@ -486,8 +522,8 @@ class Worker {
 
   int64_t b_ = 0, h_ = 0;
   std::vector<Tile> tiles_;
-  int64_t back_ = 0;    // steps before the block that some query sees
-  int64_t n_keys_ = 0;  // back_ + M
+  int64_t back_ = 0;      // steps before the block that some query sees
+  int64_t gathered_ = 0;  // keys
 };
 
 /// Calls body(worker, chunk, b, h) for every sequence and head.

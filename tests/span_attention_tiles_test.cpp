@@ -19,6 +19,7 @@ namespace {
 struct Problem {
   std::vector<float> z = {20.3f, 0};  ///< of each head; beyond S: fixed spans
   bool dynamic = false;
+  bool narrow_middle = false;  ///< dynamic spans of queries 64 to 127 are 0
   int64_t M = 100, B = 2, D = 32, S = 150, R = 32;
   int64_t C = 150;  ///< steps of memory
   bool skip_missing = false;
@@ -34,6 +35,8 @@ struct Problem {
       float& span = all.data()[i];
       span *= z[static_cast<size_t>(i % K())];
       if (i % 5 == 0) span = std::floor(span);  // on the ends of the ramp
+      const int64_t query = i / (B * K());
+      if (narrow_middle && query >= 64 && query < 128) span = 0;
     }
     return all;
   }
@@ -205,6 +208,12 @@ TEST_CASE("fused attention is the naive one for blocks and memories of all lengt
       }
       check({.z = {151}, .M = M, .B = 1, .C = C, .skip_missing = C == 7});
     }
+  }
+}
+
+TEST_CASE("fused attention is the naive one where later queries look back further") {
+  for (int64_t C : {0, 300}) {
+    check({.z = {118, 5}, .dynamic = true, .narrow_middle = true, .M = 192, .B = 1, .C = C});
   }
 }
 

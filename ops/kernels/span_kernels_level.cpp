@@ -58,7 +58,7 @@ struct FloatLanes {
 #if defined(__AVX512F__)
 using FloatUnit = VectorUnit<FloatLanes, float, 4>;
 #else
-using FloatUnit = VectorUnit<FloatLanes, float, 2>;  // of 16 registers
+using FloatUnit = VectorUnit<FloatLanes, float, 3>;  // 4 x 3 sums, 3 right, 1 left: 16 registers
 #endif
 #else
 using FloatUnit = PlainUnit<float>;
