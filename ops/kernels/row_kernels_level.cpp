@@ -42,7 +42,7 @@ inline void drop(T* y, const T* x, float rate, const RandomKey& key, uint64_t fi
     random_block(bits, key, group);
     const int64_t from = begin < 0 ? 0 : begin;
     const int64_t end = begin + kRandomBlock < n ? begin + kRandomBlock : n;
-    const float* const random = bits + from - begin;
+    const float* const random = bits + (from - begin);
     by_vectors(end - from, [=](int64_t i, int64_t, auto at) {
       Vec value = at.load(x + from + i) * scale;
       if (kRelu) value = value > 0 ? value : Vec{};
