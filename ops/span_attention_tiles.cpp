@@ -168,6 +168,8 @@ class Worker {
         mixed_(kTileRows * width_),
         dk_(backward ? keys_ * width_ : 0),
         dv_(backward ? keys_ * width_ : 0),
+        mask_(plan.widest + 16),
+        slope_(plan.widest + 16),
         ones_(plan.options.dropout.rate > 0 ? plan.widest : 0),
         keep_(plan.options.dropout.rate > 0 ? plan.widest + 16 : 0) {
     if (plan.options.dropout.rate > 0) std::fill_n(ones_.data(), plan.widest, 1.0f);
@@ -396,12 +398,15 @@ class Worker {
       const int64_t oldest = -options.reaches[static_cast<size_t>(h_)];
       first = std::clamp(oldest - (t - tile.E), first, tile.E);
     }
-    return {.E = tile.E,
-            .first = first,
-            .z = plan_.span(t, b_, h_),
-            .ramp = static_cast<float>(options.ramp),
-            .factor = plan_.factor,
-            .keep = kept(tile, t)};
+    const MaskedRow masked{.E = tile.E,
+                           .first = first,
+                           .z = plan_.span(t, b_, h_),
+                           .ramp = static_cast<float>(options.ramp)};
+    if (masked != masked_) {  // it is the same for most rows of a head
+      rows_kernels_.span_mask(mask_.data(), slope_.data(), masked);
+      masked_ = masked;
+    }
+    return {tile.E, mask_.data(), slope_.data(), plan_.factor, kept(tile, t)};
   }
 
   /// Dropout's factor of each weight. A weight keeps its random number when the span changes:
@@ -515,12 +520,14 @@ class Worker {
   Scratch<T> q_, grouped_q_, dout_, grouped_dout_;                        // of the tile's queries
   const T *k_rows_ = nullptr, *q_rows_ = nullptr, *dout_rows_ = nullptr;  // as right operands
   Scratch<float> scores_, gradients_;  // tiles: x then a; g then dx
-  Scratch<T> weights_, pairs_;  // bf16: by rows (a, then dx); by columns (a, dx, dx by distance)
-  Scratch<float> mixed_;        // o or dq of the tile
-  Scratch<float> dk_, dv_;      // sums over tiles
+  Scratch<T> weights_, pairs_;   // bf16: by rows (a, then dx); by columns (a, dx, dx by distance)
+  Scratch<float> mixed_;         // o or dq of the tile
+  Scratch<float> dk_, dv_;       // sums over tiles
+  Scratch<float> mask_, slope_;  // of the row at hand
   Scratch<float> ones_, keep_;
 
   int64_t b_ = 0, h_ = 0;
+  MaskedRow masked_{};  // what mask_ holds
   std::vector<Tile> tiles_;
   int64_t back_ = 0;      // steps before the block that some query sees
   int64_t gathered_ = 0;  // keys

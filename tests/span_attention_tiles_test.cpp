@@ -236,6 +236,22 @@ TEST_CASE("fused attention drops the weights that the naive one drops") {
   check({.z = {152}, .S = 151, .dropout = 0.3f});
 }
 
+TEST_CASE("a key behind the mask changes nothing, however large its score") {
+  const Problem p{.z = {0}, .M = 1, .B = 1};  // sees distances 1 to 32; that of 33 only moves z
+  Case c(p);
+  REQUIRE(c.options.spans[0] == 33);
+  for (Isa level : levels()) {
+    set_isa(level);
+    Tensor outs[2];
+    for (float size : {0.0f, 100.0f}) {
+      for (int64_t d = 0; d < p.D; ++d) c.memory_kv.data()[d] = size * c.qkv.data()[d];
+      outs[size > 0] = std::move(fused(c, DType::f32)[0]);
+    }
+    CHECK(same_bits(outs[0], outs[1]));
+  }
+  set_isa(best_isa());
+}
+
 TEST_CASE("any number of threads gives the same bits, each thread with other data") {
   for (DType type : {DType::f32, DType::bf16}) {
     for (bool dynamic : {false, true}) {

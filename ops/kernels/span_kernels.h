@@ -57,13 +57,19 @@ struct SpanKernels {
   void (*scatter)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band);
 };
 
-/// The softmax of one row: E scores (without the factor), of which those before `first` have no
-/// weight. Column j is distance E-j; its mask is m = clamp((R + z - u)/R, 0, 1), u = E-j-1.
-struct SoftmaxRow {
+/// Where a row looks. Its column j is distance E-j; those before `first` have no weight.
+struct MaskedRow {
   int64_t E, first;
-  float z, ramp;      ///< span and R, in steps
-  float factor;       ///< 1/sqrt(D), of the scores
-  const float* keep;  ///< dropout: 0 or 1/(1-rate) for each column; null without
+  float z, ramp;  ///< span and R, in steps
+  bool operator==(const MaskedRow&) const = default;
+};
+
+/// The softmax of one row: E scores, without the factor.
+struct SoftmaxRow {
+  int64_t E;
+  const float *mask, *slope;  ///< m and dm/dz of each column
+  float factor;               ///< 1/sqrt(D), of the scores
+  const float* keep;          ///< dropout: 0 or 1/(1-rate) for each column; null without
 };
 
 /// What the softmax of a row is made from again, with s = factor x:
@@ -73,9 +79,12 @@ struct SoftmaxScale {
   float scale;  ///< 1 / sum(m e^(s - top)); 0 if nothing has weight
 };
 
+/// Columns from E up to the next multiple of 16 may be overwritten.
 struct SpanRowKernels {
+  /// mask: m = clamp((R + z - u)/R, 0, 1), u = E-j-1; slope: dm/dz, 1/R on the ramp, its ends
+  /// included. Both are 0 before `first`.
+  void (*span_mask)(float* mask, float* slope, const MaskedRow& row);
   /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the scale returned.
-  /// Columns from E up to the next multiple of 16 become 0.
   SoftmaxScale (*softmax)(float* x, const SoftmaxRow& row);
   /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)); g: da/keep = dout.v -> dx,
   /// the gradient of the scores, factor included. Returns the gradient of z.

@@ -86,67 +86,21 @@ inline float exponential(float x) {
   return p * __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) + 127) << 23);
 }
 
-/// The mask of a row. Most columns of a long span lie between the ramp and the end of the row,
-/// where it is 1: from plain_begin to plain_end it need not be computed.
-struct Mask {
-  explicit Mask(const SoftmaxRow& row)
-      : columns(static_cast<int32_t>((row.E + 15) / 16 * 16)),
-        first(static_cast<int32_t>(row.first)),
-        end(static_cast<int32_t>(row.E)),
-        reach(row.ramp + row.z),
-        ramp(row.ramp),
-        per_ramp(1 / row.ramp) {
-    constexpr int32_t kWorthIt = 64;                   // columns, for loops of their own
-    const float z = row.z > 0 ? row.z : 0;             // not NaN, which is no integer
-    int32_t full = end - 1 - static_cast<int32_t>(z);  // u <= z from here on
-    full = full > first ? full : first;
-    plain_begin = full > 0 ? (full + 15) / 16 * 16 : 0;
-    plain_end = end / 16 * 16;
-    if (plain_end - plain_begin < kWorthIt) plain_begin = plain_end = columns;
-  }
+int32_t whole_vectors(int64_t n) {
+  return static_cast<int32_t>((n + kVector - 1) / kVector * kVector);
+}
 
-  /// What is left of the ramp at column j: R + z - u. The mask is this over R, within [0,1].
-  float left(int32_t j) const { return reach - static_cast<float>(end - 1 - j); }
-  /// 1 or 0. To multiply by it, not to choose by it: a compiler makes a jump of a choice between
-  /// something costly and nothing, and then no vector code.
-  float seen(int32_t j) const { return ((j >= first) & (j < end)) ? 1.0f : 0.0f; }
-  float at(int32_t j) const {
-    const float x = left(j) > 0 ? left(j) : 0;
-    return (x < ramp ? x : ramp) * per_ramp * seen(j);
+void span_mask(float* mask, float* slope, const MaskedRow& row) {
+  const auto first = static_cast<int32_t>(row.first), end = static_cast<int32_t>(row.E);
+  const float reach = row.ramp + row.z, ramp = row.ramp, per_ramp = 1 / row.ramp;
+#pragma omp simd
+  for (int32_t j = 0; j < whole_vectors(row.E); ++j) {
+    const float left = reach - static_cast<float>(end - 1 - j);  // R + z - u
+    const float seen = (j >= first) & (j < end) ? per_ramp : 0;
+    const float below_top = left < ramp ? left : ramp;
+    mask[j] = seen * (below_top > 0 ? below_top : 0);
+    slope[j] = seen * ((left >= 0) & (left <= ramp) ? 1.0f : 0.0f);
   }
-  /// 1 where the ramp, its ends included, moves with z.
-  float on_ramp(int32_t j) const {
-    const float x = left(j);
-    return ((x >= 0) & (x <= ramp)) ? seen(j) : 0.0f;
-  }
-
-  const int32_t columns, first, end;
-  const float reach, ramp, per_ramp;
-  int32_t plain_begin, plain_end;
-};
-
-/// A part of a row: columns begin .. end-1, and whether the mask is 1 on all of them.
-template <bool plain>
-struct Part {
-  const Mask& mask;
-  int32_t begin, end;
-
-  float at(int32_t j) const {
-    if constexpr (plain) return 1;
-    return mask.at(j);
-  }
-  float on_ramp(int32_t j) const {
-    if constexpr (plain) return mask.left(j) <= mask.ramp ? 1.0f : 0.0f;
-    return mask.on_ramp(j);
-  }
-};
-
-template <class Body>
-inline void by_parts(const Mask& mask, const Body& body) {
-  body(Part<false>{mask, 0, mask.plain_begin});
-  if (mask.plain_begin == mask.columns) return;
-  body(Part<true>{mask, mask.plain_begin, mask.plain_end});
-  if (mask.plain_end < mask.columns) body(Part<false>{mask, mask.plain_end, mask.columns});
 }
 
 void multiply(float* x, const float* y, int64_t n) {
@@ -156,63 +110,47 @@ void multiply(float* x, const float* y, int64_t n) {
 
 SoftmaxScale softmax(float* x, const SoftmaxRow& row) {
   constexpr float kLowest = -3.4e38f;
-  const Mask mask(row);
+  const int32_t columns = whole_vectors(row.E);
+  const float* const mask = row.mask;
   const float factor = row.factor;
   float top = kLowest, sum = 0;
   // Only what the mask lets through sets the scale; a larger score behind it must not.
-  by_parts(mask, [&](auto part) {
-    float best = kLowest;
-#pragma omp simd reduction(max : best)
-    for (int32_t j = part.begin; j < part.end; ++j) {
-      const float score = part.at(j) > 0 ? factor * x[j] : kLowest;
-      best = best > score ? best : score;
-    }
-    top = top > best ? top : best;
-  });
-  by_parts(mask, [&](auto part) {
-    float part_sum = 0;
-#pragma omp simd reduction(+ : part_sum)
-    for (int32_t j = part.begin; j < part.end; ++j) {
-      const float a = part.at(j) * exponential(factor * x[j] - top);
-      x[j] = a;
-      part_sum += a;
-    }
-    sum += part_sum;
-  });
-  if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
+#pragma omp simd reduction(max : top)
+  for (int32_t j = 0; j < columns; ++j) {
+    const float score = mask[j] > 0 ? factor * x[j] : kLowest;
+    top = top > score ? top : score;
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int32_t j = 0; j < columns; ++j) {
+    x[j] = mask[j] * exponential(factor * x[j] - top);
+    sum += x[j];
+  }
+  if (row.keep != nullptr) multiply(x, row.keep, columns);
   return {top, sum > 0 ? 1 / sum : 0};
 }
 
 float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale) {
   // With e = e^(factor x) / sum, a = m e, g' = keep g and c = sum(a g'):
-  //   dx = factor a (g' - c)      dz = 1/R sum over the closed ramp of e (g' - c)
-  const Mask mask(row);
+  //   dx = factor a (g' - c)      dz = sum of dm/dz e (g' - c)
+  const int32_t columns = whole_vectors(row.E);
+  const float *const mask = row.mask, *const slope = row.slope;
   const float factor = row.factor;
-  if (row.keep != nullptr) multiply(g, row.keep, mask.columns);
+  if (row.keep != nullptr) multiply(g, row.keep, columns);
   float c = 0, dz = 0;
-  by_parts(mask, [&](auto part) {
-    float part_c = 0;
-#pragma omp simd reduction(+ : part_c)
-    for (int32_t j = part.begin; j < part.end; ++j) {
-      const float e = exponential(factor * x[j] - scale.top) * scale.scale;
-      x[j] = e;
-      part_c += part.at(j) * e * g[j];
-    }
-    c += part_c;
-  });
-  by_parts(mask, [&](auto part) {
-    float part_dz = 0;
-#pragma omp simd reduction(+ : part_dz)
-    for (int32_t j = part.begin; j < part.end; ++j) {
-      const float e = x[j], a = part.at(j) * e, d = g[j] - c;
-      part_dz += part.on_ramp(j) * e * d;
-      g[j] = factor * a * d;
-      x[j] = a;
-    }
-    dz += part_dz;
-  });
-  if (row.keep != nullptr) multiply(x, row.keep, mask.columns);
-  return dz * mask.per_ramp;
+#pragma omp simd reduction(+ : c)
+  for (int32_t j = 0; j < columns; ++j) {
+    x[j] = exponential(factor * x[j] - scale.top) * scale.scale;
+    c += mask[j] * x[j] * g[j];
+  }
+#pragma omp simd reduction(+ : dz)
+  for (int32_t j = 0; j < columns; ++j) {
+    const float e = x[j], a = mask[j] * e, d = g[j] - c;
+    dz += slope[j] * e * d;
+    g[j] = factor * a * d;
+    x[j] = a;
+  }
+  if (row.keep != nullptr) multiply(x, row.keep, columns);
+  return dz;
 }
 
 #if defined(__AVX2__)
@@ -297,7 +235,8 @@ const SpanKernels<bf16>& span_kernels_bf16() {
 #endif
 
 const SpanRowKernels& span_row_kernels() {
-  static constexpr SpanRowKernels kernels = {.softmax = softmax,
+  static constexpr SpanRowKernels kernels = {.span_mask = span_mask,
+                                             .softmax = softmax,
                                              .softmax_backward = softmax_backward,
                                              .transpose = transpose,
                                              .to_bf16 = to_bf16,
