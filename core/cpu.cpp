@@ -97,7 +97,9 @@ Isa best_isa() {
 }
 
 void set_isa(Isa isa) {
-  require(isa <= best_isa(), "[isa] expected a level that this processor has, at most {}; got {}",
+  require(isa <= best_isa(),
+          "[isa] expected a level that this processor has, at most {}; got {}; use "
+          "--isa auto",
           name(best_isa()), name(isa));
   chosen_isa() = isa;
 }

@@ -22,7 +22,8 @@ namespace {
 
 constexpr int64_t kTileRows = 64;
 constexpr int64_t kSlack = 128;  // columns and rows that blocks may read or write beyond the last
-constexpr int64_t kChunks = 32;  // of (sequence, head) pairs; each sums dp by itself
+// Chunks of (sequence, head) pairs, each of which sums dp by itself: also the most threads in use.
+constexpr int64_t kChunks = 32;
 
 int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;

@@ -23,7 +23,7 @@ void for_each_column(float z, int64_t E, int64_t ramp, const Body& body) {
 
 int64_t effective_span(float z, int64_t ramp, int64_t span_limit) {
   const float reach = std::floor(z + static_cast<float>(ramp)) + 1;
-  if (!(reach > 1)) return 1;  // nor is NaN: what follows from it is found in the loss
+  if (!(reach > 1)) return 1;  // nor is NaN, which the mask hands on, and the loss shows
   return reach < static_cast<float>(span_limit) ? static_cast<int64_t>(reach) : span_limit;
 }
 

@@ -53,9 +53,16 @@ expect "50 characters and a new line" [ "$(wc -c <first)" = 51 ]
 accept -- generate --checkpoint run/ckpt --length 50 --seed 3
 expect "the seed decides the text" cmp -s first "$work/out"
 accept -- generate --checkpoint run/ckpt --length 50 --prompt 12
+bench=(--adapt-span --nlayers 2 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 32 --batch-sz 4
+  --block-sz 16)
 accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_peak_gflops":' \
-  '"peak_rss_gb":' -- bench step --json --spans trained --steps 1 --adapt-span --nlayers 2 \
-  --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 32 --batch-sz 4 --block-sz 16
+  '"peak_rss_gb":' '"version":' '"attn-span":32' -- \
+  bench step --json --spans trained --steps 1 "${bench[@]}"
+accept 'span attention backward' 'the rest' -- \
+  bench step --profile --spans full --steps 1 "${bench[@]}"
+accept '"gemm_peak_gflops":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
+  bench attention --json --span 7 --span 32 "${bench[@]}"
+accept 'gemm_peak_gflops' 'feed-forward 2' 'weight_gradient' -- bench gemm "${bench[@]}"
 accept '"name":"block2.loss","value":' -- parity "$golden/fixed.safetensors"
 
 # --- precision and instructions -----------------------------------------------------------------
@@ -183,9 +190,31 @@ refuse "--optim to be sgd, adagrad or adam" -- "${settings[@]}" --optim lion
 refuse "--threads of at least 0; got -1" -- "${settings[@]}" --threads -1
 expect "no run begins with wrong settings" [ ! -e new ]
 refuse "[bench] expected --spans to be" -- bench step "${tiny[@]}" --spans long
-refuse "[bench] expected --steps of at least 1" -- bench step "${tiny[@]}" --steps 0
-refuse "[bench] expected --adapt-span without --dynamic-span" -- bench step "${tiny[@]}" \
-  --no-adapt-span
+refuse "[bench] expected --steps of 1 to 10000; got 0" -- bench step "${tiny[@]}" --steps 0
+refuse "[bench] expected --steps of 1 to 10000; got 9223372036854775807" -- \
+  bench step "${tiny[@]}" --steps 9223372036854775807
+refuse "[bench] expected --adapt-span without --dynamic-span" "got --no-adapt-span" -- \
+  bench step "${tiny[@]}" --no-adapt-span
+refuse "[bench] expected --adapt-span without --dynamic-span" "got --dynamic-span" -- \
+  bench attention "${tiny[@]}" --dynamic-span
+refuse "[bench] expected --span in [1, 32], the limit --attn-span; got 33" -- \
+  bench attention "${bench[@]}" --span 4 --span 33
+refuse "[bench] expected step, attention or gemm; got none" -- bench
+refuse "not expected: foo" -- bench foo
+while read -r spans got; do
+  echo "$spans" >spans.json
+  refuse "[bench] expected in spans.json a JSON list of 2 layers, each a list of 2 spans z in [0, 32]" \
+    "; got $got; write one" -- bench step "${bench[@]}" --spans spans.json
+done <<'SPANS'
+[[1,2 something else
+{"spans":1} something else
+[[1,2]] 1 layers
+[[1,2],[3]] 1 spans in layer 1
+[[1,2],3] 0 spans in layer 1
+[[1,2],[3,33]] 33 for head 1 of layer 1
+[[true,2],[3,4]] true for head 0 of layer 0
+[[[],2],[3,4]] a list for head 0 of layer 0
+SPANS
 
 again=(train --data data --checkpoint run/ckpt "${tiny[@]}")
 refuse "[checkpoint] expected --hid-sz 16 as in run/ckpt; got 32" -- "${again[@]}" --hid-sz 32

@@ -6,6 +6,7 @@
 
 #include "train/cli/commands.h"
 #include "train/cli/settings_options.h"
+#include "train/run/manifest.h"
 #include "train/tools/bench_attention.h"
 #include "train/tools/bench_gemm.h"
 #include "train/tools/bench_step.h"
@@ -70,15 +71,25 @@ void add_benchmark(CLI::App& bench, const char* name, const char* help,
   auto as_json = std::make_shared<bool>(false);
   add_options(*command, *options);
   command->add_flag("--json", *as_json, "one JSON object instead of a table");
-  command->callback(
-      [settings, options, as_json, run] { print(run(settings->resolve(), *options), *as_json); });
+  command->callback([settings, options, as_json, run] {
+    const Settings chosen = settings->resolve();
+    ordered_json result = run(chosen, *options);
+    result.update(environment());
+    result["configuration"] = to_json(chosen);
+    print(result, *as_json);
+  });
 }
 
 }  // namespace
 
 void add_bench(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "how fast this machine is");
-  bench->require_subcommand(1);
+  bench->require_subcommand(0, 1);  // as the program itself: else a misspelt one would be missing
+  bench->callback([bench] {
+    require(
+        !bench->get_subcommands().empty(),
+        "[bench] expected step, attention or gemm; got none; 'adaspan bench --help' tells more");
+  });
   add_benchmark<BenchStepOptions>(
       *bench, "step", "one training step on random tokens",
       [](CLI::App& command, BenchStepOptions& options) {

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "ops/span_attention_tiles.h"
 #include "train/tools/bench_gemm.h"
+#include "train/tools/bench_step.h"
 
 namespace adaspan {
 namespace {
@@ -28,8 +28,6 @@ Tensor random_values(Shape shape, uint32_t site, DType type) {
 }
 
 nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_t E, double peak) {
-  require(E >= 1 && E <= c.span_limit, "[bench] expected --span in [1, {}]; got {}", c.span_limit,
-          E);
   const int64_t K = c.heads, D = c.head_width();
   const auto each_head = static_cast<size_t>(K);
   const SpanAttentionOptions options{.ramp = c.ramp,
@@ -61,6 +59,12 @@ nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_
 
 nlohmann::ordered_json bench_attention(const Settings& settings,
                                        const std::vector<int64_t>& spans) {
+  require_settable_spans(settings);
+  for (int64_t E : spans) {
+    require(E >= 1 && E <= settings.attn_span,
+            "[bench] expected --span in [1, {}], the limit --attn-span; got {}", settings.attn_span,
+            E);
+  }
   const DType type = precision_of(settings);
   const double peak = gemm_peak(settings, type);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
@@ -68,8 +72,7 @@ nlohmann::ordered_json bench_attention(const Settings& settings,
     rows.push_back(row_of(model_config(settings, 1), settings.batch_sz / settings.batch_split,
                           settings.block_sz, E, peak));
   }
-  return {{"precision", name(type)}, {"gemm_peak_gflops", peak}, {"threads", threads()},
-          {"isa", name(isa())},      {"cpu", cpu_report()},      {"rows", rows}};
+  return {{"precision", name(type)}, {"gemm_peak_gflops", peak}, {"rows", rows}};
 }
 
 }  // namespace adaspan

@@ -25,8 +25,8 @@ double fastest(int64_t times, const Work& work) {
   return best;
 }
 
-/// GFLOP/s of the fastest of a step's own products x [B*M, in] w^T [in, out], x and result of
-/// `type`.
+/// GFLOP/s of the fastest of a step's own products: x [B*M, in] w^T [in, out], dy w and dy^T x of
+/// each linear layer; x, y and dy of `type`.
 double gemm_peak(const Settings& settings, DType type);
 
 /// GFLOP/s of each linear layer's three products, in the precision that the settings name:

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "train/tools/bench_step.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "core/cpu.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "core/parallel.h"
 #include "core/profile.h"
 #include "core/random.h"
+#include "core/shallow_json.h"
 #include "train/run/trainer.h"
 #include "train/tools/bench_gemm.h"
 #include "train/tools/cost.h"
@@ -21,6 +22,7 @@ namespace adaspan {
 namespace {
 
 constexpr int64_t kVocabulary = 205;  // of enwik8
+constexpr int64_t kMostSteps = 10'000;
 
 TokenStream random_tokens(int64_t count, int64_t vocabulary) {
   const RandomKey key{.purpose = Purpose::benchmark};
@@ -44,22 +46,29 @@ void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans)
 }
 
 std::vector<std::vector<float>> spans_of_file(const std::string& path, const ModelConfig& config) {
-  using Spans = std::vector<std::vector<float>>;
-  const Spans spans = [&] {
-    try {
-      return nlohmann::json::parse(read_text(path)).get<Spans>();
-    } catch (const nlohmann::json::exception&) {
-      fail("[bench] expected a JSON list of lists of numbers, z of each layer and head, in {}",
-           path);
+  const auto expect = [&](bool fits, const std::string& got) {
+    require(
+        fits,
+        "[bench] expected in {} a JSON list of {} layers, each a list of {} spans z in [0, {}]; "
+        "got {}; write one for this model, or change its settings",
+        path, config.layers, config.heads, config.span_limit, got);
+  };
+  const nlohmann::ordered_json layers = shallow_json(read_text(path));
+  expect(layers.is_array(), "something else");
+  expect(layers.size() == static_cast<size_t>(config.layers),
+         fmt::format("{} layers", layers.size()));
+  std::vector<std::vector<float>> spans;
+  for (const auto& layer : layers) {
+    expect(layer.is_array() && layer.size() == static_cast<size_t>(config.heads),
+           fmt::format("{} spans in layer {}", layer.is_array() ? layer.size() : 0, spans.size()));
+    std::vector<float>& row = spans.emplace_back();
+    for (const auto& z : layer) {
+      expect(z.is_number() && z >= 0 && z <= config.span_limit,
+             fmt::format("{} for head {} of layer {}", z.is_primitive() ? z.dump() : "a list",
+                         row.size(), spans.size() - 1));
+      row.push_back(z.get<float>());
     }
-  }();
-  bool fits = spans.size() == static_cast<size_t>(config.layers);
-  for (const auto& layer : spans) {
-    fits = fits && layer.size() == static_cast<size_t>(config.heads);
-    for (float z : layer) fits = fits && z >= 0 && z <= static_cast<float>(config.span_limit);
   }
-  require(fits, "[bench] expected z in [0, {}] of {} layers with {} heads each in {}",
-          config.span_limit, config.layers, config.heads, path);
   return spans;
 }
 
@@ -114,19 +123,25 @@ std::vector<std::vector<float>> span_pattern(const std::string& name, const Mode
   return spans;
 }
 
-nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options) {
-  require(options.steps >= 1, "[bench] expected --steps of at least 1; got {}", options.steps);
-  Settings s = settings;
+void require_settable_spans(const Settings& s) {
   require(s.adapt_span && !s.dynamic_span,
-          "[bench] expected --adapt-span without --dynamic-span: only those spans can be set");
+          "[bench] expected --adapt-span without --dynamic-span, spans that can be set; got {}; "
+          "choose a preset that has such spans, as --preset enwik8_small, or other options",
+          s.adapt_span ? "--dynamic-span" : "--no-adapt-span");
+}
+
+nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options) {
+  require(options.steps >= 1 && options.steps <= kMostSteps,
+          "[bench] expected --steps of 1 to {}; got {}", kMostSteps, options.steps);
+  require_settable_spans(settings);
+  const auto spans = span_pattern(options.spans, model_config(settings, kVocabulary));
+  Settings s = settings;
   s.adapt_span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
   const DType type = precision_of(s);
   const double peak_f32 = gemm_peak(s, DType::f32);
   const double peak = type == DType::f32 ? peak_f32 : gemm_peak(s, type);
   release_kept_memory();
 
-  const ModelConfig config = model_config(s, kVocabulary);
-  const auto spans = span_pattern(options.spans, config);
   const int64_t memory_blocks = blocks_of_memory(s, spans);
   const int64_t columns = (options.steps + memory_blocks + 2) * s.block_sz + 1;
   TokenStream tokens = random_tokens(s.batch_sz * columns, kVocabulary);
@@ -139,7 +154,7 @@ nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptio
   for (int64_t i = 0; i < memory_blocks; ++i) step();
   const double seconds = fastest(options.steps, step);
 
-  const double flops = useful_flops(config, s.batch_sz, s.block_sz, spans);
+  const double flops = useful_flops(model_config(s, kVocabulary), s.batch_sz, s.block_sz, spans);
   const auto tokens_a_step = static_cast<double>(s.batch_sz * s.block_sz);
   nlohmann::ordered_json result = {
       {"spans", options.spans},
@@ -151,10 +166,7 @@ nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptio
       {"peak_share", flops / seconds * 1e-9 / peak},
       {"gemm_peak_f32_gflops", peak_f32},
       {"peak_rss_gb", static_cast<double>(peak_resident_bytes()) * 1e-9},
-      {"peak_tensor_gb", static_cast<double>(memory_use().peak) * 1e-9},
-      {"threads", threads()},
-      {"isa", name(isa())},
-      {"cpu", cpu_report()}};
+      {"peak_tensor_gb", static_cast<double>(memory_use().peak) * 1e-9}};
   if (options.profile) {
     start_profile();
     const double profiled = fastest(1, step);

@@ -14,6 +14,9 @@ namespace adaspan {
 /// Error for anything else, or when the file does not fit the model.
 std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config);
 
+/// Throws Error unless the settings give each head one span, which a benchmark can set.
+void require_settable_spans(const Settings& settings);
+
 struct BenchStepOptions {
   std::string spans = "initial";
   int64_t steps = 3;     ///< to time; the fastest counts
