@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "ops/memory_projection.h"
+#include "adaspan/ops/memory_projection.h"
 
 #include <doctest/doctest.h>
 
 #include <numeric>
 #include <vector>
 
-#include "core/error.h"
-#include "ops/layout.h"
-#include "ops/linear.h"
+#include "adaspan/core/error.h"
+#include "adaspan/ops/layout.h"
+#include "adaspan/ops/linear.h"
 #include "tests/support/bf16_ops.h"
 #include "tests/support/gradient_check.h"
 

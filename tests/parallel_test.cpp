@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/parallel.h"
+#include "adaspan/core/parallel.h"
 
 #include <doctest/doctest.h>
 
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {

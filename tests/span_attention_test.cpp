@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/span_attention.h"
+#include "adaspan/ops/span_attention.h"
 
 #include <doctest/doctest.h>
 
@@ -8,10 +8,10 @@
 #include <functional>
 #include <vector>
 
-#include "core/error.h"
-#include "core/random.h"
-#include "ops/layout.h"
-#include "ops/span_mask.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/random.h"
+#include "adaspan/ops/layout.h"
+#include "adaspan/ops/span_mask.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {

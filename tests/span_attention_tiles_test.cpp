@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fused attention is the naive one: values and every gradient, for every level of kernels.
-#include "ops/span_attention_tiles.h"
+#include "adaspan/ops/span_attention_tiles.h"
 
 #include <doctest/doctest.h>
 
@@ -8,9 +8,9 @@
 #include <cmath>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/parallel.h"
-#include "ops/span_mask.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/ops/span_mask.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {
