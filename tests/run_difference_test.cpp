@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "adaspan/core/error.h"
-#include "adaspan/train/run/train.h"
+#include "app/train.h"
 #include "tests/support/run_place.h"
 
 namespace adaspan {

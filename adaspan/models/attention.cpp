@@ -27,13 +27,14 @@ Variable Attention::forward(Tape& tape, const Variable& x, const LayerMemory& me
                             const Variable& positions, const Variable& z,
                             const Dropout& dropout) const {
   const SpanAttentionOptions options{.ramp = config_.ramp,
-                                     .spans = effective_spans(z, config_),
-                                     .reaches = memory_reaches(z, config_, memory.steps()),
+                                     .effective_spans = effective_spans(z, config_),
+                                     .memory_steps = memory_reaches(z, config_, memory.steps()),
                                      .skip_missing = config_.skip_missing,
                                      .dropout = dropout};
   const Variable key = key_.variable(), value = value_.variable();
   const Variable qkv = linear(tape, x, {query_.variable(), key, value});  // [M,B,3H]
-  const Variable past = memory_projection(tape, memory.segments(), key, value, options.reaches);
+  const Variable past =
+      memory_projection(tape, memory.segments(), key, value, options.memory_steps);
   const Variable heads = span_attention(
       tape, {.qkv = qkv, .memory_kv = past, .p = positions, .z = z}, options);  // [M,B,H]
   return linear(tape, heads, out_.variable(), {}, {.residual = x});

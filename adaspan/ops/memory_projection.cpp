@@ -26,21 +26,21 @@ struct Plan {
     int64_t y_begin;      // steps of y before it
   };
 
-  Plan(const std::vector<MemorySegment>& memory, const std::vector<int64_t>& reaches) {
+  Plan(const std::vector<MemorySegment>& memory, const std::vector<int64_t>& memory_steps) {
     for (const MemorySegment& segment : memory) C += segment.steps;
     B = memory[0].value->shape()[1];
     H = memory[0].value->shape()[2];
-    widest = *std::ranges::max_element(reaches);
+    widest = *std::ranges::max_element(memory_steps);
     length = std::max<int64_t>(1, kRowsPerPiece / std::max<int64_t>(B, 1));
-    for (size_t h = 0; h < reaches.size(); ++h) {
-      const int64_t oldest = C - reaches[h];
+    for (size_t h = 0; h < memory_steps.size(); ++h) {
+      const int64_t oldest = C - memory_steps[h];
       int64_t index = 0;
       for (int64_t end = C; end > oldest; end -= length, ++index) {
         const int64_t begin = std::max(oldest, end - length);
         pieces.push_back({static_cast<int64_t>(h), index, begin, end, total + begin - oldest});
       }
       pieces_of_head.push_back(index);
-      total += reaches[h];
+      total += memory_steps[h];
     }
     // The same steps for different heads one after another: they are then still in cache.
     std::ranges::stable_sort(pieces, {}, &Piece::index);
@@ -54,7 +54,7 @@ struct Plan {
   }
 
   int64_t C = 0, B = 0, H = 0, total = 0;
-  int64_t widest = 0;  // reach
+  int64_t widest = 0;  // steps
   int64_t length = 0;  // of a piece, in steps
   std::vector<Piece> pieces;
   std::vector<int64_t> pieces_of_head;
@@ -115,7 +115,7 @@ Tensor by_head(const Tensor& wk, const Tensor& wv, int64_t K) {
 }
 
 void check(const std::vector<MemorySegment>& memory, const Variable& wk, const Variable& wv,
-           const std::vector<int64_t>& reaches) {
+           const std::vector<int64_t>& memory_steps) {
   require(!memory.empty(), "[memory_projection] expected at least one segment; got none");
   int64_t C = 0;
   for (const MemorySegment& segment : memory) {
@@ -129,7 +129,7 @@ void check(const std::vector<MemorySegment>& memory, const Variable& wk, const V
             segment.steps, segment.begin);
     C += segment.steps;
   }
-  const auto K = static_cast<int64_t>(reaches.size());
+  const auto K = static_cast<int64_t>(memory_steps.size());
   require(K > 0 && wk.shape().rank() == 2 && wk.shape() == wv.shape() &&
               wk.shape()[1] == memory[0].value->shape()[2] && wk.shape()[0] % K == 0,
           "[memory_projection] expected memory [C,B,H] and wk and wv [K*D,H] for {} heads; got {}, "
@@ -138,32 +138,32 @@ void check(const std::vector<MemorySegment>& memory, const Variable& wk, const V
   require(wk.type() == DType::f32 && wv.type() == DType::f32,
           "[memory_projection] expected weights of type f32; got {} and {}", name(wk.type()),
           name(wv.type()));
-  for (int64_t reach : reaches) {
-    require(reach >= 0 && reach <= C, "[memory_projection] expected reaches in [0, {}]; got {}", C,
-            reach);
+  for (int64_t steps : memory_steps) {
+    require(steps >= 0 && steps <= C,
+            "[memory_projection] expected memory steps in [0, {}]; got {}", C, steps);
   }
 }
 
 }  // namespace
 
 Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory, const Variable& wk,
-                           const Variable& wv, const std::vector<int64_t>& reaches) {
-  check(memory, wk, wv, reaches);
-  const auto K = static_cast<int64_t>(reaches.size());
+                           const Variable& wv, const std::vector<int64_t>& memory_steps) {
+  check(memory, wk, wv, memory_steps);
+  const auto K = static_cast<int64_t>(memory_steps.size());
   const int64_t D = wk.shape()[0] / K;
   const DType type = memory[0].value->type();
-  const Plan plan(memory, reaches);
+  const Plan plan(memory, memory_steps);
 
   const Timed timed("memory products", plan.flops(D), plan.bytes(D, type));
   Tensor y({plan.total, plan.B, 2 * D}, type);
   const Tensor w = by_head(wk.value(), wv.value(), K);
-  std::vector<std::unique_ptr<Product>> products(reaches.size());  // of each head
+  std::vector<std::unique_ptr<Product>> products(memory_steps.size());  // of each head
   parallel_for(K, [&](int64_t h) {
     const ConstMatrix w_h = matrix(w).rows_of(2 * D * h, 2 * D * (h + 1));
     const auto head = static_cast<size_t>(h);
-    if (reaches[head] == 0) return;
+    if (memory_steps[head] == 0) return;
     products[head] =
-        std::make_unique<Product>(type, type, w_h.transposed(), reaches[head] * plan.B);
+        std::make_unique<Product>(type, type, w_h.transposed(), memory_steps[head] * plan.B);
   });
   const Steps past(memory, plan);
   parallel_for(static_cast<int64_t>(plan.pieces.size()), [&](int64_t i) {

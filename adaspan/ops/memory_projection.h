@@ -17,12 +17,12 @@ struct MemorySegment {
 /// Keys and values of a layer's memory, for each head only as far back as it looks:
 ///   y_h = memory[C - reach_h .. C-1] [wk_h; wv_h]^T,   wk_h, wv_h the D rows that belong to head h
 ///   memory: segments of C steps in all, oldest first, at least one (perhaps of no steps), f32 or
-///   bf16; wk, wv [H,H]; K reaches -> y [sum of reaches, B, 2D] of the memory's type, one head
-///   after another
+///   bf16; wk, wv [H,H]; K memory steps -> y [sum of memory steps, B, 2D] of the memory's type, one
+///   head after another
 /// Where one segment ends and the next begins changes no bit. The memory is past input: no gradient
 /// goes into it, but wk and wv get their share.
-/// Throws Error when the shapes or types do not fit or a reach is not in [0, C].
+/// Throws Error when the shapes or types do not fit or a number of steps is not in [0, C].
 Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory, const Variable& wk,
-                           const Variable& wv, const std::vector<int64_t>& reaches);
+                           const Variable& wv, const std::vector<int64_t>& memory_steps);
 
 }  // namespace adaspan

@@ -10,12 +10,13 @@ namespace adaspan {
 
 void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptions& options) {
   const Shape& qkv = x.qkv.shape();
-  const auto K = static_cast<int64_t>(options.spans.size());
+  const auto K = static_cast<int64_t>(options.effective_spans.size());
   require(K > 0 && qkv.rank() == 3 && qkv[2] % (3 * K) == 0 &&
-              options.reaches.size() == options.spans.size(),
-          "[span_attention] expected qkv [M,B,3H], and a span and a reach for each of K heads that "
+              options.memory_steps.size() == options.effective_spans.size(),
+          "[span_attention] expected qkv [M,B,3H], and an effective span and memory steps for each "
+          "of K heads that "
           "divide H; got {}, {} and {}",
-          qkv.text(), K, options.reaches.size());
+          qkv.text(), K, options.memory_steps.size());
   const int64_t M = qkv[0], B = qkv[1], D = qkv[2] / 3 / K;
   require(M >= 1 && B >= 1 && D >= 1, "[span_attention] expected M, B and D of at least 1; got {}",
           qkv.text());
@@ -26,13 +27,15 @@ void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptio
           "[span_attention] expected positions [D,S] with D = {}; got {}", D, x.p.shape().text());
   const int64_t S = x.p.shape()[1];
   for (int64_t h = 0; h < K; ++h) {
-    const int64_t span = options.spans[h], reach = options.reaches[h];
-    require(span >= 1 && span <= S && reach >= 0 && reach <= span,
-            "[span_attention] expected spans in [1, {}] and reaches in [0, span]; got {} and {} of "
+    const int64_t span = options.effective_spans[h], steps = options.memory_steps[h];
+    require(span >= 1 && span <= S && steps >= 0 && steps <= span,
+            "[span_attention] expected effective spans in [1, {}] and memory steps in [0, span]; "
+            "got {} and {} of "
             "head {}",
-            S, span, reach, h);
+            S, span, steps, h);
   }
-  const int64_t total = std::accumulate(options.reaches.begin(), options.reaches.end(), int64_t{0});
+  const int64_t total =
+      std::accumulate(options.memory_steps.begin(), options.memory_steps.end(), int64_t{0});
   const Shape memory{total, B, 2 * D};
   require(x.memory_kv.shape() == memory && x.memory_kv.value().type() == x.qkv.value().type(),
           "[span_attention] expected keys and values of the memory of shape {} and type {}; got {} "

@@ -21,23 +21,23 @@ namespace adaspan {
 struct SpanAttentionInputs {
   Variable qkv;  ///< [M,B,3H]: q, k and v of the block side by side; head h has columns h*D ..
                  ///< h*D+D-1 of each
-  Variable memory_kv;  ///< [sum of reaches, B, 2D]: k and v of the memory (memory_projection)
+  Variable memory_kv;  ///< [sum of memory steps, B, 2D]: k and v of the memory (memory_projection)
   Variable p;          ///< [D,S] f32: positions; column j is distance S-j
   Variable z;          ///< spans, f32: absent (fixed), [K] (adaptive), [M,B,K] (dynamic)
 };
 
 struct SpanAttentionOptions {
-  int64_t ramp = 32;             ///< R
-  std::vector<int64_t> spans;    ///< E_h of each head, in [1, S]
-  std::vector<int64_t> reaches;  ///< steps of memory that each head has, in [0, E_h]
-  bool skip_missing = false;     ///< leave out steps that have no memory, instead of k = v = 0
-  Dropout dropout;               ///< of the weights a
+  int64_t ramp = 32;                     ///< R
+  std::vector<int64_t> effective_spans;  ///< E_h of each head, in [1, S]
+  std::vector<int64_t> memory_steps;     ///< steps of memory that each head has, in [0, E_h]
+  bool skip_missing = false;  ///< leave out steps that have no memory, instead of k = v = 0
+  Dropout dropout;            ///< of the weights a
 };
 
 /// -> out [M,B,H], heads side by side, of the type of qkv: f32, or bf16 (then k, v, the weights a
 /// and all gradients of matrices are rounded to bf16; sums, scores and softmax are f32).
 /// Time grows with M B sum(E_h), memory with M B H: no array of queries by keys is kept.
-/// Throws Error when shapes, types, spans or reaches do not fit.
+/// Throws Error when shapes, types, effective spans or memory steps do not fit.
 Variable span_attention(Tape& tape, const SpanAttentionInputs& x,
                         const SpanAttentionOptions& options);
 
@@ -45,7 +45,7 @@ Variable span_attention(Tape& tape, const SpanAttentionInputs& x,
 Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
                               const SpanAttentionOptions& options);
 
-/// Throws Error unless shapes, types, spans and reaches fit each other.
+/// Throws Error unless shapes, types, effective spans and memory steps fit each other.
 void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptions& options);
 
 }  // namespace adaspan

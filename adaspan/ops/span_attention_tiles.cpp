@@ -75,7 +75,7 @@ struct Sizes {
 
 Sizes sizes_of(const SpanAttentionValues& x, const SpanAttentionOptions& options) {
   const Shape& qkv = x.qkv.shape();
-  const auto K = static_cast<int64_t>(options.spans.size());
+  const auto K = static_cast<int64_t>(options.effective_spans.size());
   return {qkv[0], qkv[1], K, qkv[2] / 3 / K, x.p.shape()[1]};
 }
 
@@ -87,15 +87,15 @@ struct Plan {
         options(o),
         n(sizes_of(values, o)),
         width(round_up(n.D, span_kernels<T>().width_block)),
-        widest(round_up(*std::max_element(o.spans.begin(), o.spans.end()), 2)),
+        widest(round_up(*std::max_element(o.effective_spans.begin(), o.effective_spans.end()), 2)),
         p_stride(widest + kSlack),
         p_columns(width * p_stride),
         p_rows((widest + kSlack) * width),
         factor(1 / std::sqrt(static_cast<float>(n.D))) {
     int64_t begin = 0;
-    for (int64_t reach : o.reaches) {
+    for (int64_t steps : o.memory_steps) {
       memory_begin.push_back(begin);
-      begin += reach;
+      begin += steps;
     }
     lay_out_positions();
   }
@@ -278,7 +278,7 @@ class Worker {
     h_ = h;
     tiles_.clear();
     back_ = 0;
-    const int64_t most = plan_.options.spans[static_cast<size_t>(h)];
+    const int64_t most = plan_.options.effective_spans[static_cast<size_t>(h)];
     for (int64_t t = 0; t < n_.M; t += kTileRows) {
       const int64_t rows = std::min(kTileRows, n_.M - t);
       int64_t E = most;
@@ -341,7 +341,7 @@ class Worker {
     if (r >= 0) {
       return x.qkv.template data<T>() + (r * n_.B + b_) * 3 * n_.H() + which * n_.H() + h_ * n_.D;
     }
-    const int64_t step = plan_.options.reaches[h] + r;
+    const int64_t step = plan_.options.memory_steps[h] + r;
     if (step < 0) return nullptr;
     return x.memory_kv.template data<T>() +
            ((plan_.memory_begin[h] + step) * n_.B + b_) * 2 * n_.D + (which - 1) * n_.D;
@@ -394,9 +394,9 @@ class Worker {
   SoftmaxRow softmax_row(const Tile& tile, int64_t i) {
     const SpanAttentionOptions& options = plan_.options;
     const int64_t t = tile.begin + i;
-    int64_t first = std::max(int64_t{0}, tile.E - options.spans[static_cast<size_t>(h_)]);
+    int64_t first = std::max(int64_t{0}, tile.E - options.effective_spans[static_cast<size_t>(h_)]);
     if (options.skip_missing) {
-      const int64_t oldest = -options.reaches[static_cast<size_t>(h_)];
+      const int64_t oldest = -options.memory_steps[static_cast<size_t>(h_)];
       first = std::clamp(oldest - (t - tile.E), first, tile.E);
     }
     const MaskedRow masked{.E = tile.E,
@@ -504,7 +504,7 @@ class Worker {
   }
   /// ... and of those in memory that no query of this sequence sees
   void clear_unseen_keys(SpanAttentionGradients& d) const {
-    for (int64_t r = -plan_.options.reaches[static_cast<size_t>(h_)]; r < -back_; ++r) {
+    for (int64_t r = -plan_.options.memory_steps[static_cast<size_t>(h_)]; r < -back_; ++r) {
       for (int64_t which : {1, 2}) {
         std::memset(key_place(d, r, which), 0, static_cast<size_t>(n_.D) * sizeof(T));
       }
@@ -604,7 +604,8 @@ SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentio
 /// Queries times keys that they see times D.
 double pairs(const SpanAttentionValues& x, const SpanAttentionOptions& options) {
   const Sizes n = sizes_of(x, options);
-  const int64_t spans = std::accumulate(options.spans.begin(), options.spans.end(), int64_t{0});
+  const int64_t spans =
+      std::accumulate(options.effective_spans.begin(), options.effective_spans.end(), int64_t{0});
   return static_cast<double>(n.M * n.B * n.D) * static_cast<double>(spans);
 }
 

@@ -31,8 +31,8 @@ nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_
   const int64_t K = c.heads, D = c.head_width();
   const auto each_head = static_cast<size_t>(K);
   const SpanAttentionOptions options{.ramp = c.ramp,
-                                     .spans = std::vector<int64_t>(each_head, E),
-                                     .reaches = std::vector<int64_t>(each_head, E),
+                                     .effective_spans = std::vector<int64_t>(each_head, E),
+                                     .memory_steps = std::vector<int64_t>(each_head, E),
                                      .skip_missing = false,
                                      .dropout = {.rate = c.dropout, .batch = B}};
   const Tensor qkv = random_values({M, B, 3 * c.hidden}, 0, c.precision);
