@@ -2,11 +2,11 @@
 // Two layers learn XOR: the whole framework in one screen.
 #include <cstdio>
 
-#include "core/parallel.h"
-#include "models/parameter_store.h"
-#include "ops/cross_entropy.h"
-#include "ops/linear.h"
-#include "train/optim/optimizer.h"
+#include <adaspan/core/parallel.h>
+#include <adaspan/models/parameter_store.h>
+#include <adaspan/ops/cross_entropy.h>
+#include <adaspan/ops/linear.h>
+#include <adaspan/train/optim/optimizer.h>
 
 using namespace adaspan;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "ops/band.h"
+#include "adaspan/ops/band.h"
 
 #include <doctest/doctest.h>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/batches.h"
+#include "adaspan/train/data/batches.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {

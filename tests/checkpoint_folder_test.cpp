@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/checkpoint_folder.h"
+#include "adaspan/train/run/checkpoint_folder.h"
 
 #include <doctest/doctest.h>
 
 #include <fstream>
 #include <set>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/run_place.h"
 

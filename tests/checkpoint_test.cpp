@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/checkpoint.h"
+#include "adaspan/train/run/checkpoint.h"
 
 #include <doctest/doctest.h>
 
@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/error.h"
-#include "core/file.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/train/run/evaluate.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/run_place.h"
-#include "train/run/evaluate.h"
 
 namespace adaspan {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/corpus.h"
+#include "adaspan/train/data/corpus.h"
 
 #include <doctest/doctest.h>
 
@@ -8,11 +8,11 @@
 #include <string>
 #include <utility>
 
-#include "core/error.h"
-#include "core/file.h"
-#include "core/sha256.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/core/sha256.h"
+#include "adaspan/train/data/prepare.h"
 #include "tests/support/temporary_folder.h"
-#include "train/data/prepare.h"
 
 namespace adaspan {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "train/tools/cost.h"
+#include "adaspan/models/cost.h"
 
 #include <doctest/doctest.h>
 
-#include "core/error.h"
-#include "train/run/settings.h"
-#include "train/tools/bench_step.h"
+#include "adaspan/core/error.h"
+#include "adaspan/train/run/settings.h"
+#include "app/bench/bench_step.h"
 
 namespace adaspan {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/cpu.h"
+#include "adaspan/core/cpu.h"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "core/parallel.h"
+#include "adaspan/core/parallel.h"
 
 namespace adaspan {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/cross_entropy.h"
+#include "adaspan/ops/cross_entropy.h"
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include "core/error.h"
-#include "core/random.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/random.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/dropout.h"
+#include "adaspan/ops/dropout.h"
 
 #include <doctest/doctest.h>
 
@@ -8,8 +8,8 @@
 #include <set>
 #include <vector>
 
-#include "core/error.h"
-#include "ops/layout.h"
+#include "adaspan/core/error.h"
+#include "adaspan/ops/layout.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 

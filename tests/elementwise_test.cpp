@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/elementwise.h"
+#include "adaspan/ops/elementwise.h"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 

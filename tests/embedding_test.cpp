@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "ops/embedding.h"
+#include "adaspan/ops/embedding.h"
 
 #include <doctest/doctest.h>
 
 #include <vector>
 
-#include "core/error.h"
-#include "core/random.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/random.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/evaluate.h"
+#include "adaspan/train/run/evaluate.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/tiny_run.h"
 
 namespace adaspan {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/file.h"
+#include "adaspan/core/file.h"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Longer than most files: every kind of product has its cases, over all types and strides.
-#include "ops/gemm.h"
+#include "adaspan/ops/gemm.h"
 
 #include <doctest/doctest.h>
 
@@ -8,9 +8,9 @@
 #include <cmath>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/error.h"
-#include "core/parallel.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
 #include "tests/support/bf16_ops.h"
 #include "tests/support/gradient_check.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/tools/generate.h"
+#include "adaspan/models/generate.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/tiny_run.h"
 
 namespace adaspan {

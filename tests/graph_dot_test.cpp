@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "autograd/graph_dot.h"
+#include "adaspan/autograd/graph_dot.h"
 
 #include <doctest/doctest.h>
 

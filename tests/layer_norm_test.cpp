@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/layer_norm.h"
+#include "adaspan/ops/layer_norm.h"
 
 #include <doctest/doctest.h>
 
@@ -9,8 +9,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/error.h"
-#include "core/profile.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/profile.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Keeps the floors apart and the sources in order. Rules, each checked in every source file:
-#   layering  an include points down: core <- autograd <- ops <- models <- train <- everything else
-#   onednn    oneDNN headers are included by ops/gemm.cpp alone
-#   openmp    `#pragma omp` other than simd is in core/parallel.h alone
+#   layering  an include points down: core <- autograd <- ops <- models <- train (all in adaspan/) <-
+#             app <- bench, examples, tests
+#   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>
+#   onednn    oneDNN headers are included by adaspan/ops/gemm.cpp alone
+#   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.h alone
 #   macro     a header defines no macro
 #   licence   the first 5 lines name the licence
 # Prints "file:line: [rule] what is wrong" for each violation, and exits 1 if there is one.
@@ -44,28 +46,34 @@ check_licences() {
 # shellcheck disable=SC2016  # the $ are awk's
 check_lines='
   function report(rule, text) { print path ":" FNR ": [" rule "] " text; bad = 1 }
-  function first(name) { sub("/.*", "", name); return name }
+  function first(name) { sub("^adaspan/", "", name); sub("/.*", "", name); return name }
   BEGIN {
-    floors = split("core autograd ops models train", name)
+    floors = split("core autograd ops models train app", name)
     for (i = 1; i <= floors; ++i) level[name[i]] = i
     level["bench"] = level["examples"] = level["tests"] = floors + 1
   }
   FNR == 1 { path = FILENAME; sub("^[.]/", "", path); floor = first(path) }
   /^[ \t]*#[ \t]*include[ \t]*["<]/ {
     target = $0
-    sub(/^[^"<]*["<]/, "", target)
+    sub(/^[^"<]*/, "", target)
+    quote = substr(target, 1, 1)
+    target = substr(target, 2)
     sub(/[">].*/, "", target)
     if (target ~ /(^|\/)[.][.]?\//)
       report("layering", "expected an include from the root of the project; got " target)
     if (floor in level && first(target) in level && level[first(target)] > level[floor])
       report("layering", floor " may not include from " first(target) ", which is above it; got " \
              target)
-    if (target ~ /^(oneapi\/|dnnl)/ && path != "ops/gemm.cpp")
-      report("onednn", "only ops/gemm.cpp may include oneDNN; got " target)
+    if (path ~ /^adaspan\/.*[.]h$/ && quote == "\"")
+      report("spelling", "expected an include as <adaspan/...>, which holds where it is installed; got " target)
+    if (target ~ /^(core|autograd|ops|models|train)\//)
+      report("spelling", "expected the whole name, adaspan/" target "; got " target)
+    if (target ~ /^(oneapi\/|dnnl)/ && path != "adaspan/ops/gemm.cpp")
+      report("onednn", "only adaspan/ops/gemm.cpp may include oneDNN; got " target)
   }
   (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
-      path != "core/parallel.h" {
-    report("openmp", "only core/parallel.h may use OpenMP pragmas other than simd")
+      path != "adaspan/core/parallel.h" {
+    report("openmp", "only adaspan/core/parallel.h may use OpenMP pragmas other than simd")
   }
   /^[ \t]*#[ \t]*define/ && path ~ /[.]h$/ && floor != "third_party" {
     report("macro", "headers define no macros: use a constant, a function or a template")
@@ -111,39 +119,47 @@ self_test() {
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   failed=0
-  mkdir "$scratch/core"
-  echo '// SPDX-License-Identifier: MIT' >"$scratch/core/clean.h"
+  mkdir -p "$scratch/adaspan/core"
+  echo '// SPDX-License-Identifier: MIT' >"$scratch/adaspan/core/clean.h"
 
-  plant core/a.h '#include "autograd/tape.h"' layering
-  plant core/a.cpp '  #  include <train/run/trainer.h>  // why not' layering
-  plant autograd/a.cpp '#include "ops/linear.h"' layering
-  plant ops/kernels/a.cpp '#include "models/span.h"' layering
-  plant models/a.h '#include "train/data/batches.h"' layering
-  plant train/a.cpp '#include "tests/support/gradient_check.h"' layering
-  plant core/a.cpp '#include "../ops/linear.h"' layering
-  plant core/a.cpp '#include "./../ops/linear.h"' layering
-  plant ops/a.cpp '#include "ops/../models/span.h"' layering
-  plant train/a.cpp '#include "core/error.h"'
-  plant ops/a.cpp '#include "ops/linear.h"'
-  plant core/a.cpp '// an #include "ops/linear.h" would point upwards'
-  plant tests/a_test.cpp '#include "train/run/trainer.h"'
+  plant adaspan/core/a.h '#include <adaspan/autograd/tape.h>' layering
+  plant adaspan/core/a.cpp '  #  include "adaspan/train/run/trainer.h"  // why not' layering
+  plant adaspan/autograd/a.cpp '#include "adaspan/ops/linear.h"' layering
+  plant adaspan/ops/kernels/a.cpp '#include "adaspan/models/span.h"' layering
+  plant adaspan/models/a.h '#include <adaspan/train/data/batches.h>' layering
+  plant adaspan/train/a.cpp '#include "app/report.h"' layering
+  plant adaspan/train/a.cpp '#include "tests/support/gradient_check.h"' layering
+  plant app/a.cpp '#include "tests/support/gradient_check.h"' layering
+  plant adaspan/core/a.cpp '#include "../ops/linear.h"' layering
+  plant adaspan/core/a.cpp '#include "./../ops/linear.h"' layering
+  plant adaspan/ops/a.cpp '#include "adaspan/ops/../models/span.h"' layering
+  plant adaspan/train/a.cpp '#include "adaspan/core/error.h"'
+  plant adaspan/ops/a.cpp '#include "adaspan/ops/linear.h"'
+  plant adaspan/core/a.cpp '// an #include "adaspan/ops/linear.h" would point upwards'
+  plant app/a.cpp '#include "adaspan/train/run/trainer.h"'
+  plant tests/a_test.cpp '#include "adaspan/train/run/trainer.h"'
+  plant tests/a_test.cpp '#include "app/report.h"'
   plant bench/a.cpp '#include "tests/support/gradient_check.h"'
-  plant ops/a.cpp '#include <oneapi/dnnl/dnnl.hpp>' onednn
+  plant adaspan/core/a.h '#include "adaspan/core/error.h"' spelling
+  plant adaspan/core/a.h '#include <adaspan/core/error.h>'
+  plant app/a.cpp '#include "core/error.h"' spelling
+  plant examples/a.cpp '#include <core/error.h>' spelling
+  plant adaspan/ops/a.cpp '#include <oneapi/dnnl/dnnl.hpp>' onednn
   plant tests/a_test.cpp '#include "dnnl.h"' onednn
-  plant ops/gemm.h '#include <dnnl.hpp>' onednn
-  plant ops/gemm.cpp '#include <dnnl.hpp>'
-  plant ops/a.cpp '#pragma omp parallel for' openmp
-  plant ops/a.cpp '  # pragma  omp critical' openmp
-  plant ops/a.cpp '#pragma omp parallel for simd' openmp
-  plant core/a.h '_Pragma("omp parallel")' openmp
-  plant ops/a.cpp '#pragma omp simd reduction(+ : sum)'
-  plant ops/a.cpp '#pragma omp declare simd'
-  plant core/parallel.h '#pragma omp parallel for'
-  plant ops/a.h '#define SQUARE(x) ((x) * (x))' macro
+  plant adaspan/ops/gemm.h '#include <dnnl.hpp>' onednn
+  plant adaspan/ops/gemm.cpp '#include <dnnl.hpp>'
+  plant adaspan/ops/a.cpp '#pragma omp parallel for' openmp
+  plant adaspan/ops/a.cpp '  # pragma  omp critical' openmp
+  plant adaspan/ops/a.cpp '#pragma omp parallel for simd' openmp
+  plant adaspan/core/a.h '_Pragma("omp parallel")' openmp
+  plant adaspan/ops/a.cpp '#pragma omp simd reduction(+ : sum)'
+  plant adaspan/ops/a.cpp '#pragma omp declare simd'
+  plant adaspan/core/parallel.h '#pragma omp parallel for'
+  plant adaspan/ops/a.h '#define SQUARE(x) ((x) * (x))' macro
   plant tests/support/a.h '  # define CHECK_IT' macro
   plant tests/support/main.cpp '#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN'
-  for file in core/a.h core/a.cpp CMakeLists.txt ops/CMakeLists.txt cmake/a.cmake a.sh bench/a.py \
-    scripts/a; do
+  for file in adaspan/core/a.h adaspan/core/a.cpp CMakeLists.txt adaspan/ops/CMakeLists.txt \
+    cmake/a.cmake a.sh bench/a.py scripts/a; do
     plant $file '' licence
   done
   plant docs/text.md 'no source'
@@ -153,13 +169,13 @@ self_test() {
     failed=1
   fi
   rm "$scratch/run"
-  for ((i = 0; i < 5; ++i)); do echo '//'; done >"$scratch/core/clean.h"
-  echo '// SPDX-License-Identifier: MIT' >>"$scratch/core/clean.h"
+  for ((i = 0; i < 5; ++i)); do echo '//'; done >"$scratch/adaspan/core/clean.h"
+  echo '// SPDX-License-Identifier: MIT' >>"$scratch/adaspan/core/clean.h"
   if bash "$self" "$scratch" >/dev/null; then
     echo "expected a violation for a licence on line 6; got none"
     failed=1
   fi
-  rm "$scratch/core/clean.h"
+  rm "$scratch/adaspan/core/clean.h"
   if bash "$self" "$scratch" >/dev/null; then
     echo "expected a failure for a folder without sources; got none"
     failed=1

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "ops/layout.h"
+#include "adaspan/ops/layout.h"
 
 #include <doctest/doctest.h>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {

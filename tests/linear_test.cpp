@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "ops/linear.h"
+#include "adaspan/ops/linear.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-#include "core/error.h"
-#include "core/parallel.h"
-#include "ops/elementwise.h"
-#include "ops/layout.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/ops/elementwise.h"
+#include "adaspan/ops/layout.h"
 #include "tests/support/bf16_ops.h"
 #include "tests/support/gradient_check.h"
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/manifest.h"
+#include "adaspan/train/run/manifest.h"
 
 #include <doctest/doctest.h>
 
-#include "core/build.h"
-#include "core/cpu.h"
-#include "core/error.h"
-#include "core/parallel.h"
+#include "adaspan/core/build.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
 #include "tests/support/run_place.h"
 
 namespace adaspan {

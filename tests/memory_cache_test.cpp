@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "models/memory_cache.h"
+#include "adaspan/models/memory_cache.h"
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
-#include "core/memory.h"
-#include "core/random.h"
+#include "adaspan/core/memory.h"
+#include "adaspan/core/random.h"
 
 namespace adaspan {
 namespace {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-#include "ops/memory_projection.h"
+#include "adaspan/ops/memory_projection.h"
 
 #include <doctest/doctest.h>
 
 #include <numeric>
 #include <vector>
 
-#include "core/error.h"
-#include "ops/layout.h"
-#include "ops/linear.h"
+#include "adaspan/core/error.h"
+#include "adaspan/ops/layout.h"
+#include "adaspan/ops/linear.h"
 #include "tests/support/bf16_ops.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {
 namespace {
 
-using Reaches = std::vector<int64_t>;
+using MemorySteps = std::vector<int64_t>;
 using Segments = std::vector<MemorySegment>;
 
 Segments whole(Tensor memory) {
@@ -42,13 +42,14 @@ Segments cut(const Tensor& memory, const std::vector<int64_t>& lengths) {
 }
 
 /// Of each head the last reach_h steps of the memory times wk_h^T and wv_h^T, side by side.
-Array projection_of(const Array& memory, const Array& wk, const Array& wv, const Reaches& reaches) {
+Array projection_of(const Array& memory, const Array& wk, const Array& wv,
+                    const MemorySteps& memory_steps) {
   const int64_t C = memory.shape()[0], B = memory.shape()[1], H = memory.shape()[2];
-  const int64_t D = wk.shape()[0] / static_cast<int64_t>(reaches.size());
-  Array y({std::accumulate(reaches.begin(), reaches.end(), int64_t{0}), B, 2 * D});
+  const int64_t D = wk.shape()[0] / static_cast<int64_t>(memory_steps.size());
+  Array y({std::accumulate(memory_steps.begin(), memory_steps.end(), int64_t{0}), B, 2 * D});
   int64_t row = 0, head = 0;
-  for (int64_t reach : reaches) {
-    for (int64_t c = C - reach; c < C; ++c, ++row) {
+  for (int64_t steps : memory_steps) {
+    for (int64_t c = C - steps; c < C; ++c, ++row) {
       for (int64_t b = 0; b < B; ++b) {
         for (int64_t d = 0; d < D; ++d) {
           for (int64_t i = 0; i < H; ++i) {
@@ -63,20 +64,20 @@ Array projection_of(const Array& memory, const Array& wk, const Array& wv, const
   return y;
 }
 
-Op projection(const Segments& memory, const Reaches& reaches) {
+Op projection(const Segments& memory, const MemorySteps& memory_steps) {
   return [=](Tape& tape, const Variables& w) {
-    return memory_projection(tape, memory, w[0], w[1], reaches);
+    return memory_projection(tape, memory, w[0], w[1], memory_steps);
   };
 }
 
-void check_projection(const Shape& memory_shape, int64_t D, const Reaches& reaches,
+void check_projection(const Shape& memory_shape, int64_t D, const MemorySteps& memory_steps,
                       const CheckOptions& options = {}) {
   const Tensor memory = random_tensor(memory_shape, 1);
   const Array exact(memory);
-  const int64_t rows = static_cast<int64_t>(reaches.size()) * D;
+  const int64_t rows = static_cast<int64_t>(memory_steps.size()) * D;
   check_op(
-      projection(whole(memory.clone()), reaches),
-      [&](const Arrays& w) { return projection_of(exact, w[0], w[1], reaches); },
+      projection(whole(memory.clone()), memory_steps),
+      [&](const Arrays& w) { return projection_of(exact, w[0], w[1], memory_steps); },
       {random_tensor({rows, memory_shape[2]}, 2), random_tensor({rows, memory_shape[2]}, 3)},
       options);
 }
@@ -143,14 +144,14 @@ TEST_CASE("thousands of steps are the same for any number of threads") {
 }
 
 TEST_CASE("segments are one contiguous memory, bit for bit") {
-  const Reaches reaches{700, 33, 0, 512};
+  const MemorySteps memory_steps{700, 33, 0, 512};
   for (DType type : types_that_run()) {
     for (int64_t B : {3, 64}) {  // pieces of 341 steps, and of 16
       const Tensor memory = random_tensor({700, B, 24}, 1).converted(type);
       std::vector<Tensor> w;
       for (uint64_t seed : {2, 3}) w.push_back(random_tensor({4 * 6, 24}, seed));
       const auto run = [&](const Segments& segments) {
-        const Op op = projection(segments, reaches);
+        const Op op = projection(segments, memory_steps);
         if (type == DType::f32) return run_op(op, w);
         return run_op([&](Tape& tape, const Variables& x) { return widened(tape, op(tape, x)); },
                       w);
@@ -184,15 +185,15 @@ TEST_CASE("heads that all look back over the whole memory are a plain linear map
 
 TEST_CASE("a bf16 memory gives what its widened values give, rounded" *
           doctest::skip(!bf16_can_run())) {
-  const Reaches reaches{70, 33};
+  const MemorySteps memory_steps{70, 33};
   const Tensor memory = random_tensor({70, 4, 32}, 1).converted(DType::bf16);
   std::vector<Tensor> w;
   for (uint64_t seed : {2, 3}) w.push_back(on_bf16_grid(random_tensor({16, 32}, seed)));
   const Op half = [&](Tape& tape, const Variables& x) {
-    return widened(tape, memory_projection(tape, whole(memory.clone()), x[0], x[1], reaches));
+    return widened(tape, memory_projection(tape, whole(memory.clone()), x[0], x[1], memory_steps));
   };
   const OpResult found = run_op(half, w);
-  const OpResult wide = run_op(projection(whole(memory.converted(DType::f32)), reaches), w);
+  const OpResult wide = run_op(projection(whole(memory.converted(DType::f32)), memory_steps), w);
   // y is rounded once, and so is dy, of which the weights' gradients are exact but for f32 sums.
   CHECK(relative_distance(found.y, Array(wide.y)) < 0x1p-8);
   CHECK(relative_distance(found.y, Array(wide.y)) > 0x1p-12);
@@ -204,9 +205,9 @@ TEST_CASE("a bf16 memory gives what its widened values give, rounded" *
 
 TEST_CASE("a memory and weights that do not fit throw") {
   Tape tape;
-  const auto project = [&](Shape memory, Shape wk, Shape wv, const Reaches& reaches) {
+  const auto project = [&](Shape memory, Shape wk, Shape wv, const MemorySteps& memory_steps) {
     memory_projection(tape, whole(Tensor::zeros(std::move(memory))), zeros(std::move(wk)),
-                      zeros(std::move(wv)), reaches);
+                      zeros(std::move(wv)), memory_steps);
   };
   const std::string expected =
       "[memory_projection] expected memory [C,B,H] and wk and wv [K*D,H] for ";
@@ -251,16 +252,16 @@ TEST_CASE("segments that do not fit each other throw") {
                        Error);
 }
 
-TEST_CASE("a reach that the memory does not have throws") {
+TEST_CASE("a number of steps that the memory does not have throws") {
   Tape tape;
   const Segments memory = cut(Tensor::zeros({5, 2, 4}), {3, 2});
-  const auto project = [&](const Reaches& reaches) {
-    memory_projection(tape, memory, zeros({4, 4}), zeros({4, 4}), reaches);
+  const auto project = [&](const MemorySteps& memory_steps) {
+    memory_projection(tape, memory, zeros({4, 4}), zeros({4, 4}), memory_steps);
   };
-  CHECK_THROWS_WITH_AS(project({5, 6}), "[memory_projection] expected reaches in [0, 5]; got 6",
-                       Error);
-  CHECK_THROWS_WITH_AS(project({5, -1}), "[memory_projection] expected reaches in [0, 5]; got -1",
-                       Error);
+  CHECK_THROWS_WITH_AS(project({5, 6}),
+                       "[memory_projection] expected memory steps in [0, 5]; got 6", Error);
+  CHECK_THROWS_WITH_AS(project({5, -1}),
+                       "[memory_projection] expected memory steps in [0, 5]; got -1", Error);
 }
 
 }  // namespace adaspan

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/memory.h"
+#include "adaspan/core/memory.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/metrics.h"
+#include "adaspan/train/run/metrics.h"
 
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "core/error.h"
-#include "core/file.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/optim/optimizer.h"
+#include "adaspan/train/optim/optimizer.h"
 
 #include <doctest/doctest.h>
 
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/parallel.h"
+#include "adaspan/core/parallel.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/precision_check.h"
 

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "core/error.h"
-#include "models/parameter_store.h"
+#include "adaspan/core/error.h"
+#include "adaspan/models/parameter_store.h"
 
 using namespace adaspan;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/tools/parity.h"
+#include "app/parity.h"
 
 #include <doctest/doctest.h>
 
@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/error.h"
-#include "core/safetensors.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/safetensors.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/prepare.h"
+#include "adaspan/train/data/prepare.h"
 
 #include <doctest/doctest.h>
 
@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
-#include "core/file.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/train/data/corpus.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
-#include "train/data/corpus.h"
 
 namespace adaspan {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/profile.h"
+#include "adaspan/core/profile.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/random.h"
+#include "adaspan/core/random.h"
 
 #include <doctest/doctest.h>
 

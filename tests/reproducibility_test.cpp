@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/parallel.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/parallel.h"
 #include "tests/support/run_place.h"
 
 namespace adaspan {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Longer than most files: every kernel of a row has its cases, at every level (those of optimizers:
 // optimizer_test.cpp).
-#include "ops/kernels/row_kernels.h"
+#include "adaspan/ops/kernels/row_kernels.h"
 
 #include <doctest/doctest.h>
 
@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/cpu.h"
+#include "adaspan/core/cpu.h"
 
 namespace adaspan {
 namespace {

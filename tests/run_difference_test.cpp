@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "train/tools/run_difference.h"
+#include "adaspan/train/run/run_difference.h"
 
 #include <doctest/doctest.h>
 
 #include <atomic>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
+#include "app/train.h"
 #include "tests/support/run_place.h"
-#include "train/run/train.h"
 
 namespace adaspan {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Longer than most files: every way in which a file can be wrong has a case.
-#include "core/safetensors.h"
+#include "adaspan/core/safetensors.h"
 
 #include <doctest/doctest.h>
 #include <fmt/core.h>
@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
-#include "core/file.h"
-#include "core/sha256.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/core/sha256.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {

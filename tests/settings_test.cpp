@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/settings.h"
+#include "adaspan/train/run/settings.h"
 
 #include <doctest/doctest.h>
 #include <fmt/core.h>
@@ -10,8 +10,8 @@
 #include <string>
 #include <type_traits>
 
-#include "core/error.h"
-#include "core/file.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {

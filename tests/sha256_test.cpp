@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/sha256.h"
+#include "adaspan/core/sha256.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/shallow_json.h"
+#include "adaspan/core/shallow_json.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/shape.h"
+#include "adaspan/core/shape.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/softmax.h"
+#include "adaspan/ops/softmax.h"
 
 #include <doctest/doctest.h>
 
@@ -8,8 +8,8 @@
 #include <limits>
 #include <vector>
 
-#include "core/error.h"
-#include "ops/elementwise.h"
+#include "adaspan/core/error.h"
+#include "adaspan/ops/elementwise.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/span_attention.h"
+#include "adaspan/ops/span_attention.h"
 
 #include <doctest/doctest.h>
 
@@ -8,10 +8,10 @@
 #include <functional>
 #include <vector>
 
-#include "core/error.h"
-#include "core/random.h"
-#include "ops/layout.h"
-#include "ops/span_mask.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/random.h"
+#include "adaspan/ops/layout.h"
+#include "adaspan/ops/span_mask.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {
@@ -60,8 +60,8 @@ struct Problem {
       for (int64_t i = h; i < all.elements(); i += K) largest = std::max(largest, all.data()[i]);
       const int64_t E = spans == Spans::fixed ? static_cast<int64_t>(z[static_cast<size_t>(h)])
                                               : effective_span(largest, R, S);
-      options.spans.push_back(std::min(S, E + wider));
-      options.reaches.push_back(std::min(C, options.spans.back()));
+      options.effective_spans.push_back(std::min(S, E + wider));
+      options.memory_steps.push_back(std::min(C, options.effective_spans.back()));
     }
     return options;
   }
@@ -76,8 +76,8 @@ Variable attend(Tape& tape, const Variables& x, const Problem& problem,
   const auto reached = [&](const Variable& memory) {
     Variables parts;
     for (int64_t h = 0; h < K; ++h) {
-      const int64_t reach = options.reaches[static_cast<size_t>(h)];
-      parts.push_back(slice_steps(tape, memory, (h + 1) * problem.C - reach, reach));
+      const int64_t steps = options.memory_steps[static_cast<size_t>(h)];
+      parts.push_back(slice_steps(tape, memory, (h + 1) * problem.C - steps, steps));
     }
     return concat_steps(tape, parts);
   };
@@ -297,8 +297,8 @@ void check_misfit(const Misfit& misfit) {
   SpanAttentionInputs x{
       .qkv = zeros({3, 2, 24}), .memory_kv = zeros({5, 2, 8}), .p = zeros({4, 6}), .z = zeros({2})};
   SpanAttentionOptions options;
-  options.spans = {6, 3};
-  options.reaches = {4, 1};
+  options.effective_spans = {6, 3};
+  options.memory_steps = {4, 1};
   Tape tape;
   for (Attention* attention : {span_attention_naive, span_attention}) {
     CHECK_NOTHROW(attention(tape, x, options));
@@ -314,14 +314,15 @@ void check_misfit(const Misfit& misfit) {
 
 TEST_CASE("queries, keys, values and positions that do not fit throw") {
   const std::string fit =
-      "qkv [M,B,3H], and a span and a reach for each of K heads that divide H; ";
+      "qkv [M,B,3H], and an effective span and memory steps for each of K heads that divide H; ";
   check_misfit({[](auto& x, auto&) {
                   x.qkv = zeros({3, 2, 20});
                 },
                 fit + "got [3, 2, 20], 2 and 2"});
   check_misfit({[](auto& x, auto&) { x.qkv = zeros({6, 24}); }, fit + "got [6, 24], 2 and 2"});
-  check_misfit({[](auto&, auto& o) { o.spans = o.reaches = {}; }, fit + "got [3, 2, 24], 0 and 0"});
-  check_misfit({[](auto&, auto& o) { o.reaches = {5}; }, fit + "got [3, 2, 24], 2 and 1"});
+  check_misfit({[](auto&, auto& o) { o.effective_spans = o.memory_steps = {}; },
+                fit + "got [3, 2, 24], 0 and 0"});
+  check_misfit({[](auto&, auto& o) { o.memory_steps = {5}; }, fit + "got [3, 2, 24], 2 and 1"});
   check_misfit({[](auto& x, auto&) {
                   x.p = zeros({5, 6});
                 },
@@ -349,8 +350,8 @@ TEST_CASE("types and sizes that do not fit throw") {
                 "M, B and D of at least 1; got [3, 2, 0]"});
   Tape tape;
   SpanAttentionOptions options;
-  options.spans = {2};
-  options.reaches = {0};
+  options.effective_spans = {2};
+  options.memory_steps = {0};
   const SpanAttentionInputs half{.qkv = of_type({3, 2, 12}, DType::bf16),
                                  .memory_kv = of_type({0, 2, 8}, DType::bf16),
                                  .p = zeros({4, 6}),
@@ -361,12 +362,12 @@ TEST_CASE("types and sizes that do not fit throw") {
                        Error);
 }
 
-TEST_CASE("spans and reaches that do not fit throw") {
-  const std::string range = "spans in [1, 6] and reaches in [0, span]; got ";
-  check_misfit({[](auto&, auto& o) { o.spans[0] = 7; }, range + "7 and 4 of head 0"});
-  check_misfit({[](auto&, auto& o) { o.spans[1] = 0; }, range + "0 and 1 of head 1"});
-  check_misfit({[](auto&, auto& o) { o.reaches[1] = 4; }, range + "3 and 4 of head 1"});
-  check_misfit({[](auto&, auto& o) { o.reaches[0] = -1; }, range + "6 and -1 of head 0"});
+TEST_CASE("effective spans and memory steps that do not fit throw") {
+  const std::string range = "effective spans in [1, 6] and memory steps in [0, span]; got ";
+  check_misfit({[](auto&, auto& o) { o.effective_spans[0] = 7; }, range + "7 and 4 of head 0"});
+  check_misfit({[](auto&, auto& o) { o.effective_spans[1] = 0; }, range + "0 and 1 of head 1"});
+  check_misfit({[](auto&, auto& o) { o.memory_steps[1] = 4; }, range + "3 and 4 of head 1"});
+  check_misfit({[](auto&, auto& o) { o.memory_steps[0] = -1; }, range + "6 and -1 of head 0"});
 }
 
 TEST_CASE("memory, span parameters, ramps and dropout that do not fit throw") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fused attention is the naive one: values and every gradient, for every level of kernels.
-#include "ops/span_attention_tiles.h"
+#include "adaspan/ops/span_attention_tiles.h"
 
 #include <doctest/doctest.h>
 
@@ -8,9 +8,9 @@
 #include <cmath>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/parallel.h"
-#include "ops/span_mask.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/ops/span_mask.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {
@@ -43,8 +43,8 @@ struct Problem {
   SpanAttentionOptions options() const {
     SpanAttentionOptions options{
         .ramp = R,
-        .spans = {},
-        .reaches = {},
+        .effective_spans = {},
+        .memory_steps = {},
         .skip_missing = skip_missing,
         .dropout = {.rate = dropout, .key = {.seed = 3}, .first_sequence = 1, .batch = B + 2}};
     const Tensor all = spans();
@@ -53,8 +53,8 @@ struct Problem {
       for (int64_t i = h; i < all.elements(); i += K()) {
         largest = std::max(largest, all.data()[i]);
       }
-      options.spans.push_back(fixed() ? S : effective_span(largest, R, S));
-      options.reaches.push_back(std::min(C, options.spans.back()));
+      options.effective_spans.push_back(fixed() ? S : effective_span(largest, R, S));
+      options.memory_steps.push_back(std::min(C, options.effective_spans.back()));
     }
     return options;
   }
@@ -71,14 +71,14 @@ struct Case {
   explicit Case(const Problem& p)
       : options(p.options()),
         qkv(representable({p.M, p.B, 3 * p.K() * p.D}, 1, 2)),
-        memory_kv(representable({total(options.reaches), p.B, 2 * p.D}, 2, 2)),
+        memory_kv(representable({total(options.memory_steps), p.B, 2 * p.D}, 2, 2)),
         positions(representable({p.D, p.S}, 3, 1)),
         z(p.fixed() ? Tensor() : p.spans()),
         dout(representable({p.M, p.B, p.K() * p.D}, 4, 1)) {}
 
-  static int64_t total(const std::vector<int64_t>& reaches) {
+  static int64_t total(const std::vector<int64_t>& memory_steps) {
     int64_t sum = 0;
-    for (int64_t reach : reaches) sum += reach;
+    for (int64_t steps : memory_steps) sum += steps;
     return sum;
   }
 
@@ -239,7 +239,7 @@ TEST_CASE("fused attention drops the weights that the naive one drops") {
 TEST_CASE("a key behind the mask changes nothing, however large its score") {
   const Problem p{.z = {0}, .M = 1, .B = 1};  // sees distances 1 to 32; that of 33 only moves z
   Case c(p);
-  REQUIRE(c.options.spans[0] == 33);
+  REQUIRE(c.options.effective_spans[0] == 33);
   for (Isa level : levels()) {
     set_isa(level);
     Tensor outs[2];
@@ -307,7 +307,7 @@ TEST_CASE("what a wider limit adds to the positions changes no bit") {
   const Case narrow(p);
   p.S = 1000;
   Case wide(p);
-  wide.options.reaches = narrow.options.reaches;
+  wide.options.memory_steps = narrow.options.memory_steps;
   for (int64_t d = 0; d < p.D; ++d) {
     std::copy_n(narrow.positions.data() + d * 150, 150, wide.positions.data() + d * 1000 + 850);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ops/span_mask.h"
+#include "adaspan/ops/span_mask.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "core/cpu.h"
-#include "models/span.h"
-#include "ops/span_mask.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/models/span.h"
+#include "adaspan/ops/span_mask.h"
 
 using namespace adaspan;
 

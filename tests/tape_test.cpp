@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "autograd/tape.h"
+#include "adaspan/autograd/tape.h"
 
 #include <doctest/doctest.h>
 
@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
-#include "core/memory.h"
-#include "core/parallel.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/memory.h"
+#include "adaspan/core/parallel.h"
 
 namespace adaspan {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/tensor.h"
+#include "adaspan/core/tensor.h"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {

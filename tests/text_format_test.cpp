@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/text_format.h"
+#include "adaspan/train/data/text_format.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/token_file.h"
+#include "adaspan/train/data/token_file.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/run/trainer.h"
+#include "adaspan/train/run/trainer.h"
 
 #include <doctest/doctest.h>
 
@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/error.h"
-#include "core/parallel.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/train/run/evaluate.h"
 #include "tests/support/tiny_run.h"
-#include "train/run/evaluate.h"
 
 namespace adaspan {
 namespace {

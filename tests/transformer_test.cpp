@@ -4,12 +4,12 @@
 #include <cmath>
 #include <vector>
 
-#include "core/cpu.h"
-#include "core/error.h"
-#include "core/random.h"
-#include "models/transformer.h"
-#include "ops/elementwise.h"
-#include "ops/linear.h"
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/random.h"
+#include "adaspan/models/transformer.h"
+#include "adaspan/ops/elementwise.h"
+#include "adaspan/ops/linear.h"
 
 using namespace adaspan;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/vocabulary.h"
+#include "adaspan/train/data/vocabulary.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {

@@ -49,7 +49,7 @@ def config_of(args):
 
 
 def tokens_of(corpus, part, rows):
-    """[rows, columns], from the file of a part: train/data/token_file.h"""
+    """[rows, columns], from the file of a part: adaspan/train/data/token_file.h"""
     data = (corpus / f"{part}.tok").read_bytes()
     _, _, width, count = struct.unpack_from("<8sIIQ", data)
     ids = numpy.frombuffer(data, f"<u{width}", count // rows * rows, 24).astype("int64")

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A run that goes on from a checkpoint, read without its checksums: hardly any mutated file would
 // get past those. The first seed is what save_checkpoint() writes of run() after 3 steps.
-#include "train/run/checkpoint.h"
+#include "adaspan/train/run/checkpoint.h"
 
 #include <algorithm>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/run_place.h"
 

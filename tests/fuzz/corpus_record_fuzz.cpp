@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/corpus_record.h"
+#include "adaspan/train/data/corpus_record.h"
 
 #include <cassert>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A run that goes on with the metrics.jsonl that it finds.
-#include "train/run/metrics.h"
+#include "adaspan/train/run/metrics.h"
 
 #include <cassert>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A text in each of the formats.
-#include "train/data/prepare.h"
+#include "adaspan/train/data/prepare.h"
 
 #include <cassert>
 #include <string>
 #include <vector>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
+#include "adaspan/train/data/corpus.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
-#include "train/data/corpus.h"
 
 namespace adaspan {
 namespace {

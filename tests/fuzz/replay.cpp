@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
 #include "tests/fuzz/target.h"
 
 int main(int argc, char** argv) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The records of a run: the first line is its manifest.json, the others are its metrics.jsonl.
-#include "train/tools/run_difference.h"
+#include "adaspan/train/run/run_difference.h"
 
 #include <algorithm>
 #include <cassert>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
+#include "adaspan/train/run/manifest.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
-#include "train/run/manifest.h"
 
 namespace adaspan {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/safetensors.h"
+#include "adaspan/core/safetensors.h"
 
 #include <cassert>
 #include <cstring>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The three ways to give settings: a TOML file, flags, and the JSON of a checkpoint.
-#include "train/run/settings.h"
+#include "adaspan/train/run/settings.h"
 
 #include <cassert>
 #include <nlohmann/json.hpp>
 
-#include "core/file.h"
+#include "adaspan/core/file.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
 

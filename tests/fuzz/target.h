@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-#include "core/error.h"
+#include <adaspan/core/error.h>
 
 namespace adaspan {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/token_file.h"
+#include "adaspan/train/data/token_file.h"
 
 #include <cassert>
 #include <vector>

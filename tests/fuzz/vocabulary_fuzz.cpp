@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/data/vocabulary.h"
+#include "adaspan/train/data/vocabulary.h"
 
 #include <cassert>
 

@@ -8,8 +8,8 @@
 
 #include <vector>
 
-#include "autograd/tape.h"
-#include "core/cpu.h"
+#include <adaspan/autograd/tape.h>
+#include <adaspan/core/cpu.h>
 
 namespace adaspan {
 

@@ -11,8 +11,8 @@
 #include <memory>
 #include <utility>
 
-#include "core/parallel.h"
-#include "core/random.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/core/random.h"
 
 namespace adaspan {
 namespace {

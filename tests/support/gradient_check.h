@@ -24,7 +24,7 @@
 #include <optional>
 #include <vector>
 
-#include "autograd/tape.h"
+#include <adaspan/autograd/tape.h>
 
 namespace adaspan {
 

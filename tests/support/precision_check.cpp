@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "core/parallel.h"
+#include "adaspan/core/parallel.h"
 
 namespace adaspan {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.h"
+#include <adaspan/core/cpu.h>
 #include "tests/support/gradient_check.h"
 
 namespace adaspan {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "core/file.h"
+#include <adaspan/core/file.h>
+#include <adaspan/train/data/prepare.h>
+#include <adaspan/train/run/checkpoint.h>
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
-#include "train/data/prepare.h"
-#include "train/run/checkpoint.h"
 
 namespace adaspan {
 

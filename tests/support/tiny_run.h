@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <adaspan/train/run/trainer.h>
 #include "tests/support/gradient_check.h"
-#include "train/run/trainer.h"
 
 namespace adaspan {
 

@@ -5,12 +5,12 @@
 #include <functional>
 #include <vector>
 
-#include "core/parallel.h"
-#include "core/random.h"
-#include "models/transformer.h"
-#include "ops/cross_entropy.h"
-#include "ops/elementwise.h"
-#include "train/optim/optimizer.h"
+#include <adaspan/core/parallel.h>
+#include <adaspan/core/random.h>
+#include <adaspan/models/transformer.h>
+#include <adaspan/ops/cross_entropy.h>
+#include <adaspan/ops/elementwise.h>
+#include <adaspan/train/optim/optimizer.h>
 
 namespace adaspan::testing {
 

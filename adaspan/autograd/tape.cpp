@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/autograd/tape.h"
+
+#include <algorithm>
+
+#include "adaspan/core/error.h"
+
+namespace adaspan {
+
+Variable Tape::record(std::string op, std::vector<Variable> inputs, Value output,
+                      Backward backward) {
+  std::vector<std::shared_ptr<const Gradient>> wanted;
+  for (const Variable& x : inputs) {
+    if (x && x.requires_grad()) wanted.push_back(x.shared_gradient());
+  }
+  if (!recording() || wanted.empty()) return {std::move(output), nullptr};
+  auto gradient = std::make_shared<Gradient>(output->shape(), op, output->type());
+  entries_.push_back({std::move(op), std::move(wanted), gradient, std::move(backward)});
+  return {std::move(output), std::move(gradient)};
+}
+
+void Tape::backward(const Variable& loss) {
+  const bool recorded = std::any_of(entries_.rbegin(), entries_.rend(), [&](const Entry& entry) {
+    return entry.output == loss.shared_gradient();
+  });
+  require(recorded,
+          "[backward] expected a loss recorded on this tape; got {}; run forward with a recording "
+          "tape, and backward once a forward",
+          !loss                  ? "none"
+          : loss.requires_grad() ? "one that is not on it"
+                                 : "one without a gradient");
+  require(loss.shape().elements() == 1, "[backward] expected a scalar loss; got shape {}",
+          loss.shape().text());
+  loss.grad().add(Tensor::filled(loss.shape(), 1));
+  while (!entries_.empty()) {
+    const Entry entry = std::move(entries_.back());
+    entries_.pop_back();
+    Tensor dy = entry.output->take();
+    if (!dy.empty()) entry.backward(std::move(dy));
+  }
+}
+
+}  // namespace adaspan

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Parallel loops and sums, and the only place with OpenMP pragmas (simd hints aside). Whatever has
+// to be the same bits for any number of threads goes through here: see parallel_parts.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace adaspan {
+
+/// Sets how many threads the loops below may use, for the whole process. Throws Error below 1.
+void set_threads(int threads);
+int threads();
+
+/// While it lives, parallel loops that the thread which made it begins have one thread: for calls
+/// of a library whose result could depend on the number.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Calls run() once on each of threads() threads, and returns when all are done.
+template <class Run>
+void on_all_threads(const Run& run) {
+#if defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
+  std::vector<std::jthread> others;
+  for (int i = 1; i < threads(); ++i) {
+    others.emplace_back([&] {
+      const OneThread alone;
+      run();
+    });
+  }
+  const OneThread alone;
+  run();
+#else
+#pragma omp parallel
+  run();
+#endif
+}
+
+/// How many chunks of `chunk` items [0, n) is cut into.
+constexpr int64_t chunk_count(int64_t n, int64_t chunk) {
+  return (n + chunk - 1) / chunk;
+}
+
+/// Calls body(begin, end) for [0, n) cut into chunks of `chunk` items; each chunk is one call, and
+/// a thread that is done takes the next one. The first exception of a body is thrown again here,
+/// after all bodies have ended.
+template <class Body>
+void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
+  if (n <= 0) return;
+  assert(chunk >= 1);
+  const int64_t chunks = chunk_count(n, chunk);
+  if (chunks <= 1) {
+    body(int64_t{0}, n);
+    return;
+  }
+  std::atomic<int64_t> next = 0;
+  std::exception_ptr error;
+  std::mutex mutex;
+  on_all_threads([&] {
+    for (int64_t i = next++; i < chunks; i = next++) {
+      try {
+        body(i * chunk, std::min(n, (i + 1) * chunk));
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+      }
+    }
+  });
+  if (error) std::rethrow_exception(error);
+}
+
+/// Calls body(i) for each i in [0, n): one item is one chunk.
+template <class Body>
+void parallel_for(int64_t n, const Body& body) {
+  parallel_chunks(n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i);
+  });
+}
+
+// Sums. Floating-point addition rounds, so a sum depends on where it is cut and on the order in
+// which its parts are added. This is the project's promise, kept by the three functions below and
+// by every op that sums through them: the same bits come out for any number of threads, because
+// chunk bounds depend on the amount of work alone, and parts are added in chunk order.
+
+/// First half of a sum: compute(part, begin, end) sets part number `part` from the terms
+/// begin .. end-1, part 0, 1, ... being the chunks of [0, n). There are chunk_count(n, chunk).
+template <class Compute>
+void parallel_parts(int64_t n, int64_t chunk, const Compute& compute) {
+  parallel_chunks(n, chunk,
+                  [&](int64_t begin, int64_t end) { compute(begin / chunk, begin, end); });
+}
+
+/// Second half of a sum of `places` numbers: add(part, begin, end) adds numbers begin .. end-1 of
+/// part number `part` to the sum. Threads share the places, `chunk` at a time; each adds all parts
+/// to its own, in their order.
+template <class Add>
+void add_in_order(int64_t parts, int64_t places, int64_t chunk, const Add& add) {
+  parallel_chunks(places, chunk, [&](int64_t begin, int64_t end) {
+    for (int64_t part = 0; part < parts; ++part) add(part, begin, end);
+  });
+}
+
+/// Both halves for a sum that is one number: that of term(begin, end) over all chunks of [0, n).
+template <class Term>
+double sum_in_order(int64_t n, int64_t chunk, const Term& term) {
+  std::vector<double> parts(static_cast<size_t>(chunk_count(n, chunk)));
+  parallel_parts(n, chunk, [&](int64_t part, int64_t begin, int64_t end) {
+    parts[static_cast<size_t>(part)] = term(begin, end);
+  });
+  double sum = 0;
+  for (double part : parts) sum += part;
+  return sum;
+}
+
+}  // namespace adaspan

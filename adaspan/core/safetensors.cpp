@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/core/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/core/sha256.h"
+
+namespace adaspan {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kMetadata = "__metadata__";  // of the header: no tensor
+constexpr const char* kTensorSums = "tensors_sha256";
+constexpr const char* kHeaderSum = "header_sha256";
+const std::string kNoSum(kSha256Digits, '0');
+
+/// Puts `sum` into the header's place for its own checksum.
+void set_header_sum(std::string& header, std::string_view sum) {
+  const std::string entry = fmt::format("\"{}\":\"", kHeaderSum);
+  const size_t at = header.find(entry);
+  if (at == std::string::npos || header.size() - at - entry.size() < sum.size()) return;
+  header.replace(at + entry.size(), sum.size(), sum);
+}
+
+/// The checksum of a header, its own place filled with zeros.
+std::string header_sum(std::string header) {
+  set_header_sum(header, kNoSum);
+  return sha256(std::as_bytes(std::span(header)));
+}
+
+size_t bytes_of_type(const std::string& type) {
+  if (type == "BF16") return 2;
+  if (type == "F32" || type == "I32") return 4;
+  if (type == "F64" || type == "I64") return 8;
+  return 0;
+}
+
+const char* type_name(DType type) {
+  return type == DType::f32 ? "F32" : type == DType::bf16 ? "BF16" : "I32";
+}
+
+/// Calls body(T{}) with T the C++ type of `type`.
+template <class Body>
+auto with_any_type(DType type, const Body& body) {
+  return type == DType::i32 ? body(int32_t{}) : with_type(type, body);
+}
+
+bool all_integers(const json& list) {
+  return list.is_array() &&
+         std::all_of(list.begin(), list.end(), [](const json& x) { return x.is_number_integer(); });
+}
+
+double widened(bf16 x) {
+  return to_float(x);
+}
+template <class T>
+double widened(T x) {
+  return x;
+}
+
+template <class T>
+std::vector<double> widen(const std::byte* data, size_t n) {
+  std::vector<T> values(n);
+  if (n > 0) std::memcpy(values.data(), data, n * sizeof(T));
+  std::vector<double> result(n);
+  std::transform(values.begin(), values.end(), result.begin(), [](T x) { return widened(x); });
+  return result;
+}
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
+  try {
+    read_header();
+  } catch (const json::exception& e) {
+    throw DamagedFile(fmt::format(
+        "[safetensors] expected a well-formed header in {}; got: {}; the file is damaged or of "
+        "another format",
+        path_.string(), e.what()));
+  } catch (const Error& e) {
+    throw DamagedFile(e.what());
+  }
+}
+
+void SafetensorsFile::read_header() {
+  const std::string_view text = file_.text();
+  uint64_t header_size = 0;
+  const auto whole = [&](bool ok) {
+    require(ok,
+            "[safetensors] expected a whole file at {}; got {} bytes, fewer than its header "
+            "says; the file is cut short or of another format",
+            path_.string(), text.size());
+  };
+  whole(text.size() >= sizeof header_size);
+  std::memcpy(&header_size, text.data(), sizeof header_size);
+  whole(header_size <= text.size() - sizeof header_size);
+  const size_t data_begin = sizeof header_size + header_size;
+
+  header_ = text.substr(sizeof header_size, header_size);
+  json header = json::parse(header_);
+  require(header.is_object(),
+          "[safetensors] expected a well-formed header in {}; got JSON that is no object; the file "
+          "is damaged or of another format",
+          path_.string());
+  if (header.contains(kMetadata)) {
+    metadata_ = header[kMetadata].get<std::map<std::string, std::string>>();
+    header.erase(kMetadata);
+  }
+  for (const auto& [name, value] : header.items()) {
+    const json &shape = value.at("shape"), &offsets = value.at("data_offsets");
+    require(all_integers(shape) && all_integers(offsets) && offsets.size() == 2,
+            "[safetensors] expected whole numbers for the shape and place of {} in {}; got others; "
+            "the file is damaged",
+            name, path_.string());
+    Entry e{value.at("dtype").get<std::string>(), Shape(shape.get<std::vector<int64_t>>()), 0, 0};
+    const auto place = offsets.get<std::array<uint64_t, 2>>();
+    whole(place[0] <= place[1] && place[1] <= text.size() - data_begin);
+    e.begin = data_begin + place[0];
+    e.end = data_begin + place[1];
+    uint64_t elements = 1;  // in this file at most text.size(): stop before an overflow
+    for (int64_t extent : e.shape.extents()) {
+      whole(extent >= 0 && (extent == 0 || elements <= text.size() / extent));
+      elements *= static_cast<uint64_t>(extent);
+    }
+    const size_t size = bytes_of_type(e.type);
+    require(size == 0 || elements * size == e.end - e.begin,
+            "[safetensors] expected {} bytes for {} {} in {}; got {}; the file is damaged",
+            elements * size, name, e.shape.text(), path_.string(), e.end - e.begin);
+    entries_.emplace(name, std::move(e));
+  }
+  check_coverage(data_begin);
+}
+
+void SafetensorsFile::check_coverage(size_t data_begin) const {
+  std::vector<std::pair<size_t, size_t>> places;
+  for (const auto& [name, e] : entries_) places.emplace_back(e.begin, e.end);
+  std::sort(places.begin(), places.end());
+  size_t at = data_begin;
+  for (const auto& [begin, end] : places) {
+    require(begin == at,
+            "[safetensors] expected the tensors of {} to follow one another; got a gap "
+            "or an overlap at byte {}; the file is damaged",
+            path_.string(), at);
+    at = end;
+  }
+  require(at == file_.bytes().size(),
+          "[safetensors] expected {} to end at byte {}; got {} bytes; the file is damaged",
+          path_.string(), at, file_.bytes().size());
+}
+
+const std::string& SafetensorsFile::metadata(const std::string& key) const {
+  const auto found = metadata_.find(key);
+  require(found != metadata_.end(), "[safetensors] expected \"{}\" in the header of {}; got none",
+          key, path_.string());
+  return found->second;
+}
+
+bool SafetensorsFile::has_checksums() const {
+  return metadata_.contains(kHeaderSum);
+}
+
+std::string SafetensorsFile::checksum(const std::string& name) const {
+  const json sums = json::parse(metadata(kTensorSums), nullptr, /*allow_exceptions=*/false);
+  require(sums.is_object() && sums.contains(name) && sums[name].is_string(),
+          "[safetensors] expected a checksum of {} in {}; got none", name, path_.string());
+  return sums[name].get<std::string>();
+}
+
+void SafetensorsFile::verify() const {
+  const auto whole = [&](bool ok, const std::string& what) {
+    if (ok) return;
+    throw DamagedFile(
+        fmt::format("[safetensors] expected {} of {} to have the checksum it was written with; got "
+                    "another or none; the file is damaged",
+                    what, path_.string()));
+  };
+  whole(has_checksums() && header_sum(std::string(header_)) == metadata(kHeaderSum), "the header");
+  const std::vector<std::string> names = this->names();
+  std::vector<std::string> sums(names.size());
+  parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
+    sums[static_cast<size_t>(i)] = sha256(bytes_of(entry(names[static_cast<size_t>(i)])));
+  });
+  for (size_t i = 0; i < names.size(); ++i) whole(sums[i] == checksum(names[i]), names[i]);
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, e] : entries_) names.push_back(name);
+  return names;
+}
+
+const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
+  const auto found = entries_.find(name);
+  require(found != entries_.end(), "[safetensors] expected a tensor {} in {}; got none", name,
+          path_.string());
+  return found->second;
+}
+
+std::span<const std::byte> SafetensorsFile::bytes_of(const Entry& entry) const {
+  return file_.bytes().subspan(entry.begin, entry.end - entry.begin);
+}
+
+const Shape& SafetensorsFile::shape(const std::string& name) const {
+  return entry(name).shape;
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const Entry& e = entry(name);
+  for (DType type : {DType::f32, DType::bf16, DType::i32}) {
+    if (e.type != type_name(type)) continue;
+    Tensor result(e.shape, type);
+    with_any_type(type, [&]<class T>(T) {
+      std::memcpy(result.data<T>(), bytes_of(e).data(), result.bytes());
+    });
+    return result;
+  }
+  fail("[safetensors] expected {} in {} to be F32, BF16 or I32; got {}", name, path_.string(),
+       e.type);
+}
+
+std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
+  const Entry& e = entry(name);
+  const std::byte* data = bytes_of(e).data();
+  const size_t n = static_cast<size_t>(e.shape.elements());
+  if (e.type == "F32") return widen<float>(data, n);
+  if (e.type == "F64") return widen<double>(data, n);
+  if (e.type == "BF16") return widen<bf16>(data, n);
+  if (e.type == "I32") return widen<int32_t>(data, n);
+  fail("[safetensors] expected {} in {} to be F32, BF16, F64 or I32; got {}", name, path_.string(),
+       e.type);
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  const auto bytes_of = [&](size_t i) {
+    const Tensor& t = *tensors[i].tensor;
+    return with_any_type(t.type(), [&]<class T>(T) { return std::as_bytes(t.values<T>()); });
+  };
+  std::vector<std::string> sums(tensors.size());
+  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
+    sums[static_cast<size_t>(i)] = sha256(bytes_of(static_cast<size_t>(i)));
+  });
+
+  nlohmann::ordered_json header = {{kMetadata, metadata}},
+                         sum_of = nlohmann::ordered_json::object();
+  size_t at = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [name, tensor] = tensors[i];
+    assert(!tensor->empty());
+    require(name != kMetadata, "[safetensors] expected a tensor name other than {}", kMetadata);
+    require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
+    header[name] = {{"dtype", type_name(tensor->type())},
+                    {"shape", tensor->shape().extents()},
+                    {"data_offsets", {at, at + tensor->bytes()}}};
+    sum_of[name] = sums[i];
+    at += tensor->bytes();
+  }
+  std::string text;
+  try {
+    header[kMetadata][kTensorSums] = sum_of.dump();
+    header[kMetadata][kHeaderSum] = kNoSum;
+    text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8 bytes
+    set_header_sum(text, header_sum(text));
+  } catch (const json::exception& e) {
+    fail("[safetensors] expected names and metadata in UTF-8 for {}; got: {}", path.string(),
+         e.what());
+  }
+  const uint64_t header_size = text.size();
+
+  atomic_write(path, [&](const ByteSink& sink) {
+    sink(std::as_bytes(std::span(&header_size, 1)));
+    sink(std::as_bytes(std::span(text)));
+    for (size_t i = 0; i < tensors.size(); ++i) sink(bytes_of(i));
+  });
+}
+
+}  // namespace adaspan

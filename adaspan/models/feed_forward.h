@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include <adaspan/autograd/tape.h>
+#include <adaspan/models/model_config.h>
+#include <adaspan/models/parameter_store.h>
+#include <adaspan/ops/dropout.h>
+
+namespace adaspan {
+
+/// FF(x) = fc2(dropout(relu(fc1 x))), each token by itself.
+class FeedForward {
+ public:
+  /// `prefix`: e.g. "layers.0.ff."
+  FeedForward(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
+
+  /// x + FF(x)
+  ///   x [M,B,H] -> [M,B,H]
+  Variable forward(Tape& tape, const Variable& x, const Dropout& dropout) const;
+
+ private:
+  Parameter& weight1_;
+  Parameter& bias1_;
+  Parameter& weight2_;
+  Parameter& bias2_;
+};
+
+}  // namespace adaspan

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/models/parameter_store.h"
+
+#include <cmath>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/core/random.h"
+
+namespace adaspan {
+
+Initialiser Initialiser::fan_in(int64_t n) {
+  return uniform(1 / std::sqrt(static_cast<double>(n)));
+}
+
+Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init) {
+  for (const Parameter& other : parameters_) {
+    require(other.name() != name, "[parameters] expected distinct names; got {} twice", name);
+  }
+  const RandomKey key{.seed = seed_,
+                      .purpose = Purpose::initialisation,
+                      .site = static_cast<uint32_t>(parameters_.size())};
+  Tensor value(std::move(shape));
+  parallel_chunks(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      double x = init.size;
+      if (init.kind == Initialiser::Kind::uniform) x *= 2 * random_uniform(key, i) - 1;
+      if (init.kind == Initialiser::Kind::normal) x *= random_normal(key, i);
+      value.data()[i] = static_cast<float>(x);
+    }
+  });
+  return parameters_.emplace_back(std::move(name), std::move(value));
+}
+
+std::vector<Parameter*> ParameterStore::all() {
+  std::vector<Parameter*> list;
+  for (Parameter& parameter : parameters_) list.push_back(&parameter);
+  return list;
+}
+
+std::vector<const Parameter*> ParameterStore::all() const {
+  std::vector<const Parameter*> list;
+  for (const Parameter& parameter : parameters_) list.push_back(&parameter);
+  return list;
+}
+
+int64_t ParameterStore::elements() const {
+  int64_t sum = 0;
+  for (const Parameter& parameter : parameters_) sum += parameter.value().elements();
+  return sum;
+}
+
+}  // namespace adaspan

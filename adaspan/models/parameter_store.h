@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Owns all parameters of a model, in the order in which they were made.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include <adaspan/autograd/variable.h>
+
+namespace adaspan {
+
+/// How a parameter starts. Each parameter draws from a stream of its own, keyed by the seed and its
+/// place in the store.
+struct Initialiser {
+  enum class Kind { constant, uniform, normal } kind;
+  double size;  ///< the constant; the bound of U(-size, size); the deviation of N(0, size^2)
+
+  static Initialiser constant(double value) { return {Kind::constant, value}; }
+  static Initialiser uniform(double bound) { return {Kind::uniform, bound}; }
+  static Initialiser normal(double deviation) { return {Kind::normal, deviation}; }
+  /// U(-1/sqrt(n), 1/sqrt(n)), for a layer that sums n inputs
+  static Initialiser fan_in(int64_t n);
+};
+
+class ParameterStore {
+ public:
+  explicit ParameterStore(uint64_t seed) : seed_(seed) {}
+
+  /// Adds a parameter; the reference stays valid. Throws Error if the name is taken.
+  Parameter& add(std::string name, Shape shape, Initialiser init);
+
+  std::vector<Parameter*> all();
+  std::vector<const Parameter*> all() const;
+  int64_t elements() const;
+
+ private:
+  uint64_t seed_;
+  std::deque<Parameter> parameters_;  // a deque never moves its elements
+};
+
+}  // namespace adaspan

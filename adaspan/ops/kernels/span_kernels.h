@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// The innermost loops of span attention: three small matrix products over a band, and the softmax
+// of one of its rows. Compiled once for each instruction set; the program picks one.
+//
+// A tile holds the scores of a few queries (rows i) against the keys that they see, in rows of
+// stride W. Row i sees columns [i, i+E) and no others:
+//
+//     column  0 1 2 3 4 5 6 7        read with stride W, a column is a key (slope 1);
+//     row 0   x x x x x . . .        read with stride W+1, a column is a distance and the same
+//     row 1   . x x x x x . .        memory is a plain rectangle (slope 0).
+//     row 2   . . x x x x x .        So keys and positions need no re-arranging of scores.
+//
+// Around the band lie `margin` zeros on both sides of each row: products work in blocks and read a
+// little of them.
+#pragma once
+
+#include <cstdint>
+
+#include <adaspan/core/bf16.h>
+
+namespace adaspan {
+
+/// Numbers that a product takes together: 32 bits, one float or two bf16.
+template <class T>
+inline constexpr int64_t kGroup = 4 / sizeof(T);
+
+/// The left operand: group g of row i lies at data + i*row + g*step.
+template <class T>
+struct LeftOperand {
+  const T* data;
+  int64_t row, step;
+};
+
+/// Which part of a tile a product covers: row i, columns [slope i, slope i + E).
+struct Band {
+  int64_t rows;
+  int64_t slope;  ///< 1: columns are keys; 0: columns are distances
+  int64_t E;
+};
+
+/// T: what the operands are stored as. All sums are f32. The right operand b has group g of column
+/// j at b + (g*stride + j)*kGroup<T>. Rows of results are padded to 16 columns, tiles to `rows` of
+/// a multiple of row_block; what lies beyond is overwritten.
+template <class T>
+struct SpanKernels {
+  int64_t row_block;    ///< tiles have a multiple of so many rows
+  int64_t margin;       ///< zeros that a row of the left operand needs on both sides of its band
+  int64_t width_block;  ///< head widths are padded to a multiple of it
+
+  /// c[i,j] (+)= sum over g < groups of a[i,g] b[g,j], (i,j) in the band
+  void (*scores)(float* c, int64_t c_stride, LeftOperand<T> a, const T* b, int64_t b_stride,
+                 int64_t groups, Band band, bool add);
+  /// c[i,:] (+)= sum over j in the band of a[i,j] b[j,:], b of `width` columns; a.step is kGroup<T>
+  void (*mix)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band, bool add);
+  /// c[j,:] += sum over i with (i,j) in the band of a[i,j] b[i,:]; a is given by columns: group g
+  /// (rows g*kGroup<T> ...) of column j lies at data + j*row + g*step
+  void (*scatter)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band);
+};
+
+/// Where a row looks. Its column j is distance E-j; those before `first` have no weight.
+struct MaskedRow {
+  int64_t E, first;
+  float z, ramp;  ///< span and R, in steps
+  bool operator==(const MaskedRow&) const = default;
+};
+
+/// The softmax of one row: E scores, without the factor.
+struct SoftmaxRow {
+  int64_t E;
+  const float *mask, *slope;  ///< m and dm/dz of each column
+  float factor;               ///< 1/sqrt(D), of the scores
+  const float* keep;          ///< dropout: 0 or 1/(1-rate) for each column; null without
+};
+
+/// What the softmax of a row is made from again, with s = factor x:
+/// e^s / sum(m e^s) = e^(s - top) scale.
+struct SoftmaxScale {
+  float top;    ///< the largest s that has weight
+  float scale;  ///< 1 / sum(m e^(s - top)); 0 if nothing has weight
+};
+
+/// Columns from E up to the next multiple of 16 may be overwritten.
+struct SpanRowKernels {
+  /// mask: m = clamp((R + z - u)/R, 0, 1), u = E-j-1; slope: dm/dz, 1/R on the ramp, its ends
+  /// included. Both are 0 before `first`.
+  void (*span_mask)(float* mask, float* slope, const MaskedRow& row);
+  /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the scale returned.
+  SoftmaxScale (*softmax)(float* x, const SoftmaxRow& row);
+  /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)); g: da/keep = dout.v -> dx,
+  /// the gradient of the scores, factor included. Returns the gradient of z.
+  float (*softmax_backward)(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale);
+  /// y[w*y_stride + r] = x[r*x_stride + w], 32-bit words; rows and words are multiples of 16
+  void (*transpose)(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride,
+                    int64_t rows, int64_t words);
+  /// y = factor x, rounded
+  void (*to_bf16)(bf16* y, const float* x, float factor, int64_t n);
+  /// y = factor x
+  void (*to_f32)(float* y, const float* x, float factor, int64_t n);
+  /// y[2j] = x0[j], y[2j+1] = x1[j], rounded
+  void (*to_pairs)(bf16* y, const float* x0, const float* x1, int64_t n);
+  /// y[2j] = x0[j], y[2j+1] = x1[j]
+  void (*interleave)(bf16* y, const bf16* x0, const bf16* x1, int64_t n);
+};
+
+/// The kernels for the level in use (adaspan/core/cpu.h). bf16 without hardware for it: the plain
+/// ones.
+template <class T>
+const SpanKernels<T>& span_kernels();
+const SpanRowKernels& span_row_kernels();
+
+}  // namespace adaspan

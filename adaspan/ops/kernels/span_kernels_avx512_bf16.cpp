@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Products of bf16 with AVX512-BF16: two products of each of 16 columns in one instruction.
+#include <immintrin.h>
+
+#include "adaspan/ops/kernels/vector_unit.h"
+
+namespace adaspan::avx512_bf16 {
+namespace {
+
+struct DotLanes {
+  static constexpr int64_t kWidth = 16;
+  using Sum = __m512;
+  using Left = __m512bh;
+  using Right = __m512bh;
+
+  static Sum zero() { return _mm512_setzero_ps(); }
+  static Sum load(const float* x) { return _mm512_loadu_ps(x); }
+  static void store(float* y, Sum x) { _mm512_storeu_ps(y, x); }
+  static Left left(const bf16* x) {
+    int32_t pair;  // may lie at any even address
+    __builtin_memcpy(&pair, x, sizeof pair);
+    return (__m512bh)_mm512_set1_epi32(pair);
+  }
+  static Right right(const bf16* x) { return (__m512bh)_mm512_loadu_si512(x); }
+  static Sum multiply_add(Sum sum, Left left, Right right) {
+    return _mm512_dpbf16_ps(sum, left, right);
+  }
+};
+
+}  // namespace
+
+const SpanKernels<bf16>& span_kernels_bf16() {
+  static constexpr auto kernels = BandProducts<VectorUnit<DotLanes, bf16, 4>, bf16>::table();
+  return kernels;
+}
+
+}  // namespace adaspan::avx512_bf16

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <adaspan/autograd/tape.h>
+
+namespace adaspan {
+
+/// Softmax over the last axis, with an optional soft mask (paper, equation 5):
+///   y = m e^x / sum(m e^x)
+///   x [..., E], m [..., E] like x, or [1, E] for all rows, or absent (1) -> y [..., E]
+/// A row in which no m is above 0 gives zeros. Throws Error when shapes or types do not fit.
+Variable softmax(Tape& tape, const Variable& x, const Variable& mask = {});
+
+}  // namespace adaspan

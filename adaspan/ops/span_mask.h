@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The span mask (paper, equation 4): how far back a head looks, as something that can be learned.
+//
+//   m_z(u) = clamp((R + z - u) / R, 0, 1),   u = distance - 1
+//
+//   m 1 |--------------.
+//       |               \             z: the learned span (in steps)
+//     0 |________________\______      R: the ramp, over which the mask falls from 1 to 0
+//       0              z  z+R   u
+#pragma once
+
+#include <adaspan/autograd/tape.h>
+
+namespace adaspan {
+
+/// E: how many steps back a head of span z can have any weight or feel any gradient,
+/// clamp(floor(z + R) + 1, 1, S). (The step at u = z + R has weight 0 but still moves z.)
+int64_t effective_span(float z, int64_t ramp, int64_t span_limit);
+
+/// The mask over the last E steps; column j is distance E-j.
+///   z: [1] (one span for all queries) -> [1,E], or [M,B,1] (one for each query) -> [M,B,E]
+/// dm/dz = 1/R on the ramp, its ends included (0 <= (R+z-u)/R <= 1), and 0 elsewhere.
+/// Throws Error for another shape or type, R < 1 or E < 1.
+Variable span_mask(Tape& tape, const Variable& z, int64_t E, int64_t ramp);
+
+/// What to add to scores [M,B,E] so that the first `missing` of the E steps before the block get no
+/// weight: -1e30 at those, 0 elsewhere. No gradient.
+Variable missing_steps(int64_t M, int64_t B, int64_t E, int64_t missing);
+
+}  // namespace adaspan

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// corpus.json: what a prepared corpus was made from and what it holds. It is written last, so a
+// folder without it is no corpus.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <adaspan/train/data/text_format.h>
+
+namespace adaspan {
+
+enum class Part { train, valid, test };
+inline constexpr std::array kParts{Part::train, Part::valid, Part::test};
+
+/// "train", "valid", "test"
+const char* name(Part part);
+
+/// How ids are given out: in the order in which the training part shows the tokens, or by falling
+/// count in it (equal counts: last seen first), which the clusters of adaptive input and output
+/// need. Tokens that only the valid part has follow, then those that only the test part has.
+enum class VocabularyOrder { first_seen, falling_count };
+
+/// "first_seen", "falling_count"
+const char* name(VocabularyOrder order);
+/// The order of that name. Throws Error when there is none.
+VocabularyOrder vocabulary_order(std::string_view name);
+
+/// The fraction of the text's bytes that each part gets.
+using Split = std::array<double, 3>;
+/// "0.9,0.05,0.05"
+std::string split_text(const Split& split);
+
+/// A text as it was when it was prepared.
+struct SourceRecord {
+  std::filesystem::path path;  ///< absolute
+  uint64_t bytes = 0;
+  int64_t modified = 0;  ///< nanoseconds since 1970
+  std::string sha256;
+};
+
+struct PartRecord {
+  int64_t tokens = 0;
+  int64_t new_tokens = 0;  ///< of the vocabulary, seen in no part before this one
+  std::string sha256;      ///< of the token file
+};
+
+struct CorpusRecord {
+  TextFormat format = TextFormat::bytes;
+  VocabularyOrder order = VocabularyOrder::first_seen;
+  std::vector<SourceRecord> sources;  ///< one text that was split, or one text a part
+  std::optional<Split> split;
+  int64_t vocabulary_size = 0;
+  std::string vocabulary_hash;
+  std::array<PartRecord, 3> parts;
+
+  /// Tells whether two corpora have the same text: its SHA-256 (of several: that of their hashes).
+  std::string text_hash() const;
+  /// The command that prepares this corpus in `folder`.
+  std::string command(const std::filesystem::path& folder) const;
+};
+
+/// What is known of the file at `path` without reading it (no sha256). Throws Error when there is
+/// no such file.
+SourceRecord describe_source(const std::filesystem::path& path);
+
+std::filesystem::path corpus_record_path(const std::filesystem::path& folder);
+/// Throws Error when `folder` has no corpus.json, or one of another version, or a damaged one.
+CorpusRecord read_corpus_record(const std::filesystem::path& folder);
+void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord& record);
+
+}  // namespace adaspan

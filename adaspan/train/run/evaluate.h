@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <adaspan/models/transformer.h>
+#include <adaspan/train/data/batches.h>
+
+namespace adaspan {
+
+inline constexpr int64_t kEvaluationBatch = 8;  ///< as in the reference's full evaluation
+
+struct Evaluation {
+  double loss = 0;                        ///< mean negative log-likelihood, nats
+  int64_t tokens = 0;                     ///< predicted
+  std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
+};
+
+/// The whole stream in B rows and contiguous blocks of M, from empty memory; the last partial block
+/// is dropped. Throws Error when the stream has fewer than B (M+1) tokens.
+Evaluation evaluate(const Transformer& model, const TokenStream& stream, int64_t B, int64_t M);
+
+}  // namespace adaspan

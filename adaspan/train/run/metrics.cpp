@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/train/run/metrics.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/core/shallow_json.h"
+
+namespace adaspan {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Calls visit(text, json) for each line that is whole and has a step.
+template <class Visit>
+void for_each_line(const std::filesystem::path& path, const Visit& visit) {
+  std::istringstream lines(read_text(path));
+  for (std::string line; std::getline(lines, line);) {
+    ordered_json json = shallow_json(line);
+    if (json.is_object() && json.contains("step") && json["step"].is_number_integer()) {
+      visit(line, std::move(json));
+    }
+  }
+}
+
+}  // namespace
+
+SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
+                            int64_t span_limit) {
+  double sum = 0, largest = 0, heads = 0;
+  for (const auto& layer : spans) {
+    for (float z : layer) {
+      sum += z;
+      largest = std::max<double>(largest, z);
+      heads += 1;
+    }
+  }
+  const auto R = static_cast<double>(ramp), S = static_cast<double>(span_limit);
+  return {std::min(S, std::ceil(sum / std::max(heads, 1.0)) + R),
+          std::min(S, std::ceil(largest) + R)};
+}
+
+ordered_json step_line(const StepReport& report, const Settings& settings) {
+  const SpanSummary spans =
+      summarise_spans(report.spans, settings.adapt_span_ramp, settings.attn_span);
+  return {{"step", report.step},
+          {"loss", report.loss},
+          {settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {"span_loss", report.span_loss},
+          {"lr", report.learning_rate},
+          {"grad_norm", report.gradient_norm},
+          {"span_mean", spans.mean},
+          {"span_max", spans.max},
+          {"spans", report.spans}};
+}
+
+ordered_json validation_line(const ValidationReport& report, const Settings& settings) {
+  return {{"step", report.step},
+          {"valid_loss", report.loss},
+          {"valid_" + settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {"best", report.best}};
+}
+
+std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {
+  std::vector<ordered_json> all;
+  for_each_line(path,
+                [&](const std::string&, ordered_json json) { all.push_back(std::move(json)); });
+  return all;
+}
+
+MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) : path_(path) {
+  std::string kept;
+  if (steps_done > 0 && std::filesystem::exists(path)) {
+    for_each_line(path, [&](const std::string& text, const ordered_json& line) {
+      // A configuration is that of the steps after its own.
+      const bool of_later = line.contains("configuration") && line["step"] == steps_done;
+      if (line["step"] <= steps_done && !of_later) kept += text + "\n";
+    });
+  }
+  fresh_ = kept.empty();
+  make_folder_of(path);
+  atomic_write(path, kept);
+  file_ = std::fopen(path.c_str(), "a");
+  if (file_ == nullptr) fail_write();
+}
+
+MetricsFile::~MetricsFile() {
+  std::fclose(file_);
+}
+
+void MetricsFile::write(const ordered_json& line) {
+  const std::string text = line.dump() + "\n";
+  const bool whole = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
+  if (!whole || std::fflush(file_) != 0) fail_write();
+  fresh_ = false;
+}
+
+void MetricsFile::flush_to_disk() {
+  if (::fsync(::fileno(file_)) != 0) fail_write();
+}
+
+void MetricsFile::fail_write() const {
+  fail("[metrics] expected to write {}; got: {}; free some space and run the same command again",
+       path_.string(), std::strerror(errno));
+}
+
+}  // namespace adaspan

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// metrics.jsonl: one JSON object a line. The first is the configuration; then one for each logged
+// step (every log-steps, and the last before a validation) and each validation. All but the speed
+// ("chars_per_s") is a function of configuration, data and instruction set.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include <adaspan/train/run/trainer.h>
+
+namespace adaspan {
+
+/// "Span" as papers and the reference state it: the mean (or largest) z over the heads of a layer,
+/// rounded up, plus the ramp, at most the limit; here over all layers.
+struct SpanSummary {
+  double mean = 0, max = 0;
+};
+SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
+                            int64_t span_limit);
+
+/// The line of a step, but for the speed; of a validation.
+nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings);
+nlohmann::ordered_json validation_line(const ValidationReport& report, const Settings& settings);
+
+/// The lines of a metrics file, in order. What a crash cut short, and what is no object with a
+/// step, is left out. Throws Error when the file cannot be read.
+std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);
+
+class MetricsFile {
+ public:
+  /// Starts a new file, or, with steps_done above 0, goes on with the old one: lines of later
+  /// steps, which a stopped run had not saved, are dropped. Throws Error when it cannot be written.
+  MetricsFile(const std::filesystem::path& path, int64_t steps_done);
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
+
+  /// Whether the file has no line yet.
+  bool fresh() const { return fresh_; }
+  /// Throws Error when the line cannot be written (a full disk).
+  void write(const nlohmann::ordered_json& line);
+  /// Waits until all lines are on the disk. Throws Error when they cannot be.
+  void flush_to_disk();
+
+ private:
+  [[noreturn]] void fail_write() const;
+
+  std::filesystem::path path_;
+  std::FILE* file_ = nullptr;
+  bool fresh_ = true;
+};
+
+}  // namespace adaspan

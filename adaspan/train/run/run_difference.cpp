@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/train/run/run_difference.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "adaspan/core/error.h"
+#include "adaspan/train/run/manifest.h"
+#include "adaspan/train/run/metrics.h"
+
+namespace adaspan {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// The lines of numbers, by step; a validation comes after the step's own line.
+using Lines = std::map<std::pair<int64_t, bool>, ordered_json>;
+
+void add_line(Lines& lines, ordered_json line) {
+  if (line.contains("configuration")) return;
+  line.erase("chars_per_s");
+  const std::pair key{line["step"].get<int64_t>(), line.contains("valid_loss")};
+  lines[key] = std::move(line);
+}
+
+struct RunRecord {
+  Lines lines;
+  std::vector<ordered_json> starts;
+};
+
+RunRecord read_run(const std::filesystem::path& folder) {
+  RunRecord record;
+  record.starts = read_manifest(folder / "manifest.json");
+  for (ordered_json& line : read_metrics(folder / "metrics.jsonl")) {
+    add_line(record.lines, std::move(line));
+  }
+  return record;
+}
+
+/// The entry that tells how `step` was made.
+ordered_json entry_of(const RunRecord& run, int64_t step) {
+  ordered_json entry = run.starts[0];
+  for (const ordered_json& start : run.starts) {
+    if (start["step"] < step) entry = start;
+  }
+  entry.erase("step");
+  entry["configuration"].erase("checkpoint");
+  return entry;
+}
+
+std::string text_of(const ordered_json& json, const std::string& key) {
+  return json.contains(key) ? json[key].dump() : "none";
+}
+
+RunDifference compare(const RunRecord& a, const RunRecord& b) {
+  RunDifference result;
+  int64_t last = 0;
+  for (const auto& [key, line] : a.lines) {
+    const auto other = b.lines.find(key);
+    if (other == b.lines.end()) continue;
+    result.steps_compared += 1;
+    last = key.first;
+    if (line == other->second) continue;
+    result.first_step = key.first;
+    result.numbers = differences(line, other->second);
+    break;
+  }
+  require(result.steps_compared > 0,
+          "[diff] expected steps that both runs recorded; got none; is --log-steps too large?");
+  result.settings = differences(entry_of(a, last), entry_of(b, last));
+  return result;
+}
+
+/// The last of `steps` that was made with the settings of the first.
+int64_t steps_of_first_settings(const std::vector<ordered_json>& starts, int64_t steps) {
+  const auto settings_of = [](const ordered_json& start) {
+    return recorded_json(settings_from_json(start["configuration"]));
+  };
+  for (const ordered_json& start : starts) {
+    if (settings_of(start) != settings_of(starts[0])) {
+      steps = std::min(steps, start["step"].get<int64_t>());
+    }
+  }
+  return steps;
+}
+
+}  // namespace
+
+std::vector<Difference> differences(const ordered_json& a, const ordered_json& b) {
+  std::vector<std::string> keys;
+  for (const ordered_json* json : {&a, &b}) {
+    for (const auto& [key, value] : json->items()) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
+  }
+  std::vector<Difference> all;
+  for (const std::string& key : keys) {
+    if (a.contains(key) && b.contains(key) && a[key].is_object() && b[key].is_object()) {
+      for (Difference& inner : differences(a[key], b[key])) {
+        inner.name = key + "." + inner.name;
+        all.push_back(std::move(inner));
+      }
+    } else if (text_of(a, key) != text_of(b, key)) {
+      all.push_back({key, text_of(a, key), text_of(b, key)});
+    }
+  }
+  return all;
+}
+
+RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem::path& b) {
+  return compare(read_run(a), read_run(b));
+}
+
+RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
+                        int64_t steps) {
+  const RunRecord recorded = read_run(folder);
+  const ordered_json& start = recorded.starts[0];
+  require(start["step"] == 0,
+          "[repro] expected the record of a run from its first step in {}; got one from step {}",
+          folder.string(), start["step"].dump());
+  const Settings settings = settings_from_json(start["configuration"]);
+  use_isa_of(settings);
+  const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
+  require(start["data"].value("text_sha256", ordered_json()) == corpus.text_hash(),
+          "[repro] expected the text that {} was trained on; got another; give the right --data",
+          folder.string());
+  steps = steps_of_first_settings(recorded.starts, steps);
+
+  Trainer trainer(settings, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
+                  TokenStream::of(corpus, Part::valid));
+  RunRecord now;
+  now.starts.push_back(manifest_entry(trainer, corpus));
+  while (trainer.steps_done() < steps) {
+    add_line(now.lines, step_line(trainer.step(), settings));
+    if (trainer.steps_done() % settings.nbatches == 0) {
+      add_line(now.lines, validation_line(trainer.validate(), settings));
+    }
+  }
+  return compare(recorded, now);
+}
+
+}  // namespace adaspan

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// One training step, and all that changes from one to the next.
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include <adaspan/models/transformer.h>
+#include <adaspan/train/data/batches.h>
+#include <adaspan/train/optim/optimizer.h>
+#include <adaspan/train/run/settings.h>
+
+namespace adaspan {
+
+/// Mean negative log-likelihoods, nats; as yet unknown ones are infinite.
+struct Losses {
+  double training = std::numeric_limits<double>::infinity();    ///< of the last step
+  double validation = std::numeric_limits<double>::infinity();  ///< the last one
+  double best_validation = std::numeric_limits<double>::infinity();
+};
+
+/// What a step did.
+struct StepReport {
+  int64_t step = 0;      ///< updates so far, this one included
+  double loss = 0;       ///< mean negative log-likelihood of the block, nats
+  double span_loss = 0;  ///< lambda sum over layers of mean span
+  double learning_rate = 0;
+  double gradient_norm = 0;               ///< over all parameters, before clipping
+  std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
+};
+
+struct ValidationReport {
+  int64_t step = 0;   ///< updates before it
+  double loss = 0;    ///< mean negative log-likelihood, nats
+  bool best = false;  ///< of all validations so far
+};
+
+class Trainer {
+ public:
+  /// A fresh model. Throws Error when settings do not fit, or a stream is too short for them.
+  Trainer(const Settings& settings, int64_t vocabulary, TokenStream train, TokenStream valid);
+
+  /// The next block of the training stream: forward, backward, update. Throws Error, naming the
+  /// step, when the loss is no longer a number; the parameters are then those before the step.
+  StepReport step();
+
+  /// The loss of the next nbatches/10 blocks (at least one) of the validation stream, which
+  /// goes on where the last validation ended. Throws Error when it is not finite.
+  ValidationReport validate();
+
+  /// As they were given; "auto" is replaced by the precision and instructions it stands for.
+  const Settings& settings() const { return settings_; }
+  Transformer& model() { return model_; }
+  int64_t steps_done() const { return step_; }
+  int64_t parameters() const { return model_.parameters().elements(); }
+
+  /// Everything else that the next step depends on, for a checkpoint to keep.
+  struct Progress {
+    int64_t step = 0;
+    BlockReader::Position train, valid;
+    Memory memory, valid_memory;  ///< of the whole batch
+    Losses losses;
+  };
+  Progress progress() const;
+  /// Throws Error when the step or a position is none of these settings.
+  void restore(Progress progress);
+  Optimizer& optimizer() { return *optimizer_; }
+  const Losses& losses() const { return losses_; }
+
+ private:
+  int64_t parts() const { return parts_of(settings_); }
+  int64_t part_size() const { return settings_.batch_sz / parts(); }
+  /// Adds the gradients of one part of a block; returns its share of the report.
+  void accumulate(const Block& part, int64_t index, StepReport& report);
+
+  Settings settings_;
+  Transformer model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  BlockReader train_, valid_;
+  std::vector<Memory> memory_;  // of each part of the batch
+  Memory valid_memory_;
+  Losses losses_;
+  int64_t step_ = 0;
+};
+
+}  // namespace adaspan

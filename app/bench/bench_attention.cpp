@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "app/bench/bench_attention.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/core/random.h"
+#include "adaspan/ops/span_attention_tiles.h"
+#include "app/bench/bench_gemm.h"
+#include "app/bench/bench_step.h"
+
+namespace adaspan {
+namespace {
+
+constexpr int64_t kTimes = 5;
+
+Tensor random_values(Shape shape, uint32_t site, DType type) {
+  const RandomKey key{.purpose = Purpose::benchmark, .site = site};
+  Tensor values(std::move(shape));
+  parallel_chunks(values.elements(), 1 << 14, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      values.data()[i] = static_cast<float>(random_uniform(key, static_cast<uint64_t>(i)) - 0.5);
+    }
+  });
+  return values.converted(type);
+}
+
+nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_t E, double peak) {
+  const int64_t K = c.heads, D = c.head_width();
+  const auto each_head = static_cast<size_t>(K);
+  const SpanAttentionOptions options{.ramp = c.ramp,
+                                     .effective_spans = std::vector<int64_t>(each_head, E),
+                                     .memory_steps = std::vector<int64_t>(each_head, E),
+                                     .skip_missing = false,
+                                     .dropout = {.rate = c.dropout, .batch = B}};
+  const Tensor qkv = random_values({M, B, 3 * c.hidden}, 0, c.precision);
+  const Tensor memory_kv = random_values({K * E, B, 2 * D}, 1, c.precision);
+  const Tensor p = random_values({D, c.span_limit}, 2, DType::f32);
+  const Tensor dout = random_values({M, B, c.hidden}, 3, c.precision);
+  const Tensor z = Tensor::filled({K}, static_cast<float>(std::max(int64_t{0}, E - c.ramp)));
+  const SpanAttentionValues x{qkv, memory_kv, p, &z};
+
+  const SpanAttentionForward result = span_attention_forward(x, options);
+  const double forward = fastest(kTimes, [&] { span_attention_forward(x, options); });
+  const double backward =
+      fastest(kTimes, [&] { span_attention_backward(x, options, result.scales, dout); });
+  const double flops = 22.0 * static_cast<double>(M * B * K * D * E);
+  const double rate = 1e-9 * flops / (forward + backward);
+  return {{"span", E},
+          {"forward_s", forward},
+          {"backward_s", backward},
+          {"gflops", rate},
+          {"peak_share", rate / peak}};
+}
+
+}  // namespace
+
+nlohmann::ordered_json bench_attention(const Settings& settings,
+                                       const std::vector<int64_t>& spans) {
+  require_settable_spans(settings);
+  for (int64_t E : spans) {
+    require(E >= 1 && E <= settings.attn_span,
+            "[bench] expected --span in [1, {}], the limit --attn-span; got {}", settings.attn_span,
+            E);
+  }
+  const DType type = precision_of(settings);
+  const double peak = gemm_peak(settings, type);
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (int64_t E : spans) {
+    rows.push_back(row_of(model_config(settings, 1), settings.batch_sz / settings.batch_split,
+                          settings.block_sz, E, peak));
+  }
+  return {{"precision", name(type)}, {"gemm_peak_gflops", peak}, {"rows", rows}};
+}
+
+}  // namespace adaspan

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "app/bench/bench_step.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/core/memory.h"
+#include "adaspan/core/profile.h"
+#include "adaspan/core/random.h"
+#include "adaspan/core/shallow_json.h"
+#include "adaspan/models/cost.h"
+#include "adaspan/train/run/trainer.h"
+#include "app/bench/bench_gemm.h"
+
+namespace adaspan {
+namespace {
+
+constexpr int64_t kVocabulary = 205;  // of enwik8
+constexpr int64_t kMostSteps = 10'000;
+
+TokenStream random_tokens(int64_t count, int64_t vocabulary) {
+  const RandomKey key{.purpose = Purpose::benchmark};
+  Tensor ids({count}, DType::i32);
+  for (int64_t i = 0; i < count; ++i) {
+    ids.data<int32_t>()[i] = static_cast<int32_t>(random_uniform(key, static_cast<uint64_t>(i)) *
+                                                  static_cast<double>(vocabulary));
+  }
+  return TokenStream::of(std::move(ids), "random tokens");
+}
+
+void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans) {
+  size_t layer = 0;
+  for (Parameter* p : model.parameters().all()) {
+    if (!is_span(*p)) continue;
+    for (size_t h = 0; h < spans[layer].size(); ++h) {
+      p->value().data()[h] = spans[layer][h] / static_cast<float>(model.config().span_limit);
+    }
+    ++layer;
+  }
+}
+
+std::vector<std::vector<float>> spans_of_file(const std::string& path, const ModelConfig& config) {
+  const auto expect = [&](bool fits, const std::string& got) {
+    require(
+        fits,
+        "[bench] expected in {} a JSON list of {} layers, each a list of {} spans z in [0, {}]; "
+        "got {}; write one for this model, or change its settings",
+        path, config.layers, config.heads, config.span_limit, got);
+  };
+  const nlohmann::ordered_json layers = shallow_json(read_text(path));
+  expect(layers.is_array(), "something else");
+  expect(layers.size() == static_cast<size_t>(config.layers),
+         fmt::format("{} layers", layers.size()));
+  std::vector<std::vector<float>> spans;
+  for (const auto& layer : layers) {
+    expect(layer.is_array() && layer.size() == static_cast<size_t>(config.heads),
+           fmt::format("{} spans in layer {}", layer.is_array() ? layer.size() : 0, spans.size()));
+    std::vector<float>& row = spans.emplace_back();
+    for (const auto& z : layer) {
+      expect(z.is_number() && z >= 0 && z <= config.span_limit,
+             fmt::format("{} for head {} of layer {}", z.is_primitive() ? z.dump() : "a list",
+                         row.size(), spans.size() - 1));
+      row.push_back(z.get<float>());
+    }
+  }
+  return spans;
+}
+
+/// Blocks after which every layer has all the memory that it keeps.
+int64_t blocks_of_memory(const Settings& s, const std::vector<std::vector<float>>& spans) {
+  int64_t kept = 0;
+  for (const auto& layer : spans) {
+    const Variable z = Variable::constant(
+        Tensor::of({static_cast<int64_t>(layer.size())}, std::span<const float>(layer)));
+    kept = std::max(kept, memory_length(z, model_config(s, kVocabulary)));
+  }
+  return (kept + s.block_sz - 1) / s.block_sz;
+}
+
+nlohmann::ordered_json profile_rows(const std::vector<ProfileRow>& rows, double step) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  double rest = step;
+  for (const ProfileRow& row : rows) {
+    json.push_back({{"kernel", row.kernel},
+                    {"calls", row.calls},
+                    {"seconds", row.seconds},
+                    {"share", row.seconds / step},
+                    {"gflops", 1e-9 * row.flops / row.seconds},
+                    {"gb_per_s", 1e-9 * row.bytes / row.seconds}});
+    rest -= row.seconds;
+  }
+  json.push_back({{"kernel", "the rest"},
+                  {"calls", 1},
+                  {"seconds", rest},
+                  {"share", rest / step},
+                  {"gflops", 0.0},
+                  {"gb_per_s", 0.0}});
+  return json;
+}
+
+}  // namespace
+
+std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config) {
+  const auto S = static_cast<float>(config.span_limit);
+  const auto heads = static_cast<size_t>(config.heads), layers = static_cast<size_t>(config.layers);
+  std::vector<std::vector<float>> spans(layers, std::vector<float>(heads, 0));
+  if (name == "initial") return spans;
+  if (name != "trained" && name != "full") {
+    require(std::filesystem::is_regular_file(name),
+            "[bench] expected --spans to be initial, trained, full or a file; got \"{}\"", name);
+    return spans_of_file(name, config);
+  }
+  for (size_t l = 0; l < layers; ++l) {
+    std::fill(spans[l].begin(), spans[l].end(), name == "full" ? S : 20.0f);
+    if (name == "trained" && l >= layers / 2) spans[l][0] = std::floor(0.6f * S);
+  }
+  return spans;
+}
+
+void require_settable_spans(const Settings& s) {
+  require(s.adapt_span && !s.dynamic_span,
+          "[bench] expected --adapt-span without --dynamic-span, spans that can be set; got {}; "
+          "choose a preset that has such spans, as --preset enwik8_small, or other options",
+          s.adapt_span ? "--dynamic-span" : "--no-adapt-span");
+}
+
+nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options) {
+  require(options.steps >= 1 && options.steps <= kMostSteps,
+          "[bench] expected --steps of 1 to {}; got {}", kMostSteps, options.steps);
+  require_settable_spans(settings);
+  const auto spans = span_pattern(options.spans, model_config(settings, kVocabulary));
+  Settings s = settings;
+  s.adapt_span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
+  const DType type = precision_of(s);
+  const double peak_f32 = gemm_peak(s, DType::f32);
+  const double peak = type == DType::f32 ? peak_f32 : gemm_peak(s, type);
+  release_kept_memory();
+
+  const int64_t memory_blocks = blocks_of_memory(s, spans);
+  const int64_t columns = (options.steps + memory_blocks + 2) * s.block_sz + 1;
+  TokenStream tokens = random_tokens(s.batch_sz * columns, kVocabulary);
+  Trainer trainer(s, kVocabulary, tokens, tokens);
+  const auto step = [&] {
+    set_spans(trainer.model(), spans);
+    trainer.step();
+  };
+  // Only with a full memory does a step cost what the steps of a run cost.
+  for (int64_t i = 0; i < memory_blocks; ++i) step();
+  const double seconds = fastest(options.steps, step);
+
+  const double flops = useful_flops(model_config(s, kVocabulary), s.batch_sz, s.block_sz, spans);
+  const auto tokens_a_step = static_cast<double>(s.batch_sz * s.block_sz);
+  nlohmann::ordered_json result = {
+      {"spans", options.spans},
+      {"precision", name(type)},
+      {"seconds", seconds},
+      {"tokens_per_s", tokens_a_step / seconds},
+      {"useful_gflops", flops / seconds * 1e-9},
+      {"gemm_peak_gflops", peak},
+      {"peak_share", flops / seconds * 1e-9 / peak},
+      {"gemm_peak_f32_gflops", peak_f32},
+      {"peak_rss_gb", static_cast<double>(peak_resident_bytes()) * 1e-9},
+      {"peak_tensor_gb", static_cast<double>(memory_use().peak) * 1e-9}};
+  if (options.profile) {
+    start_profile();
+    const double profiled = fastest(1, step);
+    result["profile"] = profile_rows(stop_profile(), profiled);
+  }
+  return result;
+}
+
+}  // namespace adaspan

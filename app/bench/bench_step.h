@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// How fast a training step is, and how much of the machine it uses.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include <adaspan/train/run/settings.h>
+
+namespace adaspan {
+
+/// z of each layer and head, in steps: "initial" (0), "full" (S), "trained" (20, but 0.6 S (614 of
+/// 1024) for head 0 of the upper half of the layers), or a JSON file with a list of lists. Throws
+/// Error for anything else, or when the file does not fit the model.
+std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config);
+
+/// Throws Error unless the settings give each head one span, which a benchmark can set.
+void require_settable_spans(const Settings& settings);
+
+struct BenchStepOptions {
+  std::string spans = "initial";
+  int64_t steps = 3;     ///< to time; the fastest counts
+  bool profile = false;  ///< record one more step kernel by kernel
+};
+
+/// Times steps on random tokens, after as many as fill the memory.
+/// -> {seconds, tokens_per_s, useful_gflops, gemm_peak_gflops, peak_share, peak_rss_gb, ...}, and
+/// with a profile {profile: [{kernel, calls, seconds, share, gflops, gb_per_s}]}
+nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options);
+
+}  // namespace adaspan

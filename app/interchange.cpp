@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "app/interchange.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "adaspan/train/run/checkpoint.h"
+
+namespace adaspan {
+namespace {
+
+/// Runs a program, without a shell. Returns its exit code, or 128 and more for a signal; `output`
+/// is what it wrote to standard error.
+int run(const std::vector<std::string>& words, std::string& output) {
+  int ends[2];
+  require(::pipe2(ends, O_CLOEXEC) == 0, "[python] expected a pipe; got: {}", std::strerror(errno));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int failure = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::array<char, 4096> part;
+  for (ssize_t n; failure == 0 && (n = ::read(ends[0], part.data(), part.size())) > 0;) {
+    output.append(part.data(), static_cast<size_t>(n));
+  }
+  ::close(ends[0]);
+  require(failure == 0, "[python] expected to run {}; got: {}; give --python FILE", words[0],
+          std::strerror(failure));
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// The last line, where Python names the error.
+std::string last_line(std::string text) {
+  while (text.ends_with('\n')) text.pop_back();
+  return text.substr(text.find_last_of('\n') + 1);
+}
+
+void run_script(const std::string& python, const char* command, const std::filesystem::path& from,
+                const std::filesystem::path& to) {
+  std::string output;
+  const int code =
+      run({python, ADASPAN_TOOLS "/pytorch_checkpoint.py", command, from.string(), to.string()},
+          output);
+  const std::string line = last_line(output);
+  if (code == 2 && line.starts_with('[')) fail("{}", line);  // one of its own errors
+  require(code == 0,
+          "[python] expected {} to run " ADASPAN_TOOLS
+          "/pytorch_checkpoint.py; got exit code {}: {}",
+          python, code, line.empty() ? "it says nothing" : line);
+}
+
+/// A number of the file that fits the steps of a run; Python's are of any size.
+int64_t count(const SafetensorsFile& file, const char* key) {
+  const std::string& text = file.metadata(key);
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  require(error == std::errc() && end == text.data() + text.size(),
+          "[interchange] expected a count of {} below 2^32; got {}; the file is damaged", key,
+          text);
+  return number;
+}
+
+void require_new(const char* flag, const std::filesystem::path& path) {
+  require(!std::filesystem::exists(path),
+          "[interchange] expected {} with the name of a new file; got {}, which is there already",
+          flag, path.string());
+}
+
+}  // namespace
+
+PytorchCheckpoint::PytorchCheckpoint(const std::filesystem::path& file,
+                                     const std::filesystem::path& out, const std::string& python)
+    : out_(out), converted_(out.string() + ".converted.tmp") {
+  require_new("--out", out);
+  make_folder_of(out);
+  run_script(python, "to-safetensors", file, converted_);
+}
+
+PytorchCheckpoint::~PytorchCheckpoint() {
+  std::error_code ignored;
+  std::filesystem::remove(converted_, ignored);
+}
+
+Settings PytorchCheckpoint::settings() const {
+  return settings_from_json(
+      nlohmann::ordered_json::parse(SafetensorsFile(converted_).metadata("settings")));
+}
+
+int64_t PytorchCheckpoint::save(const Settings& given) const {
+  const SafetensorsFile file(converted_);
+  CheckpointHeader header;
+  header.settings = given;
+  const Shape embedding = file.shape("in_emb.weight");
+  require(embedding.rank() == 2,
+          "[interchange] expected in_emb.weight of two extents; got shape {}", embedding.text());
+  header.vocabulary = embedding[0];
+  header.settings.precision = name(precision_of(given));
+  header.settings.isa = name(isa());
+  header.progress.step = file.metadata().contains("steps") ? count(file, "steps")
+                                                           : count(file, "rounds") * given.nbatches;
+  Transformer model(model_config(given, header.vocabulary), static_cast<uint64_t>(given.seed));
+  const auto optimizer = make_optimizer(optimizer_config(given), model.parameters().all());
+  header.progress.memory = header.progress.valid_memory = model.fresh_memory(given.batch_sz);
+
+  copy_weights(model, file);
+  for (const auto& [name, tensor] : optimizer->state()) copy_tensor(*tensor, file, name);
+  const std::vector<NamedTensor> tensors = state_of(model, *optimizer);
+  std::set<std::string> expected;
+  for (const NamedTensor& one : tensors) expected.insert(one.name);
+  for (const std::string& name : file.names()) {
+    require(expected.contains(name),
+            "[interchange] expected the weights of a model of these settings alone; got {}, too; "
+            "it may be of a part that is not here",
+            name);
+  }
+  write_checkpoint(out_, header, tensors);
+  return header.progress.step;
+}
+
+void export_to_pytorch(const std::filesystem::path& checkpoint, const std::filesystem::path& file,
+                       const std::string& python) {
+  require_new("--to-pytorch", file);
+  read_header(open_checkpoint(checkpoint));
+  make_folder_of(file);
+  run_script(python, "from-safetensors", checkpoint, file);
+}
+
+}  // namespace adaspan
