@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How the passes (tiles/tile_passes.h) are cut into pieces for threads, and what the pieces sum to.
+// How the passes (tiles/tile_passes.h) are shared among threads, and what their parts add up to.
 #include "adaspan/ops/span_attention_tiles.h"
 
 #include <algorithm>
@@ -13,16 +13,21 @@
 namespace adaspan {
 namespace {
 
-// Chunks of (sequence, head) pairs, each of which sums dp by itself: also the most threads in use.
-constexpr int64_t kChunks = 32;
+// Most parts of the pairs of sequence and head, each of which has a dp of its own: also the most
+// threads in use.
+constexpr int64_t kParts = 32;
 
-/// Calls body(pass, chunk, b, h) for every sequence and head.
+int64_t pairs_per_part(const SpanAttentionSizes& n) {
+  return chunk_count(n.B * n.K, kParts);
+}
+
+/// Calls body(pass, part, b, h) for every sequence and head.
 template <template <class> class Pass, class T, class Body>
 void for_each_head(const Setting<T>& s, const Body& body) {
-  const int64_t items = s.n.B * s.n.K, chunk = (items + kChunks - 1) / kChunks;
-  parallel_chunks(items, chunk, [&](int64_t begin, int64_t end) {
+  const int64_t K = s.n.K;
+  parallel_parts(s.n.B * K, pairs_per_part(s.n), [&](int64_t part, int64_t begin, int64_t end) {
     Pass<T> pass(s);
-    for (int64_t i = begin; i < end; ++i) body(pass, begin / chunk, i / s.n.K, i % s.n.K);
+    for (int64_t i = begin; i < end; ++i) body(pass, part, i / K, i % K);
   });
 }
 
@@ -38,22 +43,22 @@ SpanAttentionForward forward(const SpanAttentionValues& x, const SpanAttentionOp
   return result;
 }
 
-/// dp [D,S] = the sum over chunks, in their order, of partial [chunks, widest + slack, width]
+/// dp [D,S] = the sum of parts [parts, widest + slack, width], whose row j is distance widest - j
 template <class T>
-Tensor sum_positions(const Setting<T>& s, const Tensor& partial) {
+Tensor sum_positions(const Setting<T>& s, const Tensor& parts) {
   const SpanAttentionSizes& n = s.n;
+  const int64_t known = std::min(s.widest, n.S), first = s.widest - known;
+  Tensor sum = Tensor::zeros({known, s.width});
+  add_in_order(parts.shape()[0], known, 64, [&](int64_t part, int64_t begin, int64_t end) {
+    const float* rows = parts.data() + (part * parts.shape()[1] + first) * s.width;
+    row_kernels<float>().add_scaled(sum.data() + begin * s.width, 1, rows + begin * s.width,
+                                    (end - begin) * s.width);
+  });
   Tensor dp = Tensor::zeros({n.D, n.S});
-  const int64_t chunks = partial.shape()[0], known = std::min(s.widest, n.S);
   parallel_chunks(known, 64, [&](int64_t begin, int64_t end) {
-    std::vector<float> sum(static_cast<size_t>(s.width));
     for (int64_t i = begin; i < end; ++i) {
-      std::fill(sum.begin(), sum.end(), 0.0f);
-      for (int64_t c = 0; c < chunks; ++c) {
-        const int64_t row = c * partial.shape()[1] + s.widest - known + i;
-        row_kernels<float>().add_scaled(sum.data(), 1, partial.data() + row * s.width, n.D);
-      }
       for (int64_t d = 0; d < n.D; ++d) {
-        dp.data()[d * n.S + n.S - known + i] = sum[static_cast<size_t>(d)];
+        dp.data()[d * n.S + n.S - known + i] = sum.data()[i * s.width + d];
       }
     }
   });
@@ -69,15 +74,18 @@ SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentio
   SpanAttentionGradients d{Tensor(x.qkv.shape(), x.qkv.type()),
                            Tensor(x.memory_kv.shape(), x.qkv.type()), Tensor(), Tensor()};
   if (x.z != nullptr) d.z = Tensor::zeros(x.z->shape());
-  Tensor dp = Tensor::zeros({std::min(kChunks, n.B * n.K), s.widest + kSlack, s.width});
+  const int64_t parts = chunk_count(n.B * n.K, pairs_per_part(n));
+  Tensor dp = Tensor::zeros({parts, s.widest + kSlack, s.width});
   Tensor dz({n.B, n.K});
-  for_each_head<BackwardPass>(s, [&](BackwardPass<T>& pass, int64_t chunk, int64_t b, int64_t h) {
+  for_each_head<BackwardPass>(s, [&](BackwardPass<T>& pass, int64_t part, int64_t b, int64_t h) {
     dz.data()[b * n.K + h] =
-        pass.run(b, h, dout, scales, dp.data() + chunk * dp.shape()[1] * s.width, d);
+        pass.run(b, h, dout, scales, dp.data() + part * dp.shape()[1] * s.width, d);
   });
   d.p = sum_positions(s, dp);
   if (x.z != nullptr && !x.dynamic()) {
-    for (int64_t i = 0; i < n.B * n.K; ++i) d.z.data()[i % n.K] += dz.data()[i];
+    add_in_order(n.B, n.K, n.K, [&](int64_t b, int64_t begin, int64_t end) {
+      for (int64_t h = begin; h < end; ++h) d.z.data()[h] += dz.data()[b * n.K + h];
+    });
   }
   return d;
 }
