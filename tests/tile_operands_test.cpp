@@ -88,7 +88,9 @@ void check_results(int64_t b, int64_t h) {
   for (int64_t i = 0; i < 80 * kWidth; ++i) sums.data()[i] = static_cast<float>(1 + i % 127);
   s.head.clear_unseen(d);
   s.head.write(d, KeyPart::value, sums, {0, kBack + 70});
-  s.head.write(d.qkv, 69, sums.data(), 2);
+  const float factors[] = {0.5f, 2};
+  s.head.write(d.qkv, {.begin = 68, .rows = 2, .E = 2, .first_key = 0, .fresh = {}, .finished = {}},
+               sums, factors);
   const int64_t steps = h == 0 ? 12 : 7, first = h == 0 ? 0 : 12;
   for (int64_t step = 0; step < 19; ++step) {
     for (int64_t i = 0; i < 2 * 40; ++i) {
@@ -103,7 +105,7 @@ void check_results(int64_t b, int64_t h) {
   }
   for (int64_t column = 0; column < 20; ++column) {
     const T* row = d.qkv.data<T>() + (69 * 2 + b) * 120 + h * 20 + column;
-    CHECK(to_float(row[0]) == 2 * sums.data()[column]);                       // q
+    CHECK(to_float(row[0]) == 2 * sums.data()[kWidth + column]);              // q
     CHECK(to_float(row[40]) == 0);                                            // k
     CHECK(to_float(row[80]) == sums.data()[(69 + kBack) * kWidth + column]);  // v
   }

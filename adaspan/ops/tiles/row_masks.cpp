@@ -32,11 +32,6 @@ RowMasks::RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& opt
   if (options.dropout.rate > 0) std::fill_n(ones_.data(), row_length(options), 1.0f);
 }
 
-float RowMasks::span(int64_t t, int64_t b, int64_t h) const {
-  if (x_.z == nullptr) return static_cast<float>(n_.S);
-  return x_.z->data()[x_.dynamic() ? (t * n_.B + b) * n_.K + h : h];
-}
-
 std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
   const int64_t most = options_.effective_spans[static_cast<size_t>(h)];
   std::vector<int64_t> spans(static_cast<size_t>(tile_count(n_.M)), most);
@@ -50,27 +45,10 @@ std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
   return spans;
 }
 
-SoftmaxRow RowMasks::row(int64_t b, int64_t h, const Tile& tile, int64_t i) {
-  const int64_t t = tile.begin + i;
-  int64_t first = std::max(int64_t{0}, tile.E - options_.effective_spans[static_cast<size_t>(h)]);
-  if (options_.skip_missing) {
-    const int64_t oldest = -options_.memory_steps[static_cast<size_t>(h)];
-    first = std::clamp(oldest - (t - tile.E), first, tile.E);
-  }
-  const MaskedRow masked{
-      .E = tile.E, .first = first, .z = span(t, b, h), .ramp = static_cast<float>(options_.ramp)};
-  if (masked != masked_) {  // it is the same for most rows of a head
-    kernels_.span_mask(mask_.data(), slope_.data(), masked);
-    masked_ = masked;
-  }
-  return {tile.E, mask_.data(), slope_.data(), factor_, kept(b, h, t, tile.E)};
-}
-
-/// Dropout's factor of each weight; null without. A weight keeps its random number when the span
+/// Dropout's factor of each weight. A weight keeps its random number when the span
 /// changes: numbered as if all S were there.
 const float* RowMasks::kept(int64_t b, int64_t h, int64_t t, int64_t E) {
   const Dropout& dropout = options_.dropout;
-  if (dropout.rate == 0) return nullptr;
   const int64_t beyond = std::max(int64_t{0}, E - n_.S);
   const int64_t row = dropout.global_row(t * n_.B + b, n_.B);
   const int64_t number = (row * n_.K + h) * n_.S + n_.S - E + beyond;

@@ -140,9 +140,14 @@ class HeadData {
                        keys.end - keys.begin, words);
   }
 
-  /// The head's columns of `to` at query t = row of `width` sums, times a factor
-  void write(Tensor& to, int64_t t, const float* row, float factor) const {
-    put(to.data<T>() + (t * n_.B + b_) * to.shape()[2] + h_ * n_.D, row, factor);
+  /// The head's columns of `to` at the tile's queries = rows [64, width] of sums, times a factor
+  /// each; null: 1
+  void write(Tensor& to, const Tile& tile, const Scratch<float>& rows, const float* factors) const {
+    const int64_t stride = to.shape()[2];
+    T* place = to.data<T>() + (tile.begin * n_.B + b_) * stride + h_ * n_.D;
+    for (int64_t i = 0; i < tile.rows; ++i, place += n_.B * stride) {
+      put(place, rows.data() + i * width_, factors == nullptr ? 1 : factors[i]);
+    }
   }
 
   /// Gradients of keys or values

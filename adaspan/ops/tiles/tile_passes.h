@@ -128,9 +128,7 @@ class ForwardPass {
       for (int64_t i = tile.rows; i < padded; ++i) a_.take(i, tile.E);
       s.products.mix(o_.data(), a_.operand(1), v + tile.first_key * s.width, s.width,
                      {padded, 1, tile.E}, false);
-      for (int64_t i = 0; i < tile.rows; ++i) {
-        head.write(result.out, tile.begin + i, o_.data() + i * s.width, scale[i]);
-      }
+      head.write(result.out, tile, o_, scale);
     }
   }
 
@@ -196,9 +194,7 @@ class BackwardPass {
       tiles_.x.clear_below(tile);
       dx_.clear_below(tile);
       multiply(tile, k, dp + (s.widest - tile.E) * s.width);
-      for (int64_t i = 0; i < tile.rows; ++i) {
-        head.write(d.qkv, tile.begin + i, dq_.data() + i * s.width, 1);
-      }
+      head.write(d.qkv, tile, dq_, nullptr);
       head.write(d, KeyPart::key, dk_, tile.finished);
       head.write(d, KeyPart::value, dv_, tile.finished);
     }
