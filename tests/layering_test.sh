@@ -5,7 +5,7 @@
 #             app <- bench, examples, tests
 #   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>
 #   onednn    oneDNN headers are included by adaspan/ops/gemm.cpp alone
-#   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.h alone
+#   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.cpp alone
 #   macro     a header defines no macro
 #   licence   the first 5 lines name the licence
 # Prints "file:line: [rule] what is wrong" for each violation, and exits 1 if there is one.
@@ -72,8 +72,8 @@ check_lines='
       report("onednn", "only adaspan/ops/gemm.cpp may include oneDNN; got " target)
   }
   (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
-      path != "adaspan/core/parallel.h" {
-    report("openmp", "only adaspan/core/parallel.h may use OpenMP pragmas other than simd")
+      path != "adaspan/core/parallel.cpp" {
+    report("openmp", "only adaspan/core/parallel.cpp may use OpenMP pragmas other than simd")
   }
   /^[ \t]*#[ \t]*define/ && path ~ /[.]h$/ && floor != "third_party" {
     report("macro", "headers define no macros: use a constant, a function or a template")
@@ -154,7 +154,8 @@ self_test() {
   plant adaspan/core/a.h '_Pragma("omp parallel")' openmp
   plant adaspan/ops/a.cpp '#pragma omp simd reduction(+ : sum)'
   plant adaspan/ops/a.cpp '#pragma omp declare simd'
-  plant adaspan/core/parallel.h '#pragma omp parallel for'
+  plant adaspan/core/parallel.h '#pragma omp parallel' openmp
+  plant adaspan/core/parallel.cpp '#pragma omp parallel for'
   plant adaspan/ops/a.h '#define SQUARE(x) ((x) * (x))' macro
   plant tests/support/a.h '  # define CHECK_IT' macro
   plant tests/support/main.cpp '#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN'

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
+// The only place with OpenMP pragmas (simd hints aside).
 #include "adaspan/core/parallel.h"
 
 #include <omp.h>
+
+#include <thread>
+#include <vector>
 
 #include "adaspan/core/error.h"
 
@@ -21,6 +25,24 @@ OneThread::OneThread() : before_(omp_get_max_threads()) {
 }
 OneThread::~OneThread() {
   omp_set_num_threads(before_);
+}
+
+void on_all_threads(const std::function<void()>& run) {
+#if defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
+  std::vector<std::jthread> others;
+  for (int i = 1; i < threads(); ++i) {
+    others.emplace_back([&] {
+      const OneThread alone;
+      run();
+    });
+  }
+  const OneThread alone;
+  run();
+#else
+#pragma omp parallel
+  run();
+#endif
 }
 
 }  // namespace adaspan
