@@ -16,6 +16,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/train/run/checkpoint.h"
+#include "app/places.h"
 
 namespace adaspan {
 namespace {
@@ -56,15 +57,12 @@ std::string last_line(std::string text) {
 void run_script(const std::string& python, const char* command, const std::filesystem::path& from,
                 const std::filesystem::path& to) {
   std::string output;
-  const int code =
-      run({python, ADASPAN_TOOLS "/pytorch_checkpoint.py", command, from.string(), to.string()},
-          output);
+  const std::string script = (data_folder() / "tools" / "pytorch_checkpoint.py").string();
+  const int code = run({python, script, command, from.string(), to.string()}, output);
   const std::string line = last_line(output);
   if (code == 2 && line.starts_with('[')) fail("{}", line);  // one of its own errors
-  require(code == 0,
-          "[python] expected {} to run " ADASPAN_TOOLS
-          "/pytorch_checkpoint.py; got exit code {}: {}",
-          python, code, line.empty() ? "it says nothing" : line);
+  require(code == 0, "[python] expected {} to run {}; got exit code {}: {}", python, script, code,
+          line.empty() ? "it says nothing" : line);
 }
 
 /// A number of the file that fits the steps of a run; Python's are of any size.

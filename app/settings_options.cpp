@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "adaspan/core/parallel.h"
+#include "app/places.h"
 
 namespace adaspan::cli {
 

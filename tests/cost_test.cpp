@@ -48,7 +48,7 @@ TEST_CASE("no head costs more than the span limit") {
 
 TEST_CASE("a step of enwik8_small at its initial spans is 652 billion operations") {
   Settings s;
-  apply_toml(s, preset_path("enwik8_small"));
+  apply_toml(s, ADASPAN_PRESETS "/enwik8_small.toml");
   const ModelConfig config = model_config(s, 205);
   const double flops =
       useful_flops(config, s.batch_sz, s.block_sz, span_pattern("initial", config));

@@ -25,7 +25,9 @@ struct DotLanes {
 #endif
     return (__m512bh)pairs;
   }
-  static Right right(const bf16* x) { return (__m512bh)_mm512_loadu_si512(x); }
+  static Right right(const bf16* x) {
+    return (__m512bh)_mm512_loadu_si512(x);
+  }
   static Sum multiply_add(Sum sum, Left left, Right right) {
     return _mm512_dpbf16_ps(sum, left, right);
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/settings.h"
 
-#include <fmt/ranges.h>
-
 #include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
@@ -99,21 +97,6 @@ void apply_toml(Settings& settings, const std::filesystem::path& path) {
       fail("{} (in {}, line {})", e.what(), path.string(), node.source().begin.line);
     }
   }
-}
-
-std::filesystem::path preset_path(const std::string& name) {
-  const std::filesystem::path folder = ADASPAN_PRESETS;
-  const std::filesystem::path path = folder / (name + ".toml");
-  if (std::filesystem::is_regular_file(path)) return path;
-  std::vector<std::string> names;
-  if (std::filesystem::is_directory(folder)) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  fail("[settings] expected the name of a preset; got \"{}\"; there are: {}", name,
-       fmt::join(names, ", "));
 }
 
 DType precision_of(const Settings& settings) {

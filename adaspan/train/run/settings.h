@@ -118,9 +118,6 @@ void assign(Settings& settings, std::string_view name, std::string_view text);
 /// and when the file cannot be read or parsed.
 void apply_toml(Settings& settings, const std::filesystem::path& path);
 
-/// The file of a preset. Throws Error, with the names there are, if there is none of this name.
-std::filesystem::path preset_path(const std::string& name);
-
 /// The precision asked for; of "auto" the fastest that can run at the level in use. Throws Error
 /// for another name.
 DType precision_of(const Settings& settings);
