@@ -4,10 +4,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <thread>
 #include <type_traits>
 
-#include "adaspan/core/parallel.h"
+#include "adaspan/ops/process.h"
 #include "app/places.h"
 
 namespace adaspan::cli {
@@ -50,10 +49,11 @@ Settings SettingsOptions::resolve(Settings settings) const {
     settings.checkpoint =
         fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
-  use_isa_of(settings);  // before what depends on it
+  // Before check(), which looks at what the level can do; a number of threads that no int holds is
+  // refused there.
+  open_process({.threads = static_cast<int>(std::min<int64_t>(settings.threads, 1 << 30)),
+                .isa = isa_of(settings)});
   check(settings);
-  const auto cores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
-  set_threads(static_cast<int>(settings.threads > 0 ? settings.threads : cores));
   return settings;
 }
 

@@ -81,7 +81,7 @@ refuse "[model] expected --precision f32, since the kernels of level plain compu
   --precision bf16 --isa plain
 refuse '[settings] expected --precision to be f32, bf16 or auto; got "half"' -- \
   train --data data --checkpoint new/ckpt "${small[@]}" --precision half
-refuse '[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got "sse"' -- \
+refuse '[isa] expected plain, avx2, avx512 or amx; got "sse"' -- \
   train --data data --checkpoint new/ckpt "${small[@]}" --isa sse
 refuse "--precision: half not in" -- parity "$golden/fixed.safetensors" --precision half
 grep -q amx_tile /proc/cpuinfo ||

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 
 namespace adaspan {
@@ -20,6 +21,10 @@ int threads() {
   return omp_get_max_threads();
 }
 
+int default_threads() {
+  return omp_get_num_procs();  // knows the affinity of the process
+}
+
 OneThread::OneThread() : before_(omp_get_max_threads()) {
   omp_set_num_threads(1);
 }
@@ -27,7 +32,11 @@ OneThread::~OneThread() {
   omp_set_num_threads(before_);
 }
 
-void on_all_threads(const std::function<void()>& run) {
+void on_all_threads(const std::function<void()>& run_on_one) {
+  const auto run = [&run_on_one, flush = flushes_denormals()] {
+    const FlushDenormals as_caller(flush);
+    run_on_one();
+  };
 #if defined(__SANITIZE_THREAD__)
   // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
   std::vector<std::jthread> others;

@@ -14,9 +14,12 @@
 
 namespace adaspan {
 
-/// Sets how many threads the loops below may use, for the whole process. Throws Error below 1.
+/// Sets how many threads the loops below may use, for the whole process. A part of open_process
+/// (ops/process.h), which programs call. Throws Error below 1.
 void set_threads(int threads);
 int threads();
+/// The number of threads when nobody names one: the processors that this process may use.
+int default_threads();
 
 /// While it lives, parallel loops that the thread which made it begins have one thread: for calls
 /// of a library whose result could depend on the number.
@@ -31,8 +34,9 @@ class OneThread {
   int before_;
 };
 
-/// Calls run() once on each of threads() threads, and returns when all are done. Compiled within
-/// the library: in a header it would be serial in the programs of those who build without OpenMP.
+/// Calls run() once on each of threads() threads, and returns when all are done. For that time each
+/// treats denormal numbers as the calling thread does. Compiled within the library: in a header it
+/// would be serial in the programs of those who build without OpenMP.
 void on_all_threads(const std::function<void()>& run);
 
 /// How many chunks of `chunk` items [0, n) is cut into.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/random.h"
@@ -65,6 +66,7 @@ nlohmann::ordered_json bench_attention(const Settings& settings,
             "[bench] expected --span in [1, {}], the limit --attn-span; got {}", settings.attn_span,
             E);
   }
+  const FlushDenormals flush;  // as in a training step
   const DType type = precision_of(settings);
   const double peak = gemm_peak(settings, type);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();

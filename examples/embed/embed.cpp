@@ -3,11 +3,11 @@
 #include <cstdio>
 #include <vector>
 
-#include <adaspan/core/parallel.h>
 #include <adaspan/core/random.h>
 #include <adaspan/models/transformer.h>
 #include <adaspan/ops/cross_entropy.h>
 #include <adaspan/ops/elementwise.h>
+#include <adaspan/ops/process.h>
 #include <adaspan/train/optim/optimizer.h>
 
 #include "core/error.h"
@@ -27,7 +27,7 @@ std::vector<int32_t> periodic_tokens(uint32_t step) {
 
 int main() {
   using namespace adaspan;
-  set_threads(2);
+  open_process({.threads = 2});
   const ModelConfig config{.vocabulary = kSymbols,
                            .layers = 1,
                            .hidden = 32,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/evaluate.h"
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/ops/cross_entropy.h"
 
 namespace adaspan {
 
 Evaluation evaluate(const Transformer& model, const TokenStream& stream, int64_t B, int64_t M) {
+  const FlushDenormals flush;
   const ModelConfig& config = model.config();
   BlockReader reader(stream, B, M, /*seed=*/0);
   const int64_t blocks = reader.blocks_per_pass();

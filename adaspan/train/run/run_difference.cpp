@@ -112,6 +112,10 @@ RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem
   return compare(read_run(a), read_run(b));
 }
 
+Isa recorded_isa(const std::filesystem::path& folder) {
+  return isa_of(settings_from_json(read_manifest(folder / "manifest.json")[0]["configuration"]));
+}
+
 RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
                         int64_t steps) {
   const RunRecord recorded = read_run(folder);
@@ -120,7 +124,11 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
           "[repro] expected the record of a run from its first step in {}; got one from step {}",
           folder.string(), start["step"].dump());
   const Settings settings = settings_from_json(start["configuration"]);
-  use_isa_of(settings);
+  require(
+      isa() == isa_of(settings),
+      "[repro] expected the process to be at the level that {} was trained at, {}; got {}; open "
+      "it at that level",
+      folder.string(), name(isa_of(settings)), name(isa()));
   const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
   require(start["data"].value("text_sha256", ordered_json()) == corpus.text_hash(),
           "[repro] expected the text that {} was trained on; got another; give the right --data",

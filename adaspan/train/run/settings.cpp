@@ -11,7 +11,6 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
-#include "adaspan/ops/gemm.h"
 
 namespace adaspan {
 namespace {
@@ -109,11 +108,6 @@ DType precision_of(const Settings& settings) {
 
 Isa isa_of(const Settings& settings) {
   return settings.isa == "auto" ? best_isa() : isa_of(settings.isa);
-}
-
-void use_isa_of(const Settings& settings) {
-  set_isa(isa_of(settings));
-  limit_products_to_isa();
 }
 
 int64_t parts_of(const Settings& s) {

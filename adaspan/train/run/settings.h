@@ -123,9 +123,6 @@ void apply_toml(Settings& settings, const std::filesystem::path& path);
 DType precision_of(const Settings& settings);
 /// The level of instructions asked for. Throws Error when it is none.
 Isa isa_of(const Settings& settings);
-/// Makes the process run at that level, products included; for the start of a program. Throws Error
-/// when the processor does not have it.
-void use_isa_of(const Settings& settings);
 
 /// The parts that a batch is worked on in: batch-split of them, or with exact-split as many as the
 /// largest power of two up to 8 that divides the batch.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/ops/cross_entropy.h"
 #include "adaspan/ops/elementwise.h"
@@ -33,6 +34,7 @@ Trainer::Trainer(const Settings& settings, int64_t vocabulary, TokenStream train
       valid_memory_(model_.fresh_memory(settings.batch_sz)) {}
 
 StepReport Trainer::step() {
+  const FlushDenormals flush;
   StepReport report;
   report.step = step_ + 1;
   const Block block = train_.next();
@@ -84,6 +86,7 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
 }
 
 ValidationReport Trainer::validate() {
+  const FlushDenormals flush;
   const int64_t blocks = std::max<int64_t>(1, settings_.nbatches / 10);
   double sum = 0;
   for (int64_t i = 0; i < blocks; ++i) {
