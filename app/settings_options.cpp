@@ -48,9 +48,9 @@ Settings SettingsOptions::resolve(Settings settings) const {
     settings.checkpoint =
         fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
-  // Before check(), which looks at what the level can do; a number of threads that no int holds is
-  // refused there.
-  open_process({.threads = static_cast<int>(std::min<int64_t>(settings.threads, 1 << 30)),
+  // Before check(), which looks at what the level can do, and refuses numbers of threads beyond
+  // these.
+  open_process({.threads = static_cast<int>(std::clamp<int64_t>(settings.threads, 0, 1 << 20)),
                 .isa = isa_of(settings)});
   check(settings);
   return settings;
