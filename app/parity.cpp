@@ -11,7 +11,7 @@
 #include "adaspan/core/safetensors.h"
 #include "adaspan/ops/cross_entropy.h"
 #include "adaspan/ops/elementwise.h"
-#include "adaspan/train/run/checkpoint.h"
+#include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/evaluate.h"
 #include "adaspan/train/run/trainer.h"
 
@@ -56,8 +56,8 @@ constexpr Bounds bounds_of(DType precision) {
           .evaluation = 1e-2};
 }
 
-/// The options of a recorded run, under our names.
-Settings recorded_settings(const SafetensorsFile& file) {
+/// The options of a recorded run.
+TrainingConfig recorded_config(const SafetensorsFile& file) {
   const std::string& span = file.metadata("adapt_span");
   require(file.metadata("pers_mem") == "0",
           "[parity] expected a run without persistent memory; got {} vectors; not supported yet",
@@ -66,7 +66,7 @@ Settings recorded_settings(const SafetensorsFile& file) {
           "[parity] expected a run without adaptive input and output; got cut-offs {}; not "
           "supported yet",
           file.metadata("adapt_io_cutoffs"));
-  Settings s;
+  TrainingConfig c;
   const std::pair<const char*, const char*> same[] = {{"nlayers", "layers"},
                                                       {"hid-sz", "hidden"},
                                                       {"inner-hid-sz", "inner"},
@@ -83,12 +83,14 @@ Settings recorded_settings(const SafetensorsFile& file) {
                                                       {"grad-clip", "grad_clip"},
                                                       {"momentum", "momentum"},
                                                       {"batch-split", "batch_split"}};
-  for (const auto& [ours, theirs] : same) assign(s, ours, file.metadata(theirs));
-  s.adapt_span = span == "True";
-  s.dynamic_span = span == "dynamic";
-  s.adapt_span_cache = file.metadata("adapt_cache") == "True";
-  s.dropout = 0;
-  return s;
+  for (const auto& [ours, theirs] : same) assign(c, ours, file.metadata(theirs));
+  c.model.span_kind = span == "dynamic" ? SpanKind::dynamic
+                      : span == "True"  ? SpanKind::adaptive
+                                        : SpanKind::fixed;
+  c.model.adapt_cache = file.metadata("adapt_cache") == "True";
+  c.model.dropout = 0;
+  c.model.vocabulary = static_cast<int64_t>(std::stoll(file.metadata("vocab")));
+  return c;
 }
 
 /// |a - b| / |b|, Euclidean; infinity for anything that is no number.
@@ -188,13 +190,13 @@ void set_parameters(Transformer& model, const SafetensorsFile& file, const std::
 }
 
 /// Loss, log-probabilities and gradients of the second block; the first only fills the memory.
-void compare_second_block(Transformer& model, const Settings& settings, const TokenStream& stream,
+void compare_second_block(Transformer& model, const BatchConfig& batch, const TokenStream& stream,
                           Comparison& comparison) {
-  BlockReader reader(stream, settings.batch_sz, settings.block_sz, /*seed=*/0);
+  BlockReader reader(stream, batch.sequences, batch.block, /*seed=*/0);
   const Block first = reader.next(), second = reader.next();
   Tape no_tape(Tape::Mode::evaluation);
   const Memory memory =
-      model.forward(no_tape, first.inputs, model.fresh_memory(settings.batch_sz)).memory;
+      model.forward(no_tape, first.inputs, model.fresh_memory(batch.sequences)).memory;
 
   Tape tape;
   const TransformerOutput out = model.forward(tape, second.inputs, memory);
@@ -218,17 +220,16 @@ void compare_second_block(Transformer& model, const Settings& settings, const To
 bool replay(const std::filesystem::path& path, DType precision,
             const std::function<void(const ordered_json& row)>& row) {
   const SafetensorsFile file(path);
-  Settings settings = recorded_settings(file);
-  settings.precision = name(precision);
-  const auto vocabulary = static_cast<int64_t>(std::stoll(file.metadata("vocab")));
+  TrainingConfig config = recorded_config(file);
+  config.model.precision = precision;
   const TokenStream stream = TokenStream::of(file.tensor("tokens"), "the recorded run");
   Comparison comparison(file, bounds_of(precision), row);
 
-  Transformer model(model_config(settings, vocabulary), /*seed=*/0);
+  Transformer model(config.model, /*seed=*/0);
   set_parameters(model, file, "init.");
-  compare_second_block(model, settings, stream, comparison);
+  compare_second_block(model, config.batch, stream, comparison);
 
-  Trainer trainer(settings, vocabulary, stream, stream);
+  Trainer trainer(config, config.model.vocabulary, stream, stream);
   set_parameters(trainer.model(), file, "init.");
   std::vector<double> losses, ratios;
   const int64_t steps = std::stoll(file.metadata("steps"));
@@ -244,7 +245,7 @@ bool replay(const std::filesystem::path& path, DType precision,
     comparison.compare("train.span", ratios, ratios, comparison.bounds().spans);
 
   set_parameters(trainer.model(), file, "final.");
-  const double loss = evaluate(trainer.model(), stream, settings.batch_sz, settings.block_sz).loss;
+  const double loss = evaluate(trainer.model(), stream, config.batch.sequences, config.batch.block).loss;
   comparison.compare("eval.loss", {loss}, loss, comparison.bounds().evaluation);
   return comparison.all_agree();
 }

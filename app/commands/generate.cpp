@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "adaspan/train/run/checkpoint.h"
 #include "app/commands/commands.h"
+#include "app/commands/open_model.h"
 
 namespace adaspan::cli {
 
@@ -36,8 +36,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--seed", options->generate.seed, "first number of the random stream")
       ->capture_default_str();
   command->callback([options] {
-    const LoadedModel loaded = load_model(options->checkpoint);
-    if (!loaded.note.empty()) fmt::print(stderr, "adaspan: {}\n", loaded.note);
+    const LoadedModel loaded = open_model(options->checkpoint);
     const Corpus corpus = open_corpus(loaded.header, options->data);
     const Vocabulary& vocabulary = corpus.vocabulary();
     const std::vector<int32_t> prompt = options->prompt

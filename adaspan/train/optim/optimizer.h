@@ -15,7 +15,7 @@ enum class OptimizerKind { sgd, adagrad, adam };
 
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::sgd;
-  double momentum = 0;   ///< of sgd
+  double momentum = 0.9;  ///< of sgd
   double grad_clip = 0;  ///< largest gradient norm that counts in full; 0: no clipping
 };
 

@@ -2,11 +2,12 @@
 // Whether two runs are the same run: from their metrics and manifests, or by training again.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include <adaspan/core/cpu.h>
 
 namespace adaspan {
 
@@ -32,10 +33,15 @@ struct RunDifference {
 /// difference. Throws Error when a record is missing or damaged.
 RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem::path& b);
 
+/// The level of instructions that the run in `folder` began with. Throws Error when the record is
+/// missing or damaged.
+Isa first_isa(const std::filesystem::path& folder);
+
 /// Trains the first `steps` steps of the run in `folder` again, on the corpus at `data` (if empty:
 /// the run's own), without writing anything, and compares with what it recorded; `b` of a
-/// difference is the number found now. Throws Error when the record is missing, damaged or has no
-/// line of these steps, or the run cannot be repeated here (other data, another instruction set).
+/// difference is the number found now. It runs at the level of instructions in use, which should be
+/// first_isa(). Throws Error when the record is missing, damaged or has no line of these steps, or
+/// the run cannot be repeated here (other data).
 RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
                         int64_t steps);
 

@@ -11,26 +11,24 @@
 namespace adaspan {
 namespace {
 
-/// The settings, checked, with what "auto" stands for.
-Settings resolved(Settings settings) {
-  check(settings);
-  settings.precision = name(precision_of(settings));
-  settings.isa = name(isa());
-  return settings;
+TrainingConfig checked(TrainingConfig config, const DataIdentity& data) {
+  config.model.vocabulary = data.vocabulary;
+  check(config);
+  return config;
 }
 
 }  // namespace
 
-Trainer::Trainer(const Settings& settings, int64_t vocabulary, TokenStream train, TokenStream valid)
-    : settings_(resolved(settings)),
-      model_(model_config(settings, vocabulary), static_cast<uint64_t>(settings.seed)),
-      optimizer_(make_optimizer(optimizer_config(settings), model_.parameters().all())),
-      train_(std::move(train), settings.batch_sz, settings.block_sz,
-             static_cast<uint64_t>(settings.seed)),
-      valid_(std::move(valid), settings.batch_sz, settings.block_sz,
-             static_cast<uint64_t>(settings.seed)),
+Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream train,
+                 TokenStream valid)
+    : config_(checked(config, data)),
+      data_(std::move(data)),
+      model_(config_.model, seed()),
+      optimizer_(make_optimizer(config_.optimizer, model_.parameters().all())),
+      train_(std::move(train), config_.batch.sequences, config_.batch.block, seed()),
+      valid_(std::move(valid), config_.batch.sequences, config_.batch.block, seed()),
       memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())),
-      valid_memory_(model_.fresh_memory(settings.batch_sz)) {}
+      valid_memory_(model_.fresh_memory(config_.batch.sequences)) {}
 
 StepReport Trainer::step() {
   StepReport report;
@@ -43,10 +41,11 @@ StepReport Trainer::step() {
   report.gradient_norm = norms.all;
   require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
           "[train] expected a finite loss and gradient; got {} and {} at step {}; the last "
-          "checkpoint is kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
+          "checkpoint is kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
           report.loss, report.gradient_norm, report.step);
 
-  report.learning_rate = learning_rate_at(report.step, settings_.lr, settings_.lr_warmup);
+  report.learning_rate = learning_rate_at(report.step, config_.schedule.learning_rate,
+                                         config_.schedule.warmup);
   optimizer_->update(report.learning_rate, report.step, norms);
   model_.clamp_spans();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
@@ -58,11 +57,11 @@ StepReport Trainer::step() {
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   Memory& memory = memory_[index];
   if (part.starts_stream) memory = model_.fresh_memory(part_size());
-  const Dropout dropout{.key = {.seed = static_cast<uint64_t>(settings_.seed),
+  const Dropout dropout{.key = {.seed = seed(),
                                 .purpose = Purpose::dropout,
                                 .step = static_cast<uint32_t>(report.step)},
                         .first_sequence = index * part_size(),
-                        .batch = settings_.batch_sz};
+                        .batch = config_.batch.sequences};
   const auto share = static_cast<float>(1.0 / static_cast<double>(parts()));
 
   Tape tape;
@@ -84,11 +83,11 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
 }
 
 ValidationReport Trainer::validate() {
-  const int64_t blocks = std::max<int64_t>(1, settings_.nbatches / 10);
+  const int64_t blocks = std::max<int64_t>(1, config_.run.steps_per_round / 10);
   double sum = 0;
   for (int64_t i = 0; i < blocks; ++i) {
     const Block block = valid_.next();
-    if (block.starts_stream) valid_memory_ = model_.fresh_memory(settings_.batch_sz);
+    if (block.starts_stream) valid_memory_ = model_.fresh_memory(config_.batch.sequences);
     Tape tape(Tape::Mode::evaluation);
     TransformerOutput out = model_.forward(tape, block.inputs, valid_memory_);
     sum += cross_entropy(tape, out.logits, block.targets).value().item();
@@ -97,7 +96,7 @@ ValidationReport Trainer::validate() {
   const double loss = sum / static_cast<double>(blocks);
   require(std::isfinite(loss),
           "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
-          "kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
+          "kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
           loss, step_);
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
