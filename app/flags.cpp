@@ -71,8 +71,8 @@ std::string text_of(const ordered_json& value) {
 
 std::vector<Flag> all_flags() {
   ordered_json standard = to_json(TrainingConfig());
-  standard.update({{"full-eval-mode", false}, {"threads", 0}, {"precision", "auto"},
-                   {"isa", "auto"}});
+  standard.update(
+      {{"full-eval-mode", false}, {"threads", 0}, {"precision", "auto"}, {"isa", "auto"}});
   std::vector<Flag> all;
   for (const auto& [name, text] : kHelp) {
     const ordered_json& value = standard.at(name);

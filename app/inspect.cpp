@@ -21,14 +21,15 @@ std::string tensors_of(const SafetensorsFile& file) {
     for (double value : values) sum += value * value;
     const auto n = static_cast<double>(values.size());
     text += fmt::format("  {:<56} {:<16} rms {:<10.4g} {}\n", name, file.shape(name).text(),
-               n > 0 ? std::sqrt(sum / n) : 0,
-               file.has_checksums() ? file.checksum(name).substr(0, 16) : "");
+                        n > 0 ? std::sqrt(sum / n) : 0,
+                        file.has_checksums() ? file.checksum(name).substr(0, 16) : "");
     elements += n;
   }
   text += fmt::format("{} tensors, {:.0f} numbers{}\n", file.names().size(), elements,
-             file.has_checksums() ? "; last column: the first 16 digits of each tensor's SHA-256, "
-                                    "all of which fit"
-                                  : "");
+                      file.has_checksums()
+                          ? "; last column: the first 16 digits of each tensor's SHA-256, "
+                            "all of which fit"
+                          : "");
   return text;
 }
 
@@ -50,8 +51,8 @@ std::vector<std::vector<float>> spans_of(const Transformer& model) {
 std::string describe(const SafetensorsFile& file, const LoadedModel& loaded) {
   const CheckpointHeader& header = loaded.header;
   const TrainingConfig& config = header.config;
-  std::string text = fmt::format("checkpoint after step {} of {}\n", header.progress.step,
-                                 config.run.steps());
+  std::string text =
+      fmt::format("checkpoint after step {} of {}\n", header.progress.step, config.run.steps());
   const auto add_loss = [&](const char* title, double loss) {
     const DataUnit unit = config.run.data_unit;
     if (!std::isfinite(loss)) return;
@@ -63,10 +64,12 @@ std::string describe(const SafetensorsFile& file, const LoadedModel& loaded) {
   const auto shown = [](const std::string& hash) {
     return hash.empty() ? "unknown" : hash.substr(0, 12);
   };
+  nlohmann::ordered_json settings = recorded_json(config);
+  settings["isa"] = header.isa;
   text += fmt::format("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
                       loaded.model->parameters().elements(), header.data.vocabulary,
                       shown(header.data.vocabulary_hash), shown(header.data.text_hash),
-                      recorded_json(config).dump(2));
+                      settings.dump(2));
   const auto spans = spans_of(*loaded.model);
   if (!spans.empty()) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",

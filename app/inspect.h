@@ -8,8 +8,8 @@
 
 namespace adaspan {
 
-/// What is in a checkpoint, `file` and the model loaded from it: step, losses, settings, spans and a
-/// table of its parameters.
+/// What is in a checkpoint, `file` and the model loaded from it: step, losses, settings, spans and
+/// a table of its parameters.
 std::string describe(const SafetensorsFile& file, const LoadedModel& loaded);
 
 /// Of another safetensors file: its header and tensors.

@@ -111,8 +111,8 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
   const Shape embedding = file.shape("in_emb.weight");
   require(embedding.rank() == 2,
           "[interchange] expected in_emb.weight of two extents; got shape {}", embedding.text());
-  CheckpointHeader header{.config = config, .data = embedding[0], .progress = {},
-                          .isa = name(isa())};
+  CheckpointHeader header{
+      .config = config, .data = embedding[0], .progress = {}, .isa = name(isa())};
   header.config.model.vocabulary = header.data.vocabulary;
   header.progress.step = file.metadata().contains("steps")
                              ? count(file, "steps")

@@ -27,7 +27,8 @@ class PytorchCheckpoint {
 
   /// Writes a checkpoint to `out`: weights, the optimizer's memory, the step. Training goes on from
   /// it at the start of the text with an empty memory, as in the paper's program. Returns the step.
-  /// Throws Error, naming the tensor, when the weights are not those of a model of this configuration.
+  /// Throws Error, naming the tensor, when the weights are not those of a model of this
+  /// configuration.
   int64_t save(const TrainingConfig& config) const;
 
  private:

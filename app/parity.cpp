@@ -245,7 +245,8 @@ bool replay(const std::filesystem::path& path, DType precision,
     comparison.compare("train.span", ratios, ratios, comparison.bounds().spans);
 
   set_parameters(trainer.model(), file, "final.");
-  const double loss = evaluate(trainer.model(), stream, config.batch.sequences, config.batch.block).loss;
+  const double loss =
+      evaluate(trainer.model(), stream, config.batch.sequences, config.batch.block).loss;
   comparison.compare("eval.loss", {loss}, loss, comparison.bounds().evaluation);
   return comparison.all_agree();
 }

@@ -41,9 +41,9 @@ void ProgressLine::stepped(const StepReport& report, double tokens_per_second) {
   const std::chrono::duration<double> since = now - shown_;
   if (report.step != steps && since.count() < (terminal_ ? 0.2 : 5.0)) return;
   shown_ = now;
-  const double left = static_cast<double>((steps - report.step) * config_.batch.sequences *
-                                          config_.batch.block) /
-                      tokens_per_second;
+  const double left =
+      static_cast<double>((steps - report.step) * config_.batch.sequences * config_.batch.block) /
+      tokens_per_second;
   const SpanSummary spans =
       summarise_spans(report.spans, config_.model.ramp, config_.model.span_limit);
   const DataUnit unit = config_.run.data_unit;

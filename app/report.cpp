@@ -59,8 +59,8 @@ Report report_on(const LoadedModel& loaded, const Corpus& corpus,
   if (loaded.header.config.run.data_unit == DataUnit::bpc) {
     report.yardsticks = yardsticks(decode_all(corpus, Part::test), folder);
   }
-  const std::vector<int32_t> ids = generate(*loaded.model, {corpus.part(Part::test)[0]},
-                                            {.length = kSampleLength, .seed = 1});
+  const std::vector<int32_t> ids =
+      generate(*loaded.model, {corpus.part(Part::test)[0]}, {.length = kSampleLength, .seed = 1});
   report.sample = corpus.vocabulary().decode(ids, corpus.format());
   return report;
 }

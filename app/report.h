@@ -25,8 +25,8 @@ struct Report {
   std::string sample;                 ///< what it writes after the first token of the test text
 };
 
-/// Evaluates the model on the test part of a corpus; compressors read a file made in `folder` for as
-/// long as they run. Throws Error as evaluating and writing do.
+/// Evaluates the model on the test part of a corpus; compressors read a file made in `folder` for
+/// as long as they run. Throws Error as evaluating and writing do.
 Report report_on(const LoadedModel& loaded, const Corpus& corpus,
                  const std::filesystem::path& folder);
 

@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
@@ -22,8 +23,8 @@ bool assign_own(Settings& settings, const std::string& name, const std::string& 
   if (name == "isa") {
     if (text != "auto") isa_of(text);
   } else if (name == "precision" && text != "f32" && text != "bf16") {
-    require(text == "auto",
-            "[settings] expected --precision to be f32, bf16 or auto; got \"{}\"", text);
+    require(text == "auto", "[settings] expected --precision to be f32, bf16 or auto; got \"{}\"",
+            text);
   } else if (name == "precision") {
     return false;
   } else if (name == "full-eval-mode") {

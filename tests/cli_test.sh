@@ -98,6 +98,26 @@ if grep -q avx512_bf16 /proc/cpuinfo; then
   accept '"name":"eval.loss"' -- parity "$golden/fixed.safetensors" --precision bf16
 fi
 
+# --- a checkpoint of format 2 -------------------------------------------------------------------
+# Made on `data` by the last version of that format, which found these losses of it.
+old=$tests/data/format_2.safetensors
+loss_of() { sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out"; }
+while read -r part loss; do
+  accept '"step":40' -- eval --checkpoint "$old" --data data --part "$part"
+  expect "the loss that its own version found" awk -v a="$(loss_of)" -v b="$loss" \
+    'BEGIN { exit !((a - b) ^ 2 <= (1e-6 * b) ^ 2) }'
+done <<'LOSSES'
+test 2.501094307218279
+valid 2.6556705747331892
+LOSSES
+accept "checkpoint after step 40 of 40" '"adapt-span": true' -- inspect "$old"
+mkdir -p old && cp "$old" old/ckpt
+accept "bpc of the test text" -- report --checkpoint old/ckpt --data data
+accept -- generate --checkpoint "$old" --data data --length 20
+refuse '[checkpoint] expected a file of format "adaspan checkpoint 3" to go on from at old/ckpt' \
+  'got "adaspan checkpoint 2"' "give another --checkpoint to start anew" -- \
+  train --data data --checkpoint old/ckpt "${tiny[@]}"
+
 # --- flags, files, presets ----------------------------------------------------------------------
 printf 'lr = 0.25\nnheads = 2\nhid-sz = 16\n' >my.toml
 accept -- train --preset enwik8_small --config my.toml --nlayers 1 --inner-hid-sz 32 --hid-sz 24 \

@@ -21,7 +21,12 @@ constexpr int64_t kVocabulary = 11;
 
 /// What it attends to weighs so much that the likeliest token depends on more than the last one.
 struct Model : Transformer {
-  Model() : Transformer(model_config(tiny_settings(SpanKind::adaptive), kVocabulary), 3) {
+  static ModelConfig config() {
+    ModelConfig c = tiny_config(SpanKind::adaptive).model;
+    c.vocabulary = kVocabulary;
+    return c;
+  }
+  Model() : Transformer(config(), 3) {
     for (Parameter* p : parameters().all()) {
       if (p->name().find("proj_") == std::string::npos) continue;
       for (int64_t i = 0; i < p->value().elements(); ++i) p->value().data()[i] *= 5;

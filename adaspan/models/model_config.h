@@ -11,13 +11,13 @@ namespace adaspan {
 enum class SpanKind { fixed, adaptive, dynamic };
 
 struct ModelConfig {
-  int64_t vocabulary = 0;     ///< V
-  int64_t layers = 8;         ///< L
-  int64_t hidden = 256;       ///< H
-  int64_t inner = 1024;       ///< F, width of the feed-forward layer
-  int64_t heads = 2;          ///< K; divides H
-  int64_t span_limit = 32;    ///< S
-  int64_t ramp = 32;          ///< R
+  int64_t vocabulary = 0;   ///< V
+  int64_t layers = 8;       ///< L
+  int64_t hidden = 256;     ///< H
+  int64_t inner = 1024;     ///< F, width of the feed-forward layer
+  int64_t heads = 2;        ///< K; divides H
+  int64_t span_limit = 32;  ///< S
+  int64_t ramp = 32;        ///< R
   SpanKind span_kind = SpanKind::fixed;
   float span_init = 0;          ///< first value of z/S (adaptive)
   float span_loss = 0;          ///< lambda

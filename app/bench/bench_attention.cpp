@@ -63,15 +63,15 @@ nlohmann::ordered_json bench_attention(const TrainingConfig& config,
   require_settable_spans(config.model);
   for (int64_t E : spans) {
     require(E >= 1 && E <= config.model.span_limit,
-            "[bench] expected --span in [1, {}], the limit --attn-span; got {}", config.model.span_limit,
-            E);
+            "[bench] expected --span in [1, {}], the limit --attn-span; got {}",
+            config.model.span_limit, E);
   }
   const DType type = config.model.precision;
   const double peak = gemm_peak(config, type);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (int64_t E : spans) {
-    rows.push_back(row_of(config.model, config.batch.sequences / config.batch.split, config.batch.block,
-                          E, peak));
+    rows.push_back(row_of(config.model, config.batch.sequences / config.batch.split,
+                          config.batch.block, E, peak));
   }
   return {{"precision", name(type)}, {"gemm_peak_gflops", peak}, {"rows", rows}};
 }

@@ -63,7 +63,7 @@ void add_repro(CLI::App& app) {
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
     if (options->threads != 0) set_threads(options->threads);
-    use_isa(first_isa(options->folder));
+    use_isa(recorded_isa(options->folder));
     print_difference(reproduce(options->folder, options->data, options->steps));
   });
 }

@@ -20,8 +20,7 @@ void print(const Report& report, const CheckpointHeader& header) {
              header.progress.step);
   fmt::print("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
   for (const auto& [command, bpc] : report.yardsticks) {
-    fmt::print("  {:<10} {}\n", command,
-               bpc == 0 ? "not installed" : fmt::format("{:.3f}", bpc));
+    fmt::print("  {:<10} {}\n", command, bpc == 0 ? "not installed" : fmt::format("{:.3f}", bpc));
   }
   const int64_t R = config.model.ramp, S = config.model.span_limit;
   fmt::print("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",

@@ -16,7 +16,7 @@ enum class OptimizerKind { sgd, adagrad, adam };
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::sgd;
   double momentum = 0.9;  ///< of sgd
-  double grad_clip = 0;  ///< largest gradient norm that counts in full; 0: no clipping
+  double grad_clip = 0;   ///< largest gradient norm that counts in full; 0: no clipping
 };
 
 /// Lengths of the gradients of parameters: sqrt of the sum of squares, added in double, in an order

@@ -52,10 +52,11 @@ std::vector<FieldChange> changes_since(const CheckpointHeader& saved, const Trai
 
 CheckpointFolder::CheckpointFolder(fs::path newest, int64_t keep_last)
     : newest_(std::move(newest)), keep_last_(keep_last), lock_(made_folder_of(newest_)) {
-  require(newest_.filename() != best_path().filename(),
-          "[checkpoint] expected another run.checkpoint than {}, where the best one by validation is "
-          "kept; copy it to go on from it",
-          newest_.string());
+  require(
+      newest_.filename() != best_path().filename(),
+      "[checkpoint] expected another run.checkpoint than {}, where the best one by validation is "
+      "kept; copy it to go on from it",
+      newest_.string());
 }
 
 fs::path CheckpointFolder::older_path(int64_t step) const {

@@ -18,9 +18,9 @@ namespace adaspan {
 
 /// From where a run goes on.
 struct Resumption {
-  std::filesystem::path path;         ///< which checkpoint it was
-  std::vector<FieldChange> changed;   ///< fields that have changed since, and the instructions used
-  std::vector<std::string> skipped;   ///< one line for each damaged one, and where it is now
+  std::filesystem::path path;        ///< which checkpoint it was
+  std::vector<FieldChange> changed;  ///< fields that have changed since, and the instructions used
+  std::vector<std::string> skipped;  ///< one line for each damaged one, and where it is now
 };
 
 class CheckpointFolder {

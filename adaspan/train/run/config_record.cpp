@@ -61,8 +61,8 @@ const char* kind_of(const T&) {
 }
 
 template <class T>
-  requires(std::is_same_v<T, int64_t> || std::is_same_v<T, double>)
-bool parse(std::string_view text, T& value) {
+requires(std::is_same_v<T, int64_t> || std::is_same_v<T, double>) bool parse(std::string_view text,
+                                                                             T& value) {
   T parsed = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
   if (error != std::errc() || end != text.data() + text.size()) return false;
@@ -93,7 +93,7 @@ bool parse(std::string_view text, std::string& value) {
 }
 
 template <class Enum>
-  requires std::is_enum_v<Enum>
+requires std::is_enum_v<Enum>
 bool parse(std::string_view text, Enum& value) {
   for (const auto& [word, meaning] : Words<Enum>::all) {
     if (text != word) continue;
@@ -161,9 +161,8 @@ void assign(TrainingConfig& config, std::string_view name, std::string_view text
 
 ordered_json to_json(const TrainingConfig& config) {
   ordered_json json;
-  for_each_field(config, [&](const Field& field, const auto& value) {
-    json[field.name] = json_of(value);
-  });
+  for_each_field(config,
+                 [&](const Field& field, const auto& value) { json[field.name] = json_of(value); });
   return json;
 }
 

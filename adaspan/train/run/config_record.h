@@ -80,8 +80,8 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
 /// All fields, in the table's order.
 std::vector<Field> fields();
 
-/// Sets the field of this name from text. Throws Error for an unknown name, and, naming the field by
-/// its path, for a text of the wrong kind.
+/// Sets the field of this name from text. Throws Error for an unknown name, and, naming the field
+/// by its path, for a text of the wrong kind.
 void assign(TrainingConfig& config, std::string_view name, std::string_view text);
 
 /// All fields, by name.

@@ -28,9 +28,10 @@ class RunObserver {
 };
 
 /// Trains to the end of trainer.config().run: metrics.jsonl, a validation and checkpoints every
-/// round, and manifest.json, in the folder of run.checkpoint, from which it goes on if there is one.
-/// When `stop` becomes true the step under way is finished, the state saved, and false returned.
-/// Throws Error as its parts do, and when run.checkpoint is empty; the last checkpoint then stays.
+/// round, and manifest.json, in the folder of run.checkpoint, from which it goes on if there is
+/// one. When `stop` becomes true the step under way is finished, the state saved, and false
+/// returned. Throws Error as its parts do, and when run.checkpoint is empty; the last checkpoint
+/// then stays.
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop);
 
 }  // namespace adaspan

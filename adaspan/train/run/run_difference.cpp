@@ -115,7 +115,7 @@ RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem
   return compare(read_run(a), read_run(b));
 }
 
-Isa first_isa(const std::filesystem::path& folder) {
+Isa recorded_isa(const std::filesystem::path& folder) {
   const ordered_json environment = read_manifest(folder / "manifest.json")[0]["environment"];
   require(environment.contains("isa") && environment["isa"].is_string(),
           "[repro] expected the level of instructions in the record of {}; got none",

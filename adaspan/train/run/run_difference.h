@@ -35,13 +35,13 @@ RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem
 
 /// The level of instructions that the run in `folder` began with. Throws Error when the record is
 /// missing or damaged.
-Isa first_isa(const std::filesystem::path& folder);
+Isa recorded_isa(const std::filesystem::path& folder);
 
 /// Trains the first `steps` steps of the run in `folder` again, on the corpus at `data` (if empty:
 /// the run's own), without writing anything, and compares with what it recorded; `b` of a
 /// difference is the number found now. It runs at the level of instructions in use, which should be
-/// first_isa(). Throws Error when the record is missing, damaged or has no line of these steps, or
-/// the run cannot be repeated here (other data).
+/// recorded_isa(). Throws Error when the record is missing, damaged or has no line of these steps,
+/// or the run cannot be repeated here (other data).
 RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
                         int64_t steps);
 

@@ -41,11 +41,12 @@ StepReport Trainer::step() {
   report.gradient_norm = norms.all;
   require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
           "[train] expected a finite loss and gradient; got {} and {} at step {}; the last "
-          "checkpoint is kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
+          "checkpoint is kept; try a smaller schedule.learning_rate, a longer schedule.warmup or "
+          "optimizer.grad_clip",
           report.loss, report.gradient_norm, report.step);
 
-  report.learning_rate = learning_rate_at(report.step, config_.schedule.learning_rate,
-                                         config_.schedule.warmup);
+  report.learning_rate =
+      learning_rate_at(report.step, config_.schedule.learning_rate, config_.schedule.warmup);
   optimizer_->update(report.learning_rate, report.step, norms);
   model_.clamp_spans();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
@@ -94,10 +95,11 @@ ValidationReport Trainer::validate() {
     valid_memory_ = std::move(out.memory);
   }
   const double loss = sum / static_cast<double>(blocks);
-  require(std::isfinite(loss),
-          "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
-          "kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
-          loss, step_);
+  require(
+      std::isfinite(loss),
+      "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
+      "kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
+      loss, step_);
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
   if (best) losses_.best_validation = loss;

@@ -22,8 +22,8 @@ struct BatchConfig {
   int64_t split = 1;         ///< parts that a batch is worked on in, one after another; divides B
   bool exact_split = false;  ///< the same small groups of sequences whatever the split: same bits
 
-  /// Parts that a batch is worked on in: `split` of them, or with exact_split as many as the largest
-  /// power of two up to 8 that divides the batch.
+  /// Parts that a batch is worked on in: `split` of them, or with exact_split as many as the
+  /// largest power of two up to 8 that divides the batch.
   int64_t parts() const;
 };
 
