@@ -18,6 +18,11 @@ namespace {
 
 constexpr int64_t kMostThreads = 4096;
 
+bool is_auto(const SettingTexts& texts, const char* name) {
+  const auto found = texts.find(name);
+  return found == texts.end() || found->second == "auto";
+}
+
 /// What belongs to the process or asks it to choose: no training configuration has these.
 bool assign_own(Settings& settings, const std::string& name, const std::string& text) {
   if (name == "isa") {
@@ -126,14 +131,14 @@ void use_isa(Isa level) {
   limit_products_to_isa();
 }
 
+Isa isa_of(const SettingTexts& texts) {
+  return is_auto(texts, "isa") ? best_isa() : isa_of(texts.at("isa"));
+}
+
 Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) {
-  const auto is_auto = [&](const char* name) {
-    return !texts.contains(name) || texts.at(name) == "auto";
-  };
-  use_isa(is_auto("isa") ? best_isa() : isa_of(texts.at("isa")));  // before what depends on it
   Settings settings{.training = defaults};
   for (const auto& [name, text] : texts) assign(settings, name, text);
-  if (is_auto("precision")) {
+  if (is_auto(texts, "precision")) {
     settings.training.model.precision = bf16_obstacle().empty() ? DType::bf16 : DType::f32;
   }
   check(settings.training);

@@ -48,9 +48,13 @@ std::filesystem::path preset_path(const std::string& name);
 /// Throws Error when the processor does not have it.
 void use_isa(Isa level);
 
-/// The settings that the texts give on top of `defaults`, checked; the process runs at their level
-/// of instructions from here on, and a precision of "auto", which holds where none is given, is the
-/// fastest that this level can run. Throws Error when they do not fit.
+/// The level of instructions that the texts ask for; of "auto", which holds where none is given,
+/// the best there is.
+Isa isa_of(const SettingTexts& texts);
+
+/// The settings that the texts give on top of `defaults`, checked. A precision of "auto", which
+/// holds where none is given, is the fastest at the level of instructions in use. Throws Error when
+/// they do not fit.
 Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults = {});
 
 /// An error's text with the flags of the fields that it names: "--nlayers" for "model.layers".

@@ -46,6 +46,7 @@ Settings SettingsOptions::resolve(const TrainingConfig& defaults) const {
   if (!preset_.empty()) give_toml(texts, preset_path(preset_));
   if (!config_.empty()) give_toml(texts, config_);
   for (const auto& [name, text] : given_) give(texts, name, text);
+  use_isa(isa_of(texts));  // before what depends on it
   Settings settings = settings_of(texts, defaults);
   std::string& checkpoint = settings.training.run.checkpoint;
   if (checkpoint.empty()) {

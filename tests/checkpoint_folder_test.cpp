@@ -109,7 +109,7 @@ TEST_CASE("the best one goes on where it is newer than the others that are whole
 TEST_CASE("the best one's name is for no other") {
   const RunPlace place;
   CHECK_THROWS_WITH_AS(CheckpointFolder(place.folder / "best.safetensors", 2),
-                       Contains("[checkpoint] expected another --checkpoint than "), Error);
+                       Contains("[checkpoint] expected another run.checkpoint than "), Error);
   CHECK_NOTHROW(CheckpointFolder(place.folder / "c.safetensors", 2));
 }
 
@@ -127,7 +127,8 @@ TEST_CASE("a checkpoint of another run is an error, not damage") {
   Trainer other = saved.place.trainer(tiny_config());
   CheckpointFolder folder(saved.path, 2);
   CHECK_THROWS_WITH_AS(folder.resume(other),
-                       Contains("[checkpoint] expected --adapt-span true as in "), Error);
+                       Contains("[checkpoint] expected model.span_kind.adaptive true as in "),
+                       Error);
   CHECK(fs::exists(saved.path));
 }
 

@@ -62,7 +62,7 @@ TEST_CASE("every setting can be given by a TOML file") {
   c.schedule.learning_rate = 1e-7;
   c.model.dropout = 0.3f;
   c.model.span_kind = SpanKind::adaptive;
-  std::string text = "threads = 3\nfull-eval-mode = true\nisa = \"plain\"\n";
+  std::string text = "threads = 3\nfull-eval-mode = true\n";
   const nlohmann::ordered_json json = to_json(c);
   for (const auto& [name, value] : json.items()) {
     text += fmt::format("{} = {}\n", name, value.dump());
@@ -71,8 +71,6 @@ TEST_CASE("every setting can be given by a TOML file") {
   CHECK(to_json(settings.training) == json);
   CHECK(settings.threads == 3);
   CHECK(settings.full_eval_mode);
-  CHECK(isa() == Isa::plain);
-  use_isa(best_isa());
 }
 
 TEST_CASE("a TOML file changes only what it names") {
@@ -169,29 +167,29 @@ TEST_CASE("settings out of range are refused by their flag") {
 }
 
 TEST_CASE("precision is as asked for, and by itself the fastest that can run") {
-  const auto precision = [](SettingTexts texts) {
+  const auto precision = [](const SettingTexts& texts) {
     return settings_of(texts).training.model.precision;
   };
   CHECK(precision({{"precision", "f32"}}) == DType::f32);
   for (Isa level : {Isa::plain, best_isa()}) {
-    const char* isa = name(level);
-    const DType fastest = precision({{"isa", isa}});
-    CHECK(fastest == (bf16_obstacle().empty() ? DType::bf16 : DType::f32));
-    CHECK(precision({{"isa", isa}, {"precision", "auto"}}) == fastest);
+    set_isa(level);
+    const DType fastest = bf16_obstacle().empty() ? DType::bf16 : DType::f32;
+    CHECK(precision({}) == fastest);
+    CHECK(precision({{"precision", "auto"}}) == fastest);
   }
-  CHECK_THROWS_WITH_AS(precision({{"isa", "plain"}, {"precision", "bf16"}}),
+  set_isa(Isa::plain);
+  CHECK_THROWS_WITH_AS(precision({{"precision", "bf16"}}),
                        Contains("since the kernels of level plain compute in f32; got bf16"),
                        Error);
+  set_isa(best_isa());
   CHECK(refusal("precision", "half") ==
         "[settings] expected --precision to be f32, bf16 or auto; got \"half\"");
-  use_isa(best_isa());
 }
 
 TEST_CASE("the level of instructions is named, or the best there is") {
-  settings_of({{"isa", "plain"}});
-  CHECK(isa() == Isa::plain);
-  settings_of({});
-  CHECK(isa() == best_isa());
+  CHECK(isa_of(SettingTexts{}) == best_isa());
+  CHECK(isa_of({{"isa", "auto"}}) == best_isa());
+  CHECK(isa_of({{"isa", "plain"}}) == Isa::plain);
   CHECK(refusal("isa", "sse") ==
         "[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"sse\"");
 }

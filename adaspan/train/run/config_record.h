@@ -48,10 +48,10 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"attn-span", "model.span_limit", fixed}, model.span_limit);
   visit(Field{"dropout", "model.dropout", changeable}, model.dropout);
   visit(Field{"emb-dropout", "model.embedding_dropout", changeable}, model.embedding_dropout);
-  visit(Field{"adapt-span", "model.span_kind", fixed},
-        SpanFlag{model.span_kind, SpanKind::adaptive});
-  visit(Field{"dynamic-span", "model.span_kind", fixed},
+  visit(Field{"dynamic-span", "model.span_kind.dynamic", fixed},
         SpanFlag{model.span_kind, SpanKind::dynamic});
+  visit(Field{"adapt-span", "model.span_kind.adaptive", fixed},
+        SpanFlag{model.span_kind, SpanKind::adaptive});
   visit(Field{"adapt-span-loss", "model.span_loss", changeable}, model.span_loss);
   visit(Field{"adapt-span-ramp", "model.ramp", fixed}, model.ramp);
   visit(Field{"adapt-span-init", "model.span_init", fixed}, model.span_init);
