@@ -3,12 +3,12 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
 #include "adaspan/core/file.h"
 #include "adaspan/models/generate.h"
+#include "adaspan/ops/span_mask.h"
 #include "adaspan/train/run/checkpoint.h"
 #include "adaspan/train/run/evaluate.h"
 
@@ -72,8 +72,7 @@ std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ram
   for (size_t l = 0; l < spans.size(); ++l) {
     table += fmt::format("  {:>5}", l);
     for (float z : spans[l]) {
-      const auto reach = static_cast<int64_t>(std::ceil(z)) + ramp;
-      table += fmt::format("  {:>7}", std::min(reach, span_limit));
+      table += fmt::format("  {:>7}", span_reach(z, ramp, span_limit));
     }
     table += "\n";
   }

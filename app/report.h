@@ -13,7 +13,7 @@ namespace adaspan {
 /// vocabulary at `data`. Throws Error as loading and evaluating do.
 void print_report(const std::filesystem::path& checkpoint, const std::string& data);
 
-/// A table of the span of every head, ceil(z) + R tokens at most S: one line a layer.
+/// A table of every head's reach (adaspan/ops/span_mask.h), from its z: one line a layer.
 std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ramp,
                        int64_t span_limit);
 
