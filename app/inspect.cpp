@@ -52,10 +52,9 @@ void print_checkpoint(const SafetensorsFile& file, const std::filesystem::path& 
              recorded_json(settings).dump(2));
 
   std::vector<std::vector<float>> spans;
-  for (const Parameter* p : static_cast<const Transformer&>(*loaded.model).parameters().all()) {
-    if (!is_span(*p)) continue;
+  for (const Parameter* ratios : loaded.model->span_ratios()) {
     auto& layer = spans.emplace_back();
-    for (float ratio : p->value().values()) {
+    for (float ratio : ratios->value().values()) {
       layer.push_back(ratio * static_cast<float>(settings.attn_span));
     }
   }

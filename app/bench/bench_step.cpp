@@ -35,13 +35,11 @@ TokenStream random_tokens(int64_t count, int64_t vocabulary) {
 }
 
 void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans) {
-  size_t layer = 0;
-  for (Parameter* p : model.parameters().all()) {
-    if (!is_span(*p)) continue;
-    for (size_t h = 0; h < spans[layer].size(); ++h) {
-      p->value().data()[h] = spans[layer][h] / static_cast<float>(model.config().span_limit);
+  const std::vector<Parameter*> ratios = model.span_ratios();
+  for (size_t l = 0; l < spans.size(); ++l) {
+    for (size_t h = 0; h < spans[l].size(); ++h) {
+      ratios[l]->value().data()[h] = spans[l][h] / static_cast<float>(model.config().span_limit);
     }
-    ++layer;
   }
 }
 
@@ -76,9 +74,7 @@ std::vector<std::vector<float>> spans_of_file(const std::string& path, const Mod
 int64_t blocks_of_memory(const Settings& s, const std::vector<std::vector<float>>& spans) {
   int64_t kept = 0;
   for (const auto& layer : spans) {
-    const Variable z = Variable::constant(
-        Tensor::of({static_cast<int64_t>(layer.size())}, std::span<const float>(layer)));
-    kept = std::max(kept, memory_length(z, model_config(s, kVocabulary)));
+    kept = std::max(kept, memory_length(model_config(s, kVocabulary), std::ranges::max(layer)));
   }
   return (kept + s.block_sz - 1) / s.block_sz;
 }

@@ -56,7 +56,7 @@ struct LoadedModel {
 };
 LoadedModel load_model(const std::filesystem::path& path);
 
-/// Copies all parameters. Throws Error as copy_tensor does, and when a span is out of its range.
+/// Copies all parameters. Throws Error as copy_tensor does, and when a value is out of its bounds.
 void copy_weights(Transformer& model, const SafetensorsFile& file);
 
 /// Copies tensor `name` of `file` into `to`. Throws Error when shapes or types differ.
