@@ -36,10 +36,9 @@ std::string tensors_of(const SafetensorsFile& file) {
 /// The z of every head that has one for all tokens, from the parameters.
 std::vector<std::vector<float>> spans_of(const Transformer& model) {
   std::vector<std::vector<float>> spans;
-  for (const Parameter* p : model.parameters().all()) {
-    if (!is_span(*p)) continue;
+  for (const Parameter* ratios : model.span_ratios()) {
     auto& layer = spans.emplace_back();
-    for (float ratio : p->value().values()) {
+    for (float ratio : ratios->value().values()) {
       layer.push_back(ratio * static_cast<float>(model.config().span_limit));
     }
   }

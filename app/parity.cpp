@@ -9,8 +9,6 @@
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/safetensors.h"
-#include "adaspan/ops/cross_entropy.h"
-#include "adaspan/ops/elementwise.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/evaluate.h"
 #include "adaspan/train/run/trainer.h"
@@ -115,16 +113,12 @@ double norm_of(const std::vector<double>& values) {
   return std::sqrt(sum);
 }
 
-/// [M,B,V] -> [B,M,V] log-probabilities
-std::vector<double> log_probabilities(const Tensor& logits) {
-  const int64_t M = logits.shape()[0], B = logits.shape()[1], V = logits.shape()[2];
-  std::vector<double> result(logits.elements());
+/// [M,B,V] -> [B,M,V]
+std::vector<double> batch_first(const Tensor& x) {
+  const int64_t M = x.shape()[0], B = x.shape()[1], V = x.shape()[2];
+  std::vector<double> result(x.elements());
   for (int64_t row = 0; row < M * B; ++row) {
-    const float* x = logits.data() + row * V;
-    double sum = 0;
-    for (int64_t v = 0; v < V; ++v) sum += std::exp(static_cast<double>(x[v]));
-    double* to = result.data() + (row % B * M + row / B) * V;
-    for (int64_t v = 0; v < V; ++v) to[v] = x[v] - std::log(sum);
+    std::copy_n(x.data() + row * V, V, result.data() + (row % B * M + row / B) * V);
   }
   return result;
 }
@@ -194,18 +188,16 @@ void compare_second_block(Transformer& model, const BatchConfig& batch, const To
                           Comparison& comparison) {
   BlockReader reader(stream, batch.sequences, batch.block, /*seed=*/0);
   const Block first = reader.next(), second = reader.next();
-  Tape no_tape(Tape::Mode::evaluation);
-  const Memory memory =
-      model.forward(no_tape, first.inputs, model.fresh_memory(batch.sequences)).memory;
+  const Memory memory = model.predict(first.inputs, model.fresh_memory(batch.sequences)).memory;
 
   Tape tape;
-  const TransformerOutput out = model.forward(tape, second.inputs, memory);
-  const Variable nll = cross_entropy(tape, out.logits, second.targets);
-  tape.backward(out.span_loss ? add(tape, nll, out.span_loss) : nll);
+  const BlockLoss second_loss = model.loss(tape, second.inputs, second.targets, memory);
+  tape.backward(second_loss.total);
 
-  const double loss = nll.value().item();
+  const double loss = second_loss.nll;
   comparison.compare("block2.loss", {loss}, loss, comparison.bounds().forward);
-  const std::vector<double> log_probability = log_probabilities(out.logits.value());
+  const std::vector<double> log_probability =
+      batch_first(model.predict(second.inputs, memory).log_probabilities);
   comparison.compare("block2.logprob", log_probability, norm_of(log_probability),
                      comparison.bounds().forward);
   for (Parameter* p : model.parameters().all()) {
@@ -235,8 +227,7 @@ bool replay(const std::filesystem::path& path, DType precision,
   const int64_t steps = std::stoll(file.metadata("steps"));
   for (int64_t i = 0; i < steps; ++i) {
     losses.push_back(trainer.step().loss);
-    for (Parameter* p : trainer.model().parameters().all()) {
-      if (!is_span(*p)) continue;
+    for (const Parameter* p : trainer.model().span_ratios()) {
       ratios.insert(ratios.end(), p->value().values().begin(), p->value().values().end());
     }
   }

@@ -3,8 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <cmath>
+#include "adaspan/ops/span_mask.h"
 
 namespace adaspan {
 
@@ -18,8 +17,7 @@ std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ram
   for (size_t l = 0; l < spans.size(); ++l) {
     table += fmt::format("  {:>5}", l);
     for (float z : spans[l]) {
-      const auto reach = static_cast<int64_t>(std::ceil(z)) + ramp;
-      table += fmt::format("  {:>7}", std::min(reach, span_limit));
+      table += fmt::format("  {:>7}", span_reach(z, ramp, span_limit));
     }
     table += "\n";
   }

@@ -7,7 +7,7 @@
 
 namespace adaspan {
 
-/// A table of how far every head looks back, ceil(z) + R tokens at most S: one line per layer.
+/// A table of every head's reach (adaspan/ops/span_mask.h), from its z: one line per layer.
 std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ramp,
                        int64_t span_limit);
 

@@ -36,12 +36,10 @@ struct Model : Transformer {
 
 /// The likeliest next token given the whole text, read as one block.
 int32_t likeliest(const Transformer& model, const Ids& text) {
-  Tape tape(Tape::Mode::evaluation);
   const auto size = static_cast<int64_t>(text.size());
-  const TransformerOutput out =
-      model.forward(tape, Tensor::of({size, 1}, std::span<const int32_t>(text)),
-                    empty_memory(model.config().layers, 1, model.config().hidden));
-  const auto last = out.logits.value().values().last(kVocabulary);
+  const BlockPrediction block =
+      model.predict(Tensor::of({size, 1}, std::span<const int32_t>(text)), model.fresh_memory(1));
+  const auto last = block.log_probabilities.values().last(kVocabulary);
   return static_cast<int32_t>(std::ranges::max_element(last) - last.begin());
 }
 

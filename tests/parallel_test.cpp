@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -55,25 +57,52 @@ TEST_CASE("every index is visited once") {
   }
 }
 
-TEST_CASE("partial sums added in chunk order are the same bits for any number of threads") {
-  std::vector<float> values(100'003);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = 1.0f / static_cast<float>(i % 977 + 1);
-  const auto sum = [&] {
-    constexpr int64_t kChunk = 1024;
-    const auto n = static_cast<int64_t>(values.size());
-    std::vector<float> parts(static_cast<size_t>(n / kChunk + 1));
-    parallel_chunks(n, kChunk, [&](int64_t begin, int64_t end) {
-      parts[static_cast<size_t>(begin / kChunk)] =
-          std::accumulate(values.begin() + begin, values.begin() + end, 0.0f);
-    });
-    return std::accumulate(parts.begin(), parts.end(), 0.0f);
-  };
-  set_threads(1);
-  const float expected = sum();
-  for (int count : {2, 3, 7}) {
+TEST_CASE("a sum is cut by the amount of work alone, and its parts are added in order") {
+  using Part = std::array<int64_t, 3>;  // number, begin, end
+  for (int count : {1, 2, 3, 8}) {
     set_threads(count);
-    CHECK(sum() == expected);
+    CAPTURE(count);
+    std::set<Part> computed;
+    std::mutex mutex;
+    parallel_parts(1000, 96, [&](int64_t part, int64_t begin, int64_t end) {
+      std::lock_guard lock(mutex);
+      computed.insert({part, begin, end});
+    });
+    std::set<Part> expected;
+    for (int64_t part = 0; part < chunk_count(1000, 96); ++part) {
+      expected.insert({part, part * 96, std::min<int64_t>(1000, (part + 1) * 96)});
+    }
+    CHECK(computed == expected);
+
+    std::vector<std::vector<int64_t>> added(50);  // parts, in the order they came to each place
+    add_in_order(11, 50, 8, [&](int64_t part, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) added[static_cast<size_t>(i)].push_back(part);
+    });
+    std::vector<int64_t> in_order(11);
+    std::iota(in_order.begin(), in_order.end(), 0);
+    for (const auto& parts : added) CHECK(parts == in_order);
   }
+}
+
+TEST_CASE("sums are the same bits for any number of threads, and whichever part is done first") {
+  std::vector<double> values(100'003);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = 1.0 / static_cast<double>(i % 977 + 1);
+  constexpr int64_t kChunk = 1024;
+  const auto n = static_cast<int64_t>(values.size());
+  double expected = 0;
+  for (int64_t begin = 0; begin < n; begin += kChunk) {
+    const auto end = std::min(n, begin + kChunk);
+    expected += std::accumulate(values.begin() + begin, values.begin() + end, 0.0);
+  }
+  for (int count : {1, 2, 3, 7}) {
+    set_threads(count);
+    CHECK(sum_in_order(n, kChunk, [&](int64_t begin, int64_t end) {
+            // The first parts take longest.
+            if (begin < 4 * kChunk) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            return std::accumulate(values.begin() + begin, values.begin() + end, 0.0);
+          }) == expected);
+  }
+  CHECK(sum_in_order(0, kChunk, [](int64_t, int64_t) { return 1.0; }) == 0);
 }
 
 TEST_CASE("two bodies run at the same time") {

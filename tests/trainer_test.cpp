@@ -167,10 +167,9 @@ TEST_CASE("spans stay between nothing and the limit whatever the update") {
     float smallest = 1, largest = 0;
     for (int i = 0; i < 6; ++i) {
       trainer.step();
-      for (const Parameter* p : trainer.model().parameters().all()) {
-        if (!is_span(*p)) continue;
-        smallest = std::min(smallest, *std::ranges::min_element(p->value().values()));
-        largest = std::max(largest, *std::ranges::max_element(p->value().values()));
+      for (const Parameter* ratios : trainer.model().span_ratios()) {
+        smallest = std::min(smallest, std::ranges::min(ratios->value().values()));
+        largest = std::max(largest, std::ranges::max(ratios->value().values()));
       }
     }
     CHECK(smallest >= 0);
@@ -218,7 +217,8 @@ TEST_CASE("validating does not change what is learned") {
 TEST_CASE("settings and streams that do not fit are refused") {
   TrainingConfig s = tiny_config();
   s.model.heads = 3;
-  CHECK_THROWS_WITH_AS(random_trainer(s), Contains("[model] expected --nheads to divide"), Error);
+  CHECK_THROWS_WITH_AS(random_trainer(s), Contains("[model] expected model.heads to divide"),
+                       Error);
   s = tiny_config();
   const auto make = [&](int64_t train, int64_t valid) {
     Trainer(s, kVocabulary, random_stream(train, kVocabulary), random_stream(valid, kVocabulary));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parallel loops, and the only place with OpenMP pragmas (simd hints aside). Work is cut into
-// chunks whose bounds depend on the amount of work alone, never on the number of threads, and
-// partial sums are added in chunk order: the same bits come out for any thread count.
+// Parallel loops and sums, and the only place with OpenMP pragmas (simd hints aside). Whatever has
+// to be the same bits for any number of threads goes through here: see parallel_parts.
 #pragma once
 
 #include <algorithm>
@@ -52,6 +51,11 @@ void on_all_threads(const Run& run) {
 #endif
 }
 
+/// How many chunks of `chunk` items [0, n) is cut into.
+constexpr int64_t chunk_count(int64_t n, int64_t chunk) {
+  return (n + chunk - 1) / chunk;
+}
+
 /// Calls body(begin, end) for [0, n) cut into chunks of `chunk` items; each chunk is one call, and
 /// a thread that is done takes the next one. The first exception of a body is thrown again here,
 /// after all bodies have ended.
@@ -59,7 +63,7 @@ template <class Body>
 void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
   if (n <= 0) return;
   assert(chunk >= 1);
-  const int64_t chunks = (n + chunk - 1) / chunk;
+  const int64_t chunks = chunk_count(n, chunk);
   if (chunks <= 1) {
     body(int64_t{0}, n);
     return;
@@ -86,6 +90,41 @@ void parallel_for(int64_t n, const Body& body) {
   parallel_chunks(n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) body(i);
   });
+}
+
+// Sums. Floating-point addition rounds, so a sum depends on where it is cut and on the order in
+// which its parts are added. This is the project's promise, kept by the three functions below and
+// by every op that sums through them: the same bits come out for any number of threads, because
+// chunk bounds depend on the amount of work alone, and parts are added in chunk order.
+
+/// First half of a sum: compute(part, begin, end) sets part number `part` from the terms
+/// begin .. end-1, part 0, 1, ... being the chunks of [0, n). There are chunk_count(n, chunk).
+template <class Compute>
+void parallel_parts(int64_t n, int64_t chunk, const Compute& compute) {
+  parallel_chunks(n, chunk,
+                  [&](int64_t begin, int64_t end) { compute(begin / chunk, begin, end); });
+}
+
+/// Second half of a sum of `places` numbers: add(part, begin, end) adds numbers begin .. end-1 of
+/// part number `part` to the sum. Threads share the places, `chunk` at a time; each adds all parts
+/// to its own, in their order.
+template <class Add>
+void add_in_order(int64_t parts, int64_t places, int64_t chunk, const Add& add) {
+  parallel_chunks(places, chunk, [&](int64_t begin, int64_t end) {
+    for (int64_t part = 0; part < parts; ++part) add(part, begin, end);
+  });
+}
+
+/// Both halves for a sum that is one number: that of term(begin, end) over all chunks of [0, n).
+template <class Term>
+double sum_in_order(int64_t n, int64_t chunk, const Term& term) {
+  std::vector<double> parts(static_cast<size_t>(chunk_count(n, chunk)));
+  parallel_parts(n, chunk, [&](int64_t part, int64_t begin, int64_t end) {
+    parts[static_cast<size_t>(part)] = term(begin, end);
+  });
+  double sum = 0;
+  for (double part : parts) sum += part;
+  return sum;
 }
 
 }  // namespace adaspan

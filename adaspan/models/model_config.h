@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What defines a model: two models of one configuration and seed start with the same weights.
+// What defines a model: two models of one configuration and seed start with the same weights. The
+// defaults are those of the paper's released code.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,8 @@ struct ModelConfig {
   int64_t head_width() const { return hidden / heads; }  ///< D
 };
 
-/// Throws Error when sizes are out of range or do not fit each other.
+/// Throws Error, naming the field as "model.<field>", when sizes are out of range or do not fit
+/// each other.
 void check(const ModelConfig& config);
 
 }  // namespace adaspan

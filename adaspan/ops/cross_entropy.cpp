@@ -2,9 +2,6 @@
 // loss = mean(log_sum - logits[target])      dlogits = (softmax(logits) - [v == target]) / rows
 #include "adaspan/ops/cross_entropy.h"
 
-#include <numeric>
-#include <vector>
-
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/profile.h"
@@ -20,17 +17,15 @@ constexpr int64_t kRowsPerChunk = 128;
 double forward(Tensor& log_sum, const Tensor& logits, const Tensor& targets) {
   const int64_t V = logits.shape()[-1], rows = logits.shape().rows();
   const RowKernels<>& kernels = row_kernels();
-  std::vector<double> losses(static_cast<size_t>((rows + kRowsPerChunk - 1) / kRowsPerChunk));
-  parallel_chunks(rows, kRowsPerChunk, [&](int64_t begin, int64_t end) {
+  return sum_in_order(rows, kRowsPerChunk, [&](int64_t begin, int64_t end) {
     double sum = 0;
     for (int64_t r = begin; r < end; ++r) {
       const float* const row = logits.data() + r * V;
       log_sum.data()[r] = kernels.log_sum_exp(row, V);
       sum += log_sum.data()[r] - row[targets.data<int32_t>()[r]];
     }
-    losses[static_cast<size_t>(begin / kRowsPerChunk)] = sum;
+    return sum;
   });
-  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 /// d = (softmax(logits) - [v == target]) factor

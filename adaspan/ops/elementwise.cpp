@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <vector>
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
@@ -103,12 +102,10 @@ Variable sigmoid(Tape& tape, const Variable& x) {
 Variable mean(Tape& tape, const Variable& x) {
   require_f32("mean", x);
   const auto n = static_cast<double>(x.value().elements());
-  std::vector<double> sums(static_cast<size_t>((x.value().elements() + kChunk - 1) / kChunk), 0);
-  parallel_chunks(x.value().elements(), kChunk, [&](int64_t begin, int64_t end) {
-    const float* const value = x.value().data();
-    sums[static_cast<size_t>(begin / kChunk)] = std::accumulate(value + begin, value + end, 0.0);
+  const float* const value = x.value().data();
+  const double sum = sum_in_order(x.value().elements(), kChunk, [&](int64_t begin, int64_t end) {
+    return std::accumulate(value + begin, value + end, 0.0);
   });
-  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
   // saved: nothing
   return tape.record("mean", {x}, Tensor::filled({1}, static_cast<float>(sum / n)),
                      [dx = x.grad(), shape = x.shape(), n](const Tensor& dy) {

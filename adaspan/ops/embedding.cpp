@@ -23,21 +23,20 @@ void gather(Tensor& y, const Tensor& table, const Tensor& ids) {
   });
 }
 
-/// dtable[ids[t]] += dy[t], or = where nothing is in it yet. Tokens meet in a row of the table:
-/// each chunk of columns adds all tokens, in their order.
+/// dtable[ids[t]] += dy[t], or = where nothing is in it yet. Tokens meet in a row of the table, so
+/// each is a part of the sum.
 template <class T>
 void scatter(Tensor& dtable, bool accumulate, const Tensor& dy, const Tensor& ids) {
   const int64_t V = dtable.shape()[0], H = dtable.shape()[1];
   const RowKernels<T>& kernels = row_kernels<T>();
-  parallel_chunks(H, 64, [&](int64_t begin, int64_t end) {
-    const int64_t n = end - begin;
-    for (int64_t v = 0; !accumulate && v < V; ++v) {
-      std::fill_n(dtable.data() + v * H + begin, n, 0.0f);
-    }
-    for (int64_t t = 0; t < ids.elements(); ++t) {
-      float* const sums = dtable.data() + ids.data<int32_t>()[t] * H + begin;
-      kernels.add_to_sums(sums, dy.data<T>() + t * H + begin, n);
-    }
+  if (!accumulate) {
+    parallel_chunks(V * H, 1 << 14, [&](int64_t begin, int64_t end) {
+      std::fill(dtable.data() + begin, dtable.data() + end, 0.0f);
+    });
+  }
+  add_in_order(ids.elements(), H, 64, [&](int64_t t, int64_t begin, int64_t end) {
+    float* const sums = dtable.data() + ids.data<int32_t>()[t] * H + begin;
+    kernels.add_to_sums(sums, dy.data<T>() + t * H + begin, end - begin);
   });
 }
 

@@ -343,13 +343,13 @@ void RowSums::finish(int64_t first, const Matrix& c, bool accumulate) const {
   const int64_t stride = s.swapped ? s.m : s.n, offset = s.swapped ? first : first * s.n;
   parallel_chunks(runs, 16, [&](int64_t begin, int64_t end) {
     Tensor total = Tensor::zeros({end - begin, length});
-    for (int64_t piece = 0; piece < s.sums.shape()[0]; ++piece) {
+    add_in_order(s.sums.shape()[0], 1, 1, [&](int64_t piece, int64_t, int64_t) {
       const float* sums = s.sums.data() + piece * s.m * s.n + offset;
       for (int64_t run = begin; run < end; ++run) {
         row_kernels().add_to_sums(total.data() + (run - begin) * length, sums + run * stride,
                                   length);
       }
-    }
+    });
     const float* from = total.data();
     if (s.swapped) {
       for (int64_t i = 0; i < c.rows; ++i) {
@@ -400,9 +400,9 @@ void gemm(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b, const Gem
 void gemm_long_sums(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b, bool accumulate) {
   assert(c.type == DType::f32 && c.row_stride == c.columns && c.rows == a.columns);
   const int64_t rows = a.rows, step = RowSums::rows_per_piece(rows);
-  RowSums sums(c.rows, c.columns, (rows + step - 1) / step);
-  parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
-    sums.run(begin / step, a.rows_of(begin, end), b.rows_of(begin, end));
+  RowSums sums(c.rows, c.columns, chunk_count(rows, step));
+  parallel_parts(rows, step, [&](int64_t piece, int64_t begin, int64_t end) {
+    sums.run(piece, a.rows_of(begin, end), b.rows_of(begin, end));
   });
   sums.finish(0, c, accumulate);
 }

@@ -14,14 +14,14 @@ namespace {
 
 constexpr int64_t kRowsPerChunk = 128;
 
-/// sum (+)= the rows of partial [chunks, n], in their order
-void add_chunks(const GradientRef& d, const Tensor& partial) {
-  const int64_t n = partial.shape()[1];
+/// d (+)= the rows of parts [chunks, H]
+void add_parts(const GradientRef& d, const Tensor& parts) {
+  const int64_t H = parts.shape()[1];
   d.add_by([&](Tensor& sum, bool accumulate) {
-    if (!accumulate) std::fill_n(sum.data(), n, 0.0f);
-    for (int64_t c = 0; c < partial.shape()[0]; ++c) {
-      row_kernels().add_to_sums(sum.data(), partial.data() + c * n, n);
-    }
+    if (!accumulate) std::fill_n(sum.data(), H, 0.0f);
+    add_in_order(parts.shape()[0], H, H, [&](int64_t part, int64_t, int64_t) {
+      row_kernels().add_to_sums(sum.data(), parts.data() + part * H, H);
+    });
   });
 }
 
@@ -38,15 +38,16 @@ void forward(Tensor& y, Tensor& mean, Tensor& rstd, const Tensor& x, const Tenso
   });
 }
 
-/// Turns dy into dx, and sets dgain and dbias [chunks, H] to the sums over each chunk of rows.
+/// Turns dy into dx, and sets dgain and dbias [chunks, H] to the parts that each chunk of rows
+/// adds.
 template <class T>
 void backward(Tensor& dy, Tensor& dgain, Tensor& dbias, const Tensor& x, const Tensor& gain,
               const Tensor& mean, const Tensor& rstd) {
   const int64_t H = x.shape()[-1];
   const RowKernels<T>& kernels = row_kernels<T>();
-  parallel_chunks(x.shape().rows(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
-    float* const dg = dgain.data() + begin / kRowsPerChunk * H;
-    float* const db = dbias.data() + begin / kRowsPerChunk * H;
+  parallel_parts(x.shape().rows(), kRowsPerChunk, [&](int64_t part, int64_t begin, int64_t end) {
+    float* const dg = dgain.data() + part * H;
+    float* const db = dbias.data() + part * H;
     std::fill_n(dg, H, 0.0f);
     std::fill_n(db, H, 0.0f);
     for (int64_t r = begin; r < end; ++r) {
@@ -80,13 +81,13 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& gain, const V
                       rstd = share(std::move(rstd)), H, rows](Tensor dy) {
                        const Timed backward_timed("layer_norm backward", 15.0 * dy.elements(),
                                                   3.0 * dy.bytes());
-                       const int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
-                       Tensor gain_sums({chunks, H}), bias_sums({chunks, H});
+                       const int64_t chunks = chunk_count(rows, kRowsPerChunk);
+                       Tensor gain_parts({chunks, H}), bias_parts({chunks, H});
                        with_type(x->type(), [&]<class T>(T) {
-                         backward<T>(dy, gain_sums, bias_sums, *x, *gain, *mean, *rstd);
+                         backward<T>(dy, gain_parts, bias_parts, *x, *gain, *mean, *rstd);
                        });
-                       if (dgain.wanted()) add_chunks(dgain, gain_sums);
-                       if (dbias.wanted()) add_chunks(dbias, bias_sums);
+                       if (dgain.wanted()) add_parts(dgain, gain_parts);
+                       if (dbias.wanted()) add_parts(dbias, bias_parts);
                        if (dx.wanted()) dx.add(std::move(dy));
                      });
 }

@@ -76,7 +76,7 @@ struct LinearBackward {
   /// Leaves dy as it is before the activation.
   void products(Tensor& dy, Tensor* dx_sum, bool accumulate) const {
     const int64_t rows = dy.shape().rows(), in = x->shape()[-1], out = dy.shape()[-1];
-    const int64_t step = RowSums::rows_per_piece(rows), pieces = (rows + step - 1) / step;
+    const int64_t step = RowSums::rows_per_piece(rows), pieces = chunk_count(rows, step);
     const bool dw_wanted = std::ranges::any_of(dw, &GradientRef::wanted);
     Tensor rounded;  // dy of x's type, if it is of another
     if (dy.type() != x->type()) rounded = Tensor(dy.shape(), x->type());
@@ -100,8 +100,7 @@ struct LinearBackward {
     }
     if (dw_wanted) weight.emplace(out, in, pieces);
     Tensor column_sums = Tensor::zeros({pieces, out});
-    parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
-      const int64_t piece = begin / step;
+    parallel_parts(rows, step, [&](int64_t piece, int64_t begin, int64_t end) {
       if (y || db.wanted()) {
         undo_activation(dy, y.get(), scale, column_sums.data() + piece * out, begin, end);
       }
@@ -123,9 +122,9 @@ struct LinearBackward {
     }
     if (!db.wanted()) return;
     Tensor sum = Tensor::zeros({out});
-    for (int64_t i = 0; i < pieces; ++i) {
-      row_kernels().add_to_sums(sum.data(), column_sums.data() + i * out, out);
-    }
+    add_in_order(pieces, out, out, [&](int64_t piece, int64_t, int64_t) {
+      row_kernels().add_to_sums(sum.data(), column_sums.data() + piece * out, out);
+    });
     db.add(std::move(sum));
   }
 };

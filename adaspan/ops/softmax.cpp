@@ -28,14 +28,14 @@ Tensor minus_mean_times(const Tensor& weight, const Tensor& dy, const Tensor& y)
   return d;
 }
 
-/// The gradient of a mask that all rows share: the sum over rows, in their order.
+/// The gradient of a mask that all rows share: the sum over rows, each a part of it.
 Tensor sum_to(const Shape& shape, Tensor d) {
   if (d.shape() == shape) return d;
   const int64_t E = shape[-1];
   Tensor sum = Tensor::zeros(shape);
-  for (int64_t r = 0; r < d.shape().rows(); ++r) {
-    row_kernels().add_scaled(sum.data(), 1, d.data() + r * E, E);
-  }
+  add_in_order(d.shape().rows(), E, 64, [&](int64_t r, int64_t begin, int64_t end) {
+    row_kernels().add_to_sums(sum.data() + begin, d.data() + r * E + begin, end - begin);
+  });
   return sum;
 }
 

@@ -36,13 +36,11 @@ TokenStream random_tokens(int64_t count, int64_t vocabulary) {
 }
 
 void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans) {
-  size_t layer = 0;
-  for (Parameter* p : model.parameters().all()) {
-    if (!is_span(*p)) continue;
-    for (size_t h = 0; h < spans[layer].size(); ++h) {
-      p->value().data()[h] = spans[layer][h] / static_cast<float>(model.config().span_limit);
+  const std::vector<Parameter*> ratios = model.span_ratios();
+  for (size_t l = 0; l < spans.size(); ++l) {
+    for (size_t h = 0; h < spans[l].size(); ++h) {
+      ratios[l]->value().data()[h] = spans[l][h] / static_cast<float>(model.config().span_limit);
     }
-    ++layer;
   }
 }
 
@@ -77,9 +75,7 @@ std::vector<std::vector<float>> spans_of_file(const std::string& path, const Mod
 int64_t blocks_of_memory(const TrainingConfig& c, const std::vector<std::vector<float>>& spans) {
   int64_t kept = 0;
   for (const auto& layer : spans) {
-    const Variable z = Variable::constant(
-        Tensor::of({static_cast<int64_t>(layer.size())}, std::span<const float>(layer)));
-    kept = std::max(kept, memory_length(z, c.model));
+    kept = std::max(kept, memory_length(c.model, std::ranges::max(layer)));
   }
   return (kept + c.batch.block - 1) / c.batch.block;
 }

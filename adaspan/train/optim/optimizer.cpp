@@ -118,15 +118,18 @@ GradientNorms gradient_norms(const std::vector<Parameter*>& parameters) {
   const std::vector<Piece> pieces = pieces_of(parameters);
   const double elements = elements_of(pieces);
   const Timed timed("gradient norms", 2 * elements, 4 * elements);
+  const auto count = static_cast<int64_t>(pieces.size());
   std::vector<double> sums(pieces.size());
-  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t k) {
+  parallel_for(count, [&](int64_t k) {
     const Piece& piece = pieces[static_cast<size_t>(k)];
     const float* const g = parameters[piece.parameter]->grad().data();
     sums[static_cast<size_t>(k)] = row_kernels().sum_of_squares(g + piece.begin, piece.n);
   });
   GradientNorms norms;
   norms.each.resize(parameters.size());
-  for (size_t k = 0; k < pieces.size(); ++k) norms.each[pieces[k].parameter] += sums[k];
+  add_in_order(count, 1, 1, [&](int64_t k, int64_t, int64_t) {
+    norms.each[pieces[static_cast<size_t>(k)].parameter] += sums[static_cast<size_t>(k)];
+  });
   for (double& sum : norms.each) {
     norms.all += sum;
     sum = std::sqrt(sum);
@@ -154,6 +157,7 @@ void Optimizer::update(double learning_rate, int64_t step, const GradientNorms& 
   parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t k) {
     const Piece& piece = pieces[static_cast<size_t>(k)];
     update_piece(piece.parameter, piece.begin, piece.n);
+    parameters_[piece.parameter]->keep_bounds(piece.begin, piece.n);
   });
 }
 

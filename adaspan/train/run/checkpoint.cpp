@@ -187,12 +187,12 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
 void copy_weights(Transformer& model, const SafetensorsFile& file) {
   for (Parameter* p : model.parameters().all()) {
     copy_tensor(p->value(), file, p->name());
-    if (!is_span(*p)) continue;
-    for (float share : p->value().values()) {
-      require(share >= 0 && share <= 1,
-              "[checkpoint] expected {} in [0, 1], shares of the span limit; got {}; the file is "
-              "damaged",
-              p->name(), share);
+    if (!p->bounds()) continue;
+    const auto [low, high] = *p->bounds();
+    for (float x : p->value().values()) {
+      require(x >= low && x <= high,
+              "[checkpoint] expected {} in [{}, {}]; got {}; the file is damaged", p->name(), low,
+              high, x);
     }
   }
 }

@@ -51,7 +51,7 @@ CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer);
 /// Both: opens the checkpoint at `path` and restores from it.
 CheckpointHeader load_checkpoint(const std::filesystem::path& path, Trainer& trainer);
 
-/// Copies all parameters. Throws Error as copy_tensor does, and when a span is out of its range.
+/// Copies all parameters. Throws Error as copy_tensor does, and when a value is out of its bounds.
 void copy_weights(Transformer& model, const SafetensorsFile& file);
 
 /// Copies tensor `name` of `file` into `to`. Throws Error when shapes or types differ.

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/core/shallow_json.h"
+#include "adaspan/ops/span_mask.h"
 
 namespace adaspan {
 namespace {
@@ -43,9 +43,8 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
       heads += 1;
     }
   }
-  const auto R = static_cast<double>(ramp), S = static_cast<double>(span_limit);
-  return {std::min(S, std::ceil(sum / std::max(heads, 1.0)) + R),
-          std::min(S, std::ceil(largest) + R)};
+  const auto reach = [&](double z) { return static_cast<double>(span_reach(z, ramp, span_limit)); };
+  return {reach(sum / std::max(heads, 1.0)), reach(largest)};
 }
 
 ordered_json step_line(const StepReport& report, const TrainingConfig& config) {

@@ -13,8 +13,8 @@
 
 namespace adaspan {
 
-/// "Span" as papers and the reference state it: the mean (or largest) z over the heads of a layer,
-/// rounded up, plus the ramp, at most the limit; here over all layers.
+/// The reach (adaspan/ops/span_mask.h) of the mean z over all heads and layers, and of the largest:
+/// what papers and the reference state as "span", there layer by layer.
 struct SpanSummary {
   double mean = 0, max = 0;
 };

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "adaspan/core/error.h"
-#include "adaspan/ops/cross_entropy.h"
 #include "adaspan/ops/elementwise.h"
+#include "adaspan/train/run/evaluate.h"
 
 namespace adaspan {
 namespace {
@@ -48,7 +48,6 @@ StepReport Trainer::step() {
   report.learning_rate =
       learning_rate_at(report.step, config_.schedule.learning_rate, config_.schedule.warmup);
   optimizer_->update(report.learning_rate, report.step, norms);
-  model_.clamp_spans();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
   losses_.training = report.loss;
@@ -58,43 +57,31 @@ StepReport Trainer::step() {
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   Memory& memory = memory_[index];
   if (part.starts_stream) memory = model_.fresh_memory(part_size());
-  const Dropout dropout{.key = {.seed = seed(),
-                                .purpose = Purpose::dropout,
-                                .step = static_cast<uint32_t>(report.step)},
-                        .first_sequence = index * part_size(),
-                        .batch = config_.batch.sequences};
+  const TrainingStep training{.seed = seed(),
+                              .step = static_cast<uint32_t>(report.step),
+                              .first_sequence = index * part_size(),
+                              .batch = config_.batch.sequences};
   const auto share = static_cast<float>(1.0 / static_cast<double>(parts()));
 
   Tape tape;
-  TransformerOutput out = model_.forward(tape, part.inputs, memory, &dropout);
-  const Variable nll = cross_entropy(tape, out.logits, part.targets);
-  const Variable loss = out.span_loss ? add(tape, nll, out.span_loss) : nll;
-  tape.backward(scale(tape, loss, share));
+  BlockLoss out = model_.loss(tape, part.inputs, part.targets, memory, training);
+  tape.backward(scale(tape, out.total, share));
   memory = std::move(out.memory);
 
-  report.loss += nll.value().item() * share;
-  if (out.span_loss) report.span_loss += out.span_loss.value().item() * share;
-  report.spans.resize(out.spans.size());
-  for (size_t l = 0; l < out.spans.size(); ++l) {
-    report.spans[l].resize(out.spans[l].size());
-    for (size_t h = 0; h < out.spans[l].size(); ++h) {
-      report.spans[l][h] += out.spans[l][h] * share;
+  report.loss += out.nll * share;
+  report.span_loss += out.span_loss * share;
+  report.spans.resize(out.mean_z.size());
+  for (size_t l = 0; l < out.mean_z.size(); ++l) {
+    report.spans[l].resize(out.mean_z[l].size());
+    for (size_t h = 0; h < out.mean_z[l].size(); ++h) {
+      report.spans[l][h] += out.mean_z[l][h] * share;
     }
   }
 }
 
 ValidationReport Trainer::validate() {
   const int64_t blocks = std::max<int64_t>(1, config_.run.steps_per_round / 10);
-  double sum = 0;
-  for (int64_t i = 0; i < blocks; ++i) {
-    const Block block = valid_.next();
-    if (block.starts_stream) valid_memory_ = model_.fresh_memory(config_.batch.sequences);
-    Tape tape(Tape::Mode::evaluation);
-    TransformerOutput out = model_.forward(tape, block.inputs, valid_memory_);
-    sum += cross_entropy(tape, out.logits, block.targets).value().item();
-    valid_memory_ = std::move(out.memory);
-  }
-  const double loss = sum / static_cast<double>(blocks);
+  const double loss = evaluate(model_, valid_, blocks, valid_memory_).loss;
   require(
       std::isfinite(loss),
       "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
