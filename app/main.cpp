@@ -6,7 +6,6 @@
 #include <new>
 
 #include "adaspan/core/build.h"
-#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "app/commands/commands.h"
 #include "app/settings.h"
@@ -31,7 +30,6 @@ int complain(const std::string& text) {
 
 int main(int argc, char** argv) {
   using namespace adaspan;
-  flush_denormals();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error like a full disk
   CLI::App app("The adaptive-span transformer: train it, look at it, use it.", "adaspan");
   app.set_version_flag("--version", version());

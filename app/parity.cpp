@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/safetensors.h"
 #include "adaspan/train/run/config_record.h"
@@ -211,6 +212,7 @@ void compare_second_block(Transformer& model, const BatchConfig& batch, const To
 
 bool replay(const std::filesystem::path& path, DType precision,
             const std::function<void(const ordered_json& row)>& row) {
+  const FlushDenormals flush;  // as in a training step
   const SafetensorsFile file(path);
   TrainingConfig config = recorded_config(file);
   config.model.precision = precision;

@@ -9,8 +9,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
-#include "adaspan/ops/gemm.h"
 #include "adaspan/train/run/config_record.h"
 
 namespace adaspan {
@@ -23,24 +23,33 @@ bool is_auto(const SettingTexts& texts, const char* name) {
   return found == texts.end() || found->second == "auto";
 }
 
+int64_t whole_number(const std::string& name, const std::string& text) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  require(error == std::errc() && end == text.data() + text.size(),
+          "[settings] expected --{} to be a whole number; got \"{}\"", name, text);
+  return number;
+}
+
+bool is_isa(const std::string& text) {
+  constexpr Isa kLevels[] = {Isa::plain, Isa::avx2, Isa::avx512, Isa::amx};
+  return std::ranges::any_of(kLevels, [&](Isa level) { return text == name(level); });
+}
+
 /// What belongs to the process or asks it to choose: no training configuration has these.
 bool assign_own(Settings& settings, const std::string& name, const std::string& text) {
   if (name == "isa") {
-    if (text != "auto") isa_of(text);
-  } else if (name == "precision" && text != "f32" && text != "bf16") {
-    require(text == "auto", "[settings] expected --precision to be f32, bf16 or auto; got \"{}\"",
-            text);
-  } else if (name == "precision") {
-    return false;
+    require(text == "auto" || is_isa(text),
+            "[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"{}\"", text);
+  } else if (name == "threads") {
+    whole_number(name, text);
   } else if (name == "full-eval-mode") {
     require(text == "true" || text == "false",
             "[settings] expected --full-eval-mode to be true or false; got \"{}\"", text);
     settings.full_eval_mode = text == "true";
-  } else if (name == "threads") {
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), settings.threads);
-    require(error == std::errc() && end == text.data() + text.size(),
-            "[settings] expected --threads to be a whole number; got \"{}\"", text);
+  } else if (name == "precision" && text != "f32" && text != "bf16") {
+    require(text == "auto", "[settings] expected --precision to be f32, bf16 or auto; got \"{}\"",
+            text);
   } else {
     return false;
   }
@@ -126,13 +135,17 @@ std::filesystem::path preset_path(const std::string& name) {
        fmt::join(names, ", "));
 }
 
-void use_isa(Isa level) {
-  set_isa(level);
-  limit_products_to_isa();
-}
-
 Isa isa_of(const SettingTexts& texts) {
   return is_auto(texts, "isa") ? best_isa() : isa_of(texts.at("isa"));
+}
+
+int threads_of(const SettingTexts& texts) {
+  const auto found = texts.find("threads");
+  const int64_t threads = found == texts.end() ? 0 : whole_number("threads", found->second);
+  require(threads >= 0, "[settings] expected --threads of at least 0; got {}", threads);
+  require(threads <= kMostThreads, "[settings] expected --threads of at most {}; got {}",
+          kMostThreads, threads);
+  return static_cast<int>(threads);
 }
 
 Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) {
@@ -142,10 +155,6 @@ Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) 
     settings.training.model.precision = bf16_obstacle().empty() ? DType::bf16 : DType::f32;
   }
   check(settings.training);
-  require(settings.threads >= 0, "[settings] expected --threads of at least 0; got {}",
-          settings.threads);
-  require(settings.threads <= kMostThreads, "[settings] expected --threads of at most {}; got {}",
-          kMostThreads, settings.threads);
   return settings;
 }
 

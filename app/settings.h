@@ -27,7 +27,6 @@ const std::vector<Flag>& flags();
 
 struct Settings {
   TrainingConfig training;
-  int64_t threads = 0;          ///< 0: one per core
   bool full_eval_mode = false;  ///< only evaluate the checkpoint on valid and test
 };
 
@@ -44,13 +43,13 @@ void give_toml(SettingTexts& texts, const std::filesystem::path& path);
 /// The file of a preset. Throws Error, with the names there are, if there is none of this name.
 std::filesystem::path preset_path(const std::string& name);
 
-/// Makes the process run at a level of instructions, products included; for the start of a program.
-/// Throws Error when the processor does not have it.
-void use_isa(Isa level);
-
 /// The level of instructions that the texts ask for; of "auto", which holds where none is given,
 /// the best there is.
 Isa isa_of(const SettingTexts& texts);
+
+/// The threads that they ask for; 0, which holds where none are given, for one per processor.
+/// Throws Error for a number that no process has.
+int threads_of(const SettingTexts& texts);
 
 /// The settings that the texts give on top of `defaults`, checked. A precision of "auto", which
 /// holds where none is given, is the fastest at the level of instructions in use. Throws Error when

@@ -4,9 +4,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <thread>
 
-#include "adaspan/core/parallel.h"
+#include "adaspan/ops/process.h"
 
 namespace adaspan::cli {
 namespace {
@@ -46,15 +45,14 @@ Settings SettingsOptions::resolve(const TrainingConfig& defaults) const {
   if (!preset_.empty()) give_toml(texts, preset_path(preset_));
   if (!config_.empty()) give_toml(texts, config_);
   for (const auto& [name, text] : given_) give(texts, name, text);
-  use_isa(isa_of(texts));  // before what depends on it
+  // Before settings_of(), which looks at what the level can do.
+  open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
   Settings settings = settings_of(texts, defaults);
   std::string& checkpoint = settings.training.run.checkpoint;
   if (checkpoint.empty()) {
     checkpoint =
         fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
-  const auto cores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
-  set_threads(static_cast<int>(settings.threads > 0 ? settings.threads : cores));
   return settings;
 }
 

@@ -62,13 +62,39 @@ TEST_CASE("no feature comes without the ones it builds on") {
 }
 
 #if defined(__x86_64__)
-// The only test of this program with a parallel loop: no thread may exist before the flush.
-TEST_CASE("denormals are zero after the flush, also inside parallel loops") {
-  CHECK(has_denormals());
-  flush_denormals();
-  CHECK_FALSE(has_denormals());
+TEST_CASE("with the guard denormals are zero, in every worker, and then all is as before") {
+  for (int round = 0; round < 2; ++round) {  // the threads of the second have been used before
+    for (int count : {1, 2, 4}) {
+      CAPTURE(count);
+      CHECK(threads_with_denormals(count) == count);
+      {
+        const FlushDenormals flush;
+        CHECK(flushes_denormals());
+        CHECK(threads_with_denormals(count) == 0);
+        {
+          const FlushDenormals keep(false);
+          CHECK(threads_with_denormals(count) == count);
+        }
+        CHECK(threads_with_denormals(count) == 0);
+      }
+      CHECK_FALSE(flushes_denormals());
+      CHECK(threads_with_denormals(count) == count);
+    }
+  }
+}
+
+TEST_CASE("the guard is of its thread alone, and a second one can have its own") {
+  const FlushDenormals flush;
+  int without = -1, with = -1;
+  std::thread([&] {
+    const FlushDenormals keep(false);  // threads begin as the one that made them
+    without = threads_with_denormals(2);
+    const FlushDenormals again;
+    with = threads_with_denormals(2);
+  }).join();
+  CHECK(without == 2);
+  CHECK(with == 0);
   CHECK(threads_with_denormals(2) == 0);
-  CHECK(threads_with_denormals(4) == 0);
 }
 #endif
 

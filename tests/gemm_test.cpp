@@ -78,7 +78,7 @@ bool is_product(const Tensor& c, const ConstMatrix& a, const ConstMatrix& b) {
 }
 
 Tensor product_of(const ConstMatrix& a, const ConstMatrix& b, DType type,
-                  const GemmOptions& options = {}) {
+                  const ProductOptions& options = {}) {
   Tensor c({a.rows, b.columns}, type);
   gemm(matrix(c), a, b, options);
   return c;
@@ -248,14 +248,14 @@ TEST_CASE("after() sees each band of rows once, and all of it is there") {
       Tensor c = Tensor::filled({m, 40}, 1000);
       std::vector<std::atomic<int>> seen(static_cast<size_t>(m));
       std::atomic<int64_t> wrong = 0;
-      gemm(matrix(c), a.m, b.m, {.after = [&](int64_t begin, int64_t end) {
-             for (int64_t i = begin; i < end; ++i) {
-               ++seen[static_cast<size_t>(i)];
-               for (int64_t j = 0; j < 40; ++j) {
-                 if (c.data()[i * 40 + j] != expected.data()[i * 40 + j]) ++wrong;
-               }
-             }
-           }});
+      gemm(matrix(c), a.m, b.m, {}, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          ++seen[static_cast<size_t>(i)];
+          for (int64_t j = 0; j < 40; ++j) {
+            if (c.data()[i * 40 + j] != expected.data()[i * 40 + j]) ++wrong;
+          }
+        }
+      });
       CHECK(wrong == 0);
       for (const auto& times : seen) CHECK(times == 1);
     }
@@ -421,7 +421,7 @@ TEST_CASE("a product that oneDNN cannot plan throws") {
                        Error);
   ConstMatrix b = matrix(x);
   a.rows = b.rows = -1;
-  CHECK_THROWS_WITH_AS(RowSums(3, 3, 1).run(0, a, b),
+  CHECK_THROWS_WITH_AS(SumOverRows().run(matrix(c), a, b),
                        doctest::Contains("[gemm] expected a product of f32 [3, -1] and f32 [-1, 3] "
                                          "that oneDNN can plan; got: "),
                        Error);

@@ -4,7 +4,7 @@
 #   layering  an include points down: core <- autograd <- ops <- models <- train (all in adaspan/) <-
 #             app <- bench, examples, tests
 #   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>
-#   onednn    oneDNN headers are included by adaspan/ops/gemm.cpp alone
+#   onednn    oneDNN headers are included by adaspan/ops/onednn.cpp alone
 #   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.h alone
 #   macro     a header defines no macro
 #   licence   the first 5 lines name the licence
@@ -68,8 +68,8 @@ check_lines='
       report("spelling", "expected an include as <adaspan/...>, which holds where it is installed; got " target)
     if (target ~ /^(core|autograd|ops|models|train)\//)
       report("spelling", "expected the whole name, adaspan/" target "; got " target)
-    if (target ~ /^(oneapi\/|dnnl)/ && path != "adaspan/ops/gemm.cpp")
-      report("onednn", "only adaspan/ops/gemm.cpp may include oneDNN; got " target)
+    if (target ~ /^(oneapi\/|dnnl)/ && path != "adaspan/ops/onednn.cpp")
+      report("onednn", "only adaspan/ops/onednn.cpp may include oneDNN; got " target)
   }
   (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
       path != "adaspan/core/parallel.h" {
@@ -147,7 +147,7 @@ self_test() {
   plant adaspan/ops/a.cpp '#include <oneapi/dnnl/dnnl.hpp>' onednn
   plant tests/a_test.cpp '#include "dnnl.h"' onednn
   plant adaspan/ops/gemm.h '#include <dnnl.hpp>' onednn
-  plant adaspan/ops/gemm.cpp '#include <dnnl.hpp>'
+  plant adaspan/ops/onednn.cpp '#include <dnnl.hpp>'
   plant adaspan/ops/a.cpp '#pragma omp parallel for' openmp
   plant adaspan/ops/a.cpp '  # pragma  omp critical' openmp
   plant adaspan/ops/a.cpp '#pragma omp parallel for simd' openmp

@@ -128,6 +128,19 @@ TEST_CASE("steps that were made with other settings than the first are not repro
   CHECK(reproduce(runs.folder("a"), "", 12).steps_compared == 4);
 }
 
+TEST_CASE("a run is reproduced at the level it was trained at, which the record knows") {
+  const Runs runs;
+  runs.train(runs.settings("a"));
+  CHECK(recorded_isa(runs.folder("a")) == best_isa());
+  if (best_isa() == Isa::plain) return;
+  set_isa(Isa::plain);
+  CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), "", 6),
+                       Contains("[repro] expected the process to be at the level that"), Error);
+  CHECK(isa() == Isa::plain);
+  set_isa(best_isa());
+  CHECK(reproduce(runs.folder("a"), "", 6).first_step == 0);
+}
+
 TEST_CASE("what cannot be compared or reproduced says why") {
   const Runs runs;
   CHECK_THROWS_WITH_AS(compare_runs(runs.folder("none"), runs.folder("none")),

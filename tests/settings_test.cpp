@@ -32,6 +32,7 @@ std::string refusal(const std::string& name, const std::string& value) {
   try {
     SettingTexts texts;
     give(texts, name, value);
+    threads_of(texts);
     settings_of(texts);
   } catch (const Error& e) {
     return with_flags(e.what());
@@ -69,7 +70,7 @@ TEST_CASE("every setting can be given by a TOML file") {
   }
   const Settings settings = settings_of(from_toml(text));
   CHECK(to_json(settings.training) == json);
-  CHECK(settings.threads == 3);
+  CHECK(threads_of(from_toml(text)) == 3);
   CHECK(settings.full_eval_mode);
 }
 

@@ -6,71 +6,39 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/random.h"
 #include "adaspan/ops/layout.h"
-#include "adaspan/ops/span_mask.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/span_problem.h"
 
 namespace adaspan {
 namespace {
 
 constexpr int64_t K = 2, S = 12, R = 4;
 
-enum class Spans { fixed, adaptive, dynamic };
+SpanProblem small(SpanProblem::Spans kind, std::vector<float> z) {
+  return {.kind = kind, .z = std::move(z), .M = 3, .B = 2, .D = 8, .S = S, .R = R, .C = 0};
+}
 
-/// One problem. Its inputs are q, k, v [M,B,H], the keys and values of all C steps of memory of one
-/// head after another [K*C,B,D], p [D,S] and, unless spans are fixed, z.
-struct Problem {
-  Spans spans = Spans::fixed;
-  std::vector<float> z = {S, S};  ///< of each head; dynamic: the largest of each head
-  int64_t M = 3, B = 2, C = 0, D = 8;
-  bool skip_missing = false;
-  Dropout dropout = {};
-  int64_t wider = 0;  ///< steps that are given to each head beyond its effective span
-
-  Tensor span_tensor() const {
-    if (spans == Spans::adaptive) return Tensor::of({K}, z);
-    Tensor all = random_tensor({M, B, K}, 7, 0, 1);
-    for (int64_t i = 0; i < all.elements(); ++i) {
-      float& span = all.data()[i];
-      span *= z[static_cast<size_t>(i % K)];
-      if (i % 5 == 0) span = std::floor(span);  // on the ends of the ramp
-    }
-    return all;
-  }
-  std::vector<Tensor> inputs() const {
-    std::vector<Tensor> x;
-    for (uint64_t seed : {1, 2, 3}) x.push_back(random_tensor({M, B, K * D}, seed, -2, 2));
-    for (uint64_t seed : {4, 5}) x.push_back(random_tensor({K * C, B, D}, seed, -2, 2));
-    x.push_back(random_tensor({D, S}, 6));
-    if (spans != Spans::fixed) x.push_back(span_tensor());
-    return x;
-  }
-  SpanAttentionOptions options() const {
-    SpanAttentionOptions options;
-    options.ramp = R;
-    options.skip_missing = skip_missing;
-    options.dropout = dropout;
-    const Tensor all = span_tensor();
-    for (int64_t h = 0; h < K; ++h) {
-      float largest = 0;
-      for (int64_t i = h; i < all.elements(); i += K) largest = std::max(largest, all.data()[i]);
-      const int64_t E = spans == Spans::fixed ? static_cast<int64_t>(z[static_cast<size_t>(h)])
-                                              : effective_span(largest, R, S);
-      options.effective_spans.push_back(std::min(S, E + wider));
-      options.memory_steps.push_back(std::min(C, options.effective_spans.back()));
-    }
-    return options;
-  }
-};
+/// q, k, v [M,B,H], the keys and values of all C steps of memory of one head after another
+/// [K*C,B,D], p [D,S] and, unless spans are fixed, z
+std::vector<Tensor> inputs_of(const SpanProblem& p) {
+  std::vector<Tensor> x;
+  for (uint64_t seed : {1, 2, 3}) x.push_back(random_tensor({p.M, p.B, K * p.D}, seed, -2, 2));
+  for (uint64_t seed : {4, 5}) x.push_back(random_tensor({K * p.C, p.B, p.D}, seed, -2, 2));
+  x.push_back(random_tensor({p.D, S}, 6));
+  if (p.kind != SpanProblem::fixed) x.push_back(p.spans());
+  return x;
+}
 
 using Attention = Variable(Tape&, const SpanAttentionInputs&, const SpanAttentionOptions&);
 
 /// Attention of the problem's inputs; each head is given as much memory as it reaches.
-Variable attend(Tape& tape, const Variables& x, const Problem& problem,
+Variable attend(Tape& tape, const Variables& x, const SpanProblem& problem,
                 Attention& attention = span_attention_naive) {
   const SpanAttentionOptions options = problem.options();
   const auto reached = [&](const Variable& memory) {
@@ -99,7 +67,7 @@ double soft_mask(double z, double z0, int64_t u) {
 
 /// One head's attention of query t of sequence b, over all S steps before it.
 struct Query {
-  const Problem& problem;
+  const SpanProblem& problem;
   const Arrays& x;
   const Array& z0;
   int64_t t, b, h;
@@ -113,8 +81,8 @@ struct Query {
 
   double mask(int64_t distance) const {
     if (problem.skip_missing && missing(t - distance)) return 0;
-    if (problem.spans == Spans::fixed) return distance <= problem.z[static_cast<size_t>(h)];
-    const int64_t i = problem.spans == Spans::adaptive ? h : (t * problem.B + b) * K + h;
+    if (problem.kind == SpanProblem::fixed) return distance <= problem.z[static_cast<size_t>(h)];
+    const int64_t i = problem.kind == SpanProblem::adaptive ? h : (t * problem.B + b) * K + h;
     return soft_mask(x[6][i], z0[i], distance - 1);
   }
   double score(int64_t distance) const {
@@ -135,7 +103,7 @@ struct Query {
   }
 };
 
-Array definition(const Arrays& x, const Problem& problem, const Array& z0) {
+Array definition(const Arrays& x, const SpanProblem& problem, const Array& z0) {
   Array out(x[0].shape());
   for (int64_t t = 0; t < problem.M; ++t) {
     for (int64_t b = 0; b < problem.B; ++b) {
@@ -158,34 +126,30 @@ Array definition(const Arrays& x, const Problem& problem, const Array& z0) {
   return out;
 }
 
-void check_problem(const Problem& problem, int64_t samples = 6) {
-  const Array z0(problem.span_tensor());
-  CAPTURE(problem.M);
-  CAPTURE(problem.B);
-  CAPTURE(problem.C);
-  CAPTURE(problem.D);
-  CAPTURE(problem.skip_missing);
-  CAPTURE(problem.dropout.rate);
-  CAPTURE(problem.z[0]);
-  CAPTURE(problem.z[1]);
+void check_problem(const SpanProblem& problem, int64_t samples = 6) {
+  const Array z0(problem.spans());
+  CAPTURE(problem.text());
   for (Attention* attention : {span_attention_naive, span_attention}) {
     CAPTURE(attention == span_attention);
     check_op([&](Tape& tape, const Variables& x) { return attend(tape, x, problem, *attention); },
-             [&](const Arrays& x) { return definition(x, problem, z0); }, problem.inputs(),
+             [&](const Arrays& x) { return definition(x, problem, z0); }, inputs_of(problem),
              {.samples = samples});
   }
 }
 
 /// Checks blocks shorter and longer than the span with no, little and much memory; sequences, head
 /// width, skip_missing and dropout go through their values on the way.
-void check_grid(Spans spans, const std::vector<std::vector<float>>& z_of_heads) {
+void check_grid(SpanProblem::Spans kind, const std::vector<std::vector<float>>& z_of_heads) {
   int i = 0;
   for (const std::vector<float>& z : z_of_heads) {
     for (int64_t M : {3, 14}) {
       for (int64_t C : {0, 3, 16}) {
         for (bool skip_missing : {false, true}) {
           ++i;
-          Problem problem{.spans = spans, .z = z, .M = M, .C = C, .skip_missing = skip_missing};
+          SpanProblem problem = small(kind, z);
+          problem.M = M;
+          problem.C = C;
+          problem.skip_missing = skip_missing;
           problem.B = 1 + i / 2 % 2;
           problem.D = i / 3 % 2 ? 8 : 5;
           if (i % 5 < 2) problem.dropout = {.rate = 0.4f, .first_sequence = 1, .batch = 4};
@@ -199,33 +163,40 @@ void check_grid(Spans spans, const std::vector<std::vector<float>>& z_of_heads) 
 }  // namespace
 
 TEST_CASE("attention over fixed spans is its definition") {
-  check_grid(Spans::fixed, {{S, S}, {1, S}, {S - 1, 5}});
+  check_grid(SpanProblem::fixed, {{S, S}, {1, S}, {S - 1, 5}});
 }
 
 TEST_CASE("attention over adaptive spans is its definition") {
-  check_grid(Spans::adaptive, {{0, 1}, {R - 1, R}, {S, 2.4f}, {0.7f, 8.3f}, {S - R, S - R - 1}});
+  check_grid(SpanProblem::adaptive,
+             {{0, 1}, {R - 1, R}, {S, 2.4f}, {0.7f, 8.3f}, {S - R, S - R - 1}});
 }
 
 TEST_CASE("attention over dynamic spans is its definition") {
-  check_grid(Spans::dynamic, {{0, 1}, {3.5f, S}, {R, 8.3f}});
+  check_grid(SpanProblem::dynamic, {{0, 1}, {3.5f, S}, {R, 8.3f}});
 }
 
 TEST_CASE("a long block with many sequences is its definition, for any number of threads") {
-  check_problem({.spans = Spans::adaptive, .z = {3.3f, 6.1f}, .M = 300, .B = 5, .C = 16}, 2);
+  SpanProblem problem = small(SpanProblem::adaptive, {3.3f, 6.1f});
+  problem.M = 300;
+  problem.B = 5;
+  problem.C = 16;
+  check_problem(problem, 2);
 }
 
 TEST_CASE("spans given larger than needed change nothing, nor do they with dropout") {
-  for (Spans spans : {Spans::adaptive, Spans::dynamic}) {
+  for (SpanProblem::Spans kind : {SpanProblem::adaptive, SpanProblem::dynamic}) {
     for (float rate : {0.0f, 0.4f}) {
-      Problem problem{.spans = spans, .z = {0.7f, 3}, .M = 6, .C = 16};
+      SpanProblem problem = small(kind, {0.7f, 3});
+      problem.M = 6;
+      problem.C = 16;
       problem.dropout = {.rate = rate, .first_sequence = 0, .batch = 2};
       const auto op = [&](Tape& tape, const Variables& x) {
         return attend(tape, x, problem, span_attention);
       };
-      const OpResult needed = run_op(op, problem.inputs());
+      const OpResult needed = run_op(op, inputs_of(problem));
       for (int64_t wider : {int64_t{1}, S}) {
         problem.wider = wider;
-        const OpResult more = run_op(op, problem.inputs());
+        const OpResult more = run_op(op, inputs_of(problem));
         CHECK(relative_distance(more.y, Array(needed.y)) < 1e-6);
         for (size_t i = 0; i < more.gradients.size(); ++i) {
           CAPTURE(i);
@@ -237,10 +208,12 @@ TEST_CASE("spans given larger than needed change nothing, nor do they with dropo
 }
 
 TEST_CASE("a step that no memory is left of gives nothing when missing steps are skipped") {
-  Problem problem{.spans = Spans::adaptive, .z = {2, 5}, .M = 4, .C = 0, .skip_missing = true};
+  SpanProblem problem = small(SpanProblem::adaptive, {2, 5});
+  problem.M = 4;
+  problem.skip_missing = true;
   const OpResult result = run_op(
       [&](Tape& tape, const Variables& x) { return attend(tape, x, problem, span_attention); },
-      problem.inputs());
+      inputs_of(problem));
   const int64_t first_step = problem.B * K * problem.D;
   for (int64_t i = 0; i < first_step; ++i) {
     CHECK(result.y.data()[i] == 0);
@@ -250,9 +223,11 @@ TEST_CASE("a step that no memory is left of gives nothing when missing steps are
 }
 
 TEST_CASE("a part of the batch drops the weights that the whole batch drops") {
-  Problem problem{.z = {S, 5}, .M = 6, .B = 3};
+  SpanProblem problem = small(SpanProblem::fixed, {S, 5});
+  problem.M = 6;
+  problem.B = 3;
   problem.dropout = {.rate = 0.5f, .first_sequence = 0, .batch = 3};
-  const std::vector<Tensor> inputs = problem.inputs();
+  const std::vector<Tensor> inputs = inputs_of(problem);
   const auto run = [&](int64_t first, int64_t count) {
     problem.B = count;
     problem.dropout.first_sequence = first;

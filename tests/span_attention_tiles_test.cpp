@@ -10,55 +10,19 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/parallel.h"
-#include "adaspan/ops/span_mask.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/span_problem.h"
 
 namespace adaspan {
+#if defined(ADASPAN_EMULATED_TILES)
+namespace emulated_amx {
+const SpanKernels<bf16>& span_kernels_bf16();
+}
+#endif
 namespace {
 
-struct Problem {
-  std::vector<float> z = {20.3f, 0};  ///< of each head; beyond S: fixed spans
-  bool dynamic = false;
-  bool narrow_middle = false;  ///< dynamic spans of queries 64 to 127 are 0
-  int64_t M = 100, B = 2, D = 32, S = 150, R = 32;
-  int64_t C = 150;  ///< steps of memory
-  bool skip_missing = false;
-  float dropout = 0;
-
-  int64_t K() const { return static_cast<int64_t>(z.size()); }
-  bool fixed() const { return z[0] > static_cast<float>(S); }
-
-  Tensor spans() const {
-    if (!dynamic) return Tensor::of({K()}, z);
-    Tensor all = random_tensor({M, B, K()}, 7, 0, 1);
-    for (int64_t i = 0; i < all.elements(); ++i) {
-      float& span = all.data()[i];
-      span *= z[static_cast<size_t>(i % K())];
-      if (i % 5 == 0) span = std::floor(span);  // on the ends of the ramp
-      const int64_t query = i / (B * K());
-      if (narrow_middle && query >= 64 && query < 128) span = 0;
-    }
-    return all;
-  }
-  SpanAttentionOptions options() const {
-    SpanAttentionOptions options{
-        .ramp = R,
-        .effective_spans = {},
-        .memory_steps = {},
-        .skip_missing = skip_missing,
-        .dropout = {.rate = dropout, .key = {.seed = 3}, .first_sequence = 1, .batch = B + 2}};
-    const Tensor all = spans();
-    for (int64_t h = 0; h < K(); ++h) {
-      float largest = 0;
-      for (int64_t i = h; i < all.elements(); i += K()) {
-        largest = std::max(largest, all.data()[i]);
-      }
-      options.effective_spans.push_back(fixed() ? S : effective_span(largest, R, S));
-      options.memory_steps.push_back(std::min(C, options.effective_spans.back()));
-    }
-    return options;
-  }
-};
+constexpr SpanProblem::Spans kLearned[] = {SpanProblem::adaptive, SpanProblem::dynamic};
+constexpr Dropout kDropout = {.rate = 0.3f, .key = {.seed = 3}, .first_sequence = 1, .batch = 4};
 
 /// Values that a bf16 holds exactly, so that both types start from the same numbers.
 Tensor representable(Shape shape, uint64_t seed, double size) {
@@ -68,12 +32,12 @@ Tensor representable(Shape shape, uint64_t seed, double size) {
 }
 
 struct Case {
-  explicit Case(const Problem& p)
+  explicit Case(const SpanProblem& p)
       : options(p.options()),
         qkv(representable({p.M, p.B, 3 * p.K() * p.D}, 1, 2)),
         memory_kv(representable({total(options.memory_steps), p.B, 2 * p.D}, 2, 2)),
         positions(representable({p.D, p.S}, 3, 1)),
-        z(p.fixed() ? Tensor() : p.spans()),
+        z(p.kind == SpanProblem::fixed ? Tensor() : p.spans()),
         dout(representable({p.M, p.B, p.K() * p.D}, 4, 1)) {}
 
   static int64_t total(const std::vector<int64_t>& memory_steps) {
@@ -109,12 +73,22 @@ Results naive(const Case& c) {
   return results;
 }
 
+/// Those of the level in use; AMX's on emulated tiles in the test that brings them.
+SpanKernelTables kernels_under_test() {
+#if defined(ADASPAN_EMULATED_TILES)
+  const SpanKernelTables tables = span_kernels();
+  return {tables.f32_products, emulated_amx::span_kernels_bf16(), tables.rows};
+#else
+  return span_kernels();
+#endif
+}
+
 Results fused(const Case& c, DType type) {
   const Tensor qkv = c.qkv.converted(type), memory_kv = c.memory_kv.converted(type);
   const SpanAttentionValues x{qkv, memory_kv, c.positions, c.z.empty() ? nullptr : &c.z};
-  SpanAttentionForward forward = span_attention_forward(x, c.options);
-  SpanAttentionGradients d =
-      span_attention_backward(x, c.options, forward.scales, c.dout.converted(type));
+  SpanAttentionForward forward = span_attention_forward(x, c.options, kernels_under_test());
+  SpanAttentionGradients d = span_attention_backward(x, c.options, forward.scales,
+                                                     c.dout.converted(type), kernels_under_test());
   CHECK(forward.out.type() == type);
   Results results;
   for (Tensor* t : {&forward.out, &d.qkv, &d.memory_kv, &d.p, &d.z}) {
@@ -163,17 +137,9 @@ std::vector<Isa> levels() {
   return all;
 }
 
-void check(const Problem& p) {
+void check(const SpanProblem& p) {
   const Case c(p);
-  CAPTURE(p.M);
-  CAPTURE(p.B);
-  CAPTURE(p.C);
-  CAPTURE(p.D);
-  CAPTURE(p.R);
-  CAPTURE(p.z[0]);
-  CAPTURE(p.dynamic);
-  CAPTURE(p.skip_missing);
-  CAPTURE(p.dropout);
+  CAPTURE(p.text());
   const Results expected = naive(c);
   for (Isa level : levels()) {
     set_isa(level);
@@ -189,31 +155,37 @@ void check(const Problem& p) {
 }  // namespace
 
 TEST_CASE("fused attention is the naive one for spans of all kinds") {
-  const float R = 32, S = 150, fixed = S + 1;
-  for (bool dynamic : {false, true}) {
+  const float R = 32, S = 150;
+  for (SpanProblem::Spans kind : kLearned) {
     for (float z : {0.0f, 1.0f, R - 1, R, 20.4f, 64.7f, S - R, S}) {
-      check({.z = {z, 3.5f}, .dynamic = dynamic});
+      check({.kind = kind, .z = {z, 3.5f}});
     }
   }
-  check({.z = {fixed, fixed}});
-  check({.z = {fixed}, .S = 151});
+  check({.kind = SpanProblem::fixed, .z = {S, S}});
+  check({.kind = SpanProblem::fixed, .z = {S + 1}, .S = 151});
 }
 
 TEST_CASE("fused attention is the naive one for blocks and memories of all lengths") {
   for (int64_t M : {1, 2, 63, 64, 65, 130}) {
     for (int64_t C : {0, 7, 300}) {
-      for (bool dynamic : {false, true}) {
-        check({.z = {40.2f, 0}, .dynamic = dynamic, .M = M, .B = 1, .C = C});
-        check({.z = {9.1f}, .dynamic = dynamic, .M = M, .C = C, .skip_missing = true});
+      for (SpanProblem::Spans kind : kLearned) {
+        check({.kind = kind, .z = {40.2f, 0}, .M = M, .B = 1, .C = C});
+        check({.kind = kind, .z = {9.1f}, .M = M, .C = C, .skip_missing = true});
       }
-      check({.z = {151}, .M = M, .B = 1, .C = C, .skip_missing = C == 7});
+      check(
+          {.kind = SpanProblem::fixed, .z = {150}, .M = M, .B = 1, .C = C, .skip_missing = C == 7});
     }
   }
 }
 
 TEST_CASE("fused attention is the naive one where later queries look back further") {
   for (int64_t C : {0, 300}) {
-    check({.z = {118, 5}, .dynamic = true, .narrow_middle = true, .M = 192, .B = 1, .C = C});
+    check({.kind = SpanProblem::dynamic,
+           .z = {118, 5},
+           .narrow_middle = true,
+           .M = 192,
+           .B = 1,
+           .C = C});
   }
 }
 
@@ -230,14 +202,14 @@ TEST_CASE("fused attention is the naive one for short limits and ramps") {
 }
 
 TEST_CASE("fused attention drops the weights that the naive one drops") {
-  for (bool dynamic : {false, true}) {
-    check({.z = {30.5f, 2}, .dynamic = dynamic, .dropout = 0.3f});
+  for (SpanProblem::Spans kind : kLearned) {
+    check({.kind = kind, .z = {30.5f, 2}, .dropout = kDropout});
   }
-  check({.z = {152}, .S = 151, .dropout = 0.3f});
+  check({.kind = SpanProblem::fixed, .z = {151}, .S = 151, .dropout = kDropout});
 }
 
 TEST_CASE("a key behind the mask changes nothing, however large its score") {
-  const Problem p{.z = {0}, .M = 1, .B = 1};  // sees distances 1 to 32; that of 33 only moves z
+  const SpanProblem p{.z = {0}, .M = 1, .B = 1};  // sees distances 1 to 32; that of 33 only moves z
   Case c(p);
   REQUIRE(c.options.effective_spans[0] == 33);
   for (Isa level : levels()) {
@@ -253,7 +225,7 @@ TEST_CASE("a key behind the mask changes nothing, however large its score") {
 }
 
 TEST_CASE("a key far ahead of all others takes all the weight") {
-  const Problem p{.z = {20}, .M = 1, .B = 1};
+  const SpanProblem p{.z = {20}, .M = 1, .B = 1};
   Case c(p);
   constexpr int64_t kAhead = 40;  // of 53: mask 1
   for (int64_t d = 0; d < p.D; ++d) {
@@ -289,8 +261,12 @@ TEST_CASE("what is not a number stays visible") {
 
 TEST_CASE("any number of threads gives the same bits, each thread with other data") {
   for (DType type : {DType::f32, DType::bf16}) {
-    for (bool dynamic : {false, true}) {
-      const Case c({.z = {64.5f, 3, 20.2f}, .dynamic = dynamic, .B = 13, .dropout = 0.1f});
+    for (SpanProblem::Spans kind : kLearned) {
+      const Case c(
+          {.kind = kind,
+           .z = {64.5f, 3, 20.2f},
+           .B = 13,
+           .dropout = {.rate = 0.1f, .key = {.seed = 3}, .first_sequence = 1, .batch = 15}});
       set_threads(1);
       const Results expected = fused(c, type);
       for (int threads : {2, 3, 4, 2, 3, 4}) {
@@ -303,7 +279,7 @@ TEST_CASE("any number of threads gives the same bits, each thread with other dat
 }
 
 TEST_CASE("what a wider limit adds to the positions changes no bit") {
-  Problem p{.z = {20.3f, 64.1f}};
+  SpanProblem p{.z = {20.3f, 64.1f}};
   const Case narrow(p);
   p.S = 1000;
   Case wide(p);

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "adaspan/core/cpu.h"
@@ -55,6 +57,40 @@ TEST_CASE("the loss falls to almost nothing on a stream that repeats itself") {
     CHECK(trainer.steps_done() == 81);
   }
 }
+
+#if defined(__x86_64__)
+TEST_CASE(
+    "a step flushes denormals in all its threads, called from any, and leaves them as before") {
+  const auto denormals_after_a_step = [] {
+    TrainingConfig s = tiny_config();
+    s.optimizer.kind = OptimizerKind::sgd;
+    s.optimizer.momentum = 0.5;
+    Trainer trainer(s, 300, repetitive_stream(400, 5), repetitive_stream(400, 5));
+    // Half of it is denormal; most embeddings have no gradient that would hide it.
+    for (auto& [name, momentum] : trainer.optimizer().state()) {
+      std::fill_n(momentum->data(), momentum->elements(), std::numeric_limits<float>::min());
+    }
+    trainer.step();
+    CHECK_FALSE(flushes_denormals());
+    int64_t found = 0;
+    for (auto& [name, momentum] : trainer.optimizer().state()) {
+      for (float v : momentum->values()) found += std::fpclassify(v) == FP_SUBNORMAL;
+    }
+    return found;
+  };
+  for (int count : {1, 2, 3}) {
+    set_threads(count);
+    CHECK(denormals_after_a_step() == 0);
+  }
+  int64_t found = -1;
+  std::thread([&] {
+    set_threads(2);
+    found = denormals_after_a_step();
+  }).join();
+  CHECK(found == 0);
+  set_threads(1);
+}
+#endif
 
 TEST_CASE("in bf16 the loss falls, too, and the weights stay f32") {
   if (!bf16_obstacle().empty()) return;

@@ -88,7 +88,7 @@ Isa isa_of(const std::string& text) {
   for (Isa level : kLevels) {
     if (text == name(level)) return level;
   }
-  fail("[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"{}\"", text);
+  fail("[isa] expected plain, avx2, avx512 or amx; got \"{}\"", text);
 }
 
 Isa best_isa() {
@@ -98,8 +98,8 @@ Isa best_isa() {
 
 void set_isa(Isa isa) {
   require(isa <= best_isa(),
-          "[isa] expected a level that this processor has, at most {}; got {}; use "
-          "--isa auto",
+          "[isa] expected a level that this processor has, at most {}; got {}; use that one or "
+          "the best there is",
           name(best_isa()), name(isa));
   chosen_isa() = isa;
 }
@@ -122,11 +122,34 @@ std::string cpu_report() {
                      f.avx512_bf16 ? " avx512_bf16" : "", f.amx_bf16 ? " amx_bf16" : "");
 }
 
-void flush_denormals() {
 #if defined(__x86_64__)
-  // Threads inherit the setting from the one that creates them, so this precedes all others.
-  _mm_setcsr(_mm_getcsr() | 0x8040);  // flush to zero, denormals are zero
+namespace {
+constexpr unsigned kFlush = 0x8040;  // results are flushed to zero, operands taken for zero
+
+void set_flush(bool flush) {
+  const unsigned now = _mm_getcsr(), wanted = flush ? now | kFlush : now & ~kFlush;
+  if (wanted != now) _mm_setcsr(wanted);
+}
+}  // namespace
+
+bool flushes_denormals() {
+  return (_mm_getcsr() & kFlush) == kFlush;
+}
+#else
+namespace {
+void set_flush(bool) {}
+}  // namespace
+
+bool flushes_denormals() {
+  return false;
+}
 #endif
+
+FlushDenormals::FlushDenormals(bool flush) : before_(flushes_denormals()) {
+  set_flush(flush);
+}
+FlushDenormals::~FlushDenormals() {
+  set_flush(before_);
 }
 
 }  // namespace adaspan

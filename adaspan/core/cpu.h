@@ -20,15 +20,14 @@ enum class Isa { plain, avx2, avx512, amx };
 
 /// "plain", "avx2", "avx512", "amx"
 const char* name(Isa isa);
-/// The level of that name, as given with --isa. Throws Error, with the names there are, for
-/// another.
+/// The level of that name. Throws Error, with the names there are, for another.
 Isa isa_of(const std::string& name);
 
 /// The best level that this processor can run.
 Isa best_isa();
-/// Makes all kernels of this project run at `isa`, for the whole process. Throws Error when the
-/// processor cannot. Results are the same bits for every number of threads at one level, not across
-/// levels.
+/// Makes all kernels of this project run at `isa`, for the whole process. A part of open_process
+/// (ops/process.h), which programs call. Throws Error when the processor cannot. Results are the
+/// same bits for every number of threads at one level, not across levels.
 void set_isa(Isa isa);
 /// The level in use; the best one unless set.
 Isa isa();
@@ -39,8 +38,23 @@ std::string bf16_obstacle();
 /// One line for logs: "AMD EPYC, 2 cores, avx2 avx512 avx512_bf16".
 std::string cpu_report();
 
-/// Makes every thread treat denormal numbers as zero: they are 100 times slower and far below any
-/// rounding that matters here. Called once at the start of a program.
-void flush_denormals();
+/// While it lives, the calling thread treats denormal numbers as zero (or, with `flush` false, does
+/// not); then it is as before. They are 100 times slower and far below any rounding that matters
+/// here, but what a program that embeds this library does with them is its own business: hence a
+/// guard within each training step, evaluation and generation, and not a setting of the process.
+/// Loops of core/parallel.h give their threads what the caller has.
+class FlushDenormals {
+ public:
+  explicit FlushDenormals(bool flush = true);
+  ~FlushDenormals();
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Whether the calling thread treats denormal numbers as zero.
+bool flushes_denormals();
 
 }  // namespace adaspan

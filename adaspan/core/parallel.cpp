@@ -16,6 +16,10 @@ int threads() {
   return omp_get_max_threads();
 }
 
+int default_threads() {
+  return omp_get_num_procs();  // knows the affinity of the process
+}
+
 OneThread::OneThread() : before_(omp_get_max_threads()) {
   omp_set_num_threads(1);
 }

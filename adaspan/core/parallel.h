@@ -12,11 +12,16 @@
 #include <thread>
 #include <vector>
 
+#include <adaspan/core/cpu.h>
+
 namespace adaspan {
 
-/// Sets how many threads the loops below may use, for the whole process. Throws Error below 1.
+/// Sets how many threads the loops below may use, for the whole process. A part of open_process
+/// (ops/process.h), which programs call. Throws Error below 1.
 void set_threads(int threads);
 int threads();
+/// The number of threads when nobody names one: the processors that this process may use.
+int default_threads();
 
 /// While it lives, parallel loops that the thread which made it begins have one thread: for calls
 /// of a library whose result could depend on the number.
@@ -31,9 +36,14 @@ class OneThread {
   int before_;
 };
 
-/// Calls run() once on each of threads() threads, and returns when all are done.
+/// Calls run() once on each of threads() threads, and returns when all are done. For that time each
+/// treats denormal numbers as the calling thread does.
 template <class Run>
-void on_all_threads(const Run& run) {
+void on_all_threads(const Run& run_on_one) {
+  const auto run = [&run_on_one, flush = flushes_denormals()] {
+    const FlushDenormals as_caller(flush);
+    run_on_one();
+  };
 #if defined(__SANITIZE_THREAD__)
   // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
   std::vector<std::jthread> others;

@@ -3,53 +3,27 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/core/safetensors_format.h"
 #include "adaspan/core/sha256.h"
 
 namespace adaspan {
+
+using namespace safetensors;
+
 namespace {
 
 using nlohmann::json;
-
-constexpr const char* kMetadata = "__metadata__";  // of the header: no tensor
-constexpr const char* kTensorSums = "tensors_sha256";
-constexpr const char* kHeaderSum = "header_sha256";
-const std::string kNoSum(kSha256Digits, '0');
-
-/// Puts `sum` into the header's place for its own checksum.
-void set_header_sum(std::string& header, std::string_view sum) {
-  const std::string entry = fmt::format("\"{}\":\"", kHeaderSum);
-  const size_t at = header.find(entry);
-  if (at == std::string::npos || header.size() - at - entry.size() < sum.size()) return;
-  header.replace(at + entry.size(), sum.size(), sum);
-}
-
-/// The checksum of a header, its own place filled with zeros.
-std::string header_sum(std::string header) {
-  set_header_sum(header, kNoSum);
-  return sha256(std::as_bytes(std::span(header)));
-}
 
 size_t bytes_of_type(const std::string& type) {
   if (type == "BF16") return 2;
   if (type == "F32" || type == "I32") return 4;
   if (type == "F64" || type == "I64") return 8;
   return 0;
-}
-
-const char* type_name(DType type) {
-  return type == DType::f32 ? "F32" : type == DType::bf16 ? "BF16" : "I32";
-}
-
-/// Calls body(T{}) with T the C++ type of `type`.
-template <class Body>
-auto with_any_type(DType type, const Body& body) {
-  return type == DType::i32 ? body(int32_t{}) : with_type(type, body);
 }
 
 bool all_integers(const json& list) {
@@ -235,51 +209,6 @@ std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
   if (e.type == "I32") return widen<int32_t>(data, n);
   fail("[safetensors] expected {} in {} to be F32, BF16, F64 or I32; got {}", name, path_.string(),
        e.type);
-}
-
-void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  const auto bytes_of = [&](size_t i) {
-    const Tensor& t = *tensors[i].tensor;
-    return with_any_type(t.type(), [&]<class T>(T) { return std::as_bytes(t.values<T>()); });
-  };
-  std::vector<std::string> sums(tensors.size());
-  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
-    sums[static_cast<size_t>(i)] = sha256(bytes_of(static_cast<size_t>(i)));
-  });
-
-  nlohmann::ordered_json header = {{kMetadata, metadata}},
-                         sum_of = nlohmann::ordered_json::object();
-  size_t at = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const auto& [name, tensor] = tensors[i];
-    assert(!tensor->empty());
-    require(name != kMetadata, "[safetensors] expected a tensor name other than {}", kMetadata);
-    require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
-    header[name] = {{"dtype", type_name(tensor->type())},
-                    {"shape", tensor->shape().extents()},
-                    {"data_offsets", {at, at + tensor->bytes()}}};
-    sum_of[name] = sums[i];
-    at += tensor->bytes();
-  }
-  std::string text;
-  try {
-    header[kMetadata][kTensorSums] = sum_of.dump();
-    header[kMetadata][kHeaderSum] = kNoSum;
-    text = header.dump();
-    text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8 bytes
-    set_header_sum(text, header_sum(text));
-  } catch (const json::exception& e) {
-    fail("[safetensors] expected names and metadata in UTF-8 for {}; got: {}", path.string(),
-         e.what());
-  }
-  const uint64_t header_size = text.size();
-
-  atomic_write(path, [&](const ByteSink& sink) {
-    sink(std::as_bytes(std::span(&header_size, 1)));
-    sink(std::as_bytes(std::span(text)));
-    for (size_t i = 0; i < tensors.size(); ++i) sink(bytes_of(i));
-  });
 }
 
 }  // namespace adaspan

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <span>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/random.h"
 
@@ -34,6 +35,7 @@ std::vector<int32_t> generate(const Transformer& model, const std::vector<int32_
   require(options.length >= 0 && options.temperature >= 0,
           "[generate] expected a length and a temperature of at least 0; got {} and {}",
           options.length, options.temperature);
+  const FlushDenormals flush;
   const RandomKey key{.seed = options.seed, .purpose = Purpose::sampling};
   Memory memory = model.fresh_memory(1);
   const auto V = static_cast<size_t>(model.config().vocabulary);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // y = f(x w^T + b + r)      dx = dy w      dw = dy^T x      db = sum over rows of dy      dr = dy
 // where dy is the gradient before f: f is undone in place, and each piece of dy goes into both
-// products and the sum while it is in cache.
+// products and the sum while it is in cache. Forward first, backward right under it.
 #include "adaspan/ops/linear.h"
 
 #include <algorithm>
@@ -39,22 +39,6 @@ void relu_dropout(Tensor& y, const Dropout& mask, int64_t begin, int64_t end) {
   });
 }
 
-/// dy = dy scale where y > 0, else 0, if there is a y; sums += dy; in rows begin .. end-1.
-void undo_activation(Tensor& dy, const Tensor* y, float scale, float* sums, int64_t begin,
-                     int64_t end) {
-  const int64_t n = dy.shape()[-1];
-  with_type(dy.type(), [&]<class T>(T) {
-    for (int64_t r = begin; r < end; ++r) {
-      T* row = dy.data<T>() + r * n;
-      if (y) {
-        row_kernels<T>().relu_backward(row, y->data<T>() + r * n, scale, sums, n);
-      } else {
-        row_kernels<T>().add_to_sums(sums, row, n);
-      }
-    }
-  });
-}
-
 struct LinearBackward {
   GradientRef dx, db, dr;
   std::vector<GradientRef> dw = {};
@@ -63,70 +47,11 @@ struct LinearBackward {
   std::vector<Value> w = {};
   float scale;  // of what dropout lets through
 
-  void operator()(Tensor dy) const {
-    if (dx.wanted()) {
-      dx.add_by([&](Tensor& sum, bool accumulate) { products(dy, &sum, accumulate); });
-    } else {
-      products(dy, nullptr, false);
-    }
-    if (dr.wanted()) dr.add(std::move(dy));
-  }
+  void operator()(Tensor dy) const;
 
  private:
-  /// Leaves dy as it is before the activation.
-  void products(Tensor& dy, Tensor* dx_sum, bool accumulate) const {
-    const int64_t rows = dy.shape().rows(), in = x->shape()[-1], out = dy.shape()[-1];
-    const int64_t step = RowSums::rows_per_piece(rows), pieces = chunk_count(rows, step);
-    const bool dw_wanted = std::ranges::any_of(dw, &GradientRef::wanted);
-    Tensor rounded;  // dy of x's type, if it is of another
-    if (dy.type() != x->type()) rounded = Tensor(dy.shape(), x->type());
-    const ConstMatrix dy_matrix = matrix(std::as_const(rounded.empty() ? dy : rounded));
-
-    const Value all = stacked(w);
-
-    const auto size = [](const Tensor& t) { return static_cast<double>(t.bytes()); };
-    const double data_bytes = dx_sum ? size(*all) + size(*dx_sum) * (accumulate ? 2 : 1) : 0;
-    const double weight_bytes = dw_wanted ? size(*all) + size(*x) : 0;
-    const Timed timed(
-        "backward products",
-        2.0 * (dx_sum != nullptr) * rows * in * out + 2.0 * dw_wanted * rows * in * out,
-        data_bytes + weight_bytes + (y ? 2 * size(dy) + size(*y) : size(dy)));
-
-    std::optional<Product> data;
-    std::optional<RowSums> weight;
-    if (dx_sum) {
-      data.emplace(x->type(), x->type(), matrix(*all), rows,
-                   ProductOptions{.accumulate = accumulate});
-    }
-    if (dw_wanted) weight.emplace(out, in, pieces);
-    Tensor column_sums = Tensor::zeros({pieces, out});
-    parallel_parts(rows, step, [&](int64_t piece, int64_t begin, int64_t end) {
-      if (y || db.wanted()) {
-        undo_activation(dy, y.get(), scale, column_sums.data() + piece * out, begin, end);
-      }
-      if (!rounded.empty()) {
-        row_kernels<bf16>().narrow(rounded.data<bf16>() + begin * out, dy.data() + begin * out,
-                                   (end - begin) * out);
-      }
-      const ConstMatrix d = dy_matrix.rows_of(begin, end);
-      if (data) data->run(matrix(*dx_sum).rows_of(begin, end), d);
-      if (weight) weight->run(piece, d, matrix(*x).rows_of(begin, end));
-    });
-
-    int64_t row = 0;
-    for (size_t i = 0; i < w.size(); ++i) {
-      if (dw[i].wanted()) {
-        dw[i].add_by([&](Tensor& sum, bool add) { weight->finish(row, matrix(sum), add); });
-      }
-      row += w[i]->shape()[0];
-    }
-    if (!db.wanted()) return;
-    Tensor sum = Tensor::zeros({out});
-    add_in_order(pieces, out, out, [&](int64_t piece, int64_t, int64_t) {
-      row_kernels().add_to_sums(sum.data(), column_sums.data() + piece * out, out);
-    });
-    db.add(std::move(sum));
-  }
+  /// dx and the parts of dw and db; leaves dy as it is before the activation.
+  void products(Tensor& dy, Tensor* dx_sum, bool accumulate) const;
 };
 
 void check_linear(const Variable& x, const std::vector<Variable>& weights, const Variable& b,
@@ -190,18 +115,101 @@ Variable linear(Tape& tape, const Variable& x, const std::vector<Variable>& weig
   const auto size = [](const Tensor& t) { return static_cast<double>(t.bytes()); };
   const Timed timed("forward product", 2.0 * shape.rows() * out * x.shape()[-1],
                     size(x.value()) + size(*w) + size(result) * (options.residual ? 2 : 1));
-  GemmOptions how{.bias = b ? b.value().data() : nullptr, .relu = relu && !drops};
+  ProductOptions how{.bias = b ? b.value().data() : nullptr, .relu = relu && !drops};
   if (options.residual) how.residual = matrix(options.residual.value());
+  BandDone after;
   if (drops) {
-    how.after = [&](int64_t begin, int64_t end) {
-      relu_dropout(result, options.dropout, begin, end);
-    };
+    after = [&](int64_t begin, int64_t end) { relu_dropout(result, options.dropout, begin, end); };
   }
-  gemm(matrix(result), matrix(x.value()), matrix(*w).transposed(), how);
+  gemm(matrix(result), matrix(x.value()), matrix(*w).transposed(), how, after);
   const Value y = share(std::move(result));
   if (relu) backward.y = y;
   return tape.record("linear", std::move(inputs), y, std::move(backward));
 }
+
+// Backward of y = dropout(f(x w^T + b + r)): with dy the gradient before f,
+//   dx = dy w      dw = dy^T x      db = sum over rows of dy      dr = dy
+namespace {
+
+/// dy = dy scale where y > 0, else 0, if there is a y; sums += dy; in rows begin .. end-1.
+void undo_activation(Tensor& dy, const Tensor* y, float scale, float* sums, int64_t begin,
+                     int64_t end) {
+  const int64_t n = dy.shape()[-1];
+  with_type(dy.type(), [&]<class T>(T) {
+    for (int64_t r = begin; r < end; ++r) {
+      T* row = dy.data<T>() + r * n;
+      if (y) {
+        row_kernels<T>().relu_backward(row, y->data<T>() + r * n, scale, sums, n);
+      } else {
+        row_kernels<T>().add_to_sums(sums, row, n);
+      }
+    }
+  });
+}
+
+void LinearBackward::operator()(Tensor dy) const {
+  if (dx.wanted()) {
+    dx.add_by([&](Tensor& sum, bool accumulate) { products(dy, &sum, accumulate); });
+  } else {
+    products(dy, nullptr, false);
+  }
+  if (dr.wanted()) dr.add(std::move(dy));
+}
+
+void LinearBackward::products(Tensor& dy, Tensor* dx_sum, bool accumulate) const {
+  const int64_t rows = dy.shape().rows(), in = x->shape()[-1], out = dy.shape()[-1];
+  const int64_t step = RowSums::rows_per_piece(rows), pieces = chunk_count(rows, step);
+  const bool dw_wanted = std::ranges::any_of(dw, &GradientRef::wanted);
+  Tensor rounded;  // dy of x's type, if it is of another
+  if (dy.type() != x->type()) rounded = Tensor(dy.shape(), x->type());
+  const ConstMatrix dy_matrix = matrix(std::as_const(rounded.empty() ? dy : rounded));
+
+  const Value all = stacked(w);
+
+  const auto size = [](const Tensor& t) { return static_cast<double>(t.bytes()); };
+  const double data_bytes = dx_sum ? size(*all) + size(*dx_sum) * (accumulate ? 2 : 1) : 0;
+  const double weight_bytes = dw_wanted ? size(*all) + size(*x) : 0;
+  const Timed timed("backward products",
+                    2.0 * (dx_sum != nullptr) * rows * in * out + 2.0 * dw_wanted * rows * in * out,
+                    data_bytes + weight_bytes + (y ? 2 * size(dy) + size(*y) : size(dy)));
+
+  std::optional<Product> data;
+  std::optional<RowSums> weight;
+  if (dx_sum) {
+    data.emplace(x->type(), x->type(), matrix(*all), rows,
+                 ProductOptions{.accumulate = accumulate});
+  }
+  if (dw_wanted) weight.emplace(out, in, pieces);
+  Tensor column_sums = Tensor::zeros({pieces, out});
+  parallel_parts(rows, step, [&](int64_t piece, int64_t begin, int64_t end) {
+    if (y || db.wanted()) {
+      undo_activation(dy, y.get(), scale, column_sums.data() + piece * out, begin, end);
+    }
+    if (!rounded.empty()) {
+      row_kernels<bf16>().narrow(rounded.data<bf16>() + begin * out, dy.data() + begin * out,
+                                 (end - begin) * out);
+    }
+    const ConstMatrix d = dy_matrix.rows_of(begin, end);
+    if (data) data->run(matrix(*dx_sum).rows_of(begin, end), d);
+    if (weight) weight->run(piece, d, matrix(*x).rows_of(begin, end));
+  });
+
+  int64_t row = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    if (dw[i].wanted()) {
+      dw[i].add_by([&](Tensor& sum, bool add) { weight->finish(row, matrix(sum), add); });
+    }
+    row += w[i]->shape()[0];
+  }
+  if (!db.wanted()) return;
+  Tensor sum = Tensor::zeros({out});
+  add_in_order(pieces, out, out, [&](int64_t piece, int64_t, int64_t) {
+    row_kernels().add_to_sums(sum.data(), column_sums.data() + piece * out, out);
+  });
+  db.add(std::move(sum));
+}
+
+}  // namespace
 
 Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable& b,
                 const LinearOptions& options) {

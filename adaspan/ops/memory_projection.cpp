@@ -18,15 +18,15 @@ namespace {
 
 constexpr int64_t kRowsPerPiece = 1024;
 
-/// The sizes, and the work: pieces of heads.
-struct Plan {
+/// The sizes, and what there is to do: pieces of heads.
+struct Work {
   struct Piece {
     int64_t head, index;  // piece `index` of the head, counted from the newest
     int64_t begin, end;   // steps of the memory
     int64_t y_begin;      // steps of y before it
   };
 
-  Plan(const std::vector<MemorySegment>& memory, const std::vector<int64_t>& memory_steps) {
+  Work(const std::vector<MemorySegment>& memory, const std::vector<int64_t>& memory_steps) {
     for (const MemorySegment& segment : memory) C += segment.steps;
     B = memory[0].value->shape()[1];
     H = memory[0].value->shape()[2];
@@ -63,24 +63,24 @@ struct Plan {
 /// The steps of all pieces: where they lie, or copied if a piece is in more than one segment.
 class Steps {
  public:
-  Steps(const std::vector<MemorySegment>& memory, const Plan& plan) : plan_(plan) {
-    const int64_t count = (plan.widest + plan.length - 1) / plan.length;
+  Steps(const std::vector<MemorySegment>& memory, const Work& work) : work_(work) {
+    const int64_t count = (work.widest + work.length - 1) / work.length;
     rows_.resize(static_cast<size_t>(count));
     copies_.resize(static_cast<size_t>(count));
     parallel_for(count, [&](int64_t index) {
-      const int64_t end = plan.C - index * plan.length;
-      find(memory, index, std::max(plan.C - plan.widest, end - plan.length), end);
+      const int64_t end = work.C - index * work.length;
+      find(memory, index, std::max(work.C - work.widest, end - work.length), end);
     });
   }
 
-  ConstMatrix of(const Plan::Piece& piece) const {
+  ConstMatrix of(const Work::Piece& piece) const {
     const ConstMatrix& rows = rows_[static_cast<size_t>(piece.index)];  // of the widest head
-    return rows.rows_of(rows.rows - (piece.end - piece.begin) * plan_.B, rows.rows);
+    return rows.rows_of(rows.rows - (piece.end - piece.begin) * work_.B, rows.rows);
   }
 
  private:
   void find(const std::vector<MemorySegment>& memory, int64_t index, int64_t begin, int64_t end) {
-    const int64_t B = plan_.B;
+    const int64_t B = work_.B;
     Tensor& copy = copies_[static_cast<size_t>(index)];
     ConstMatrix& rows = rows_[static_cast<size_t>(index)];
     int64_t first = 0;  // of a segment
@@ -91,14 +91,14 @@ class Steps {
       if (from >= to) continue;
       rows = matrix(*segment.value).rows_of((from + offset) * B, (to + offset) * B);
       if (from == begin && to == end) return;
-      if (copy.empty()) copy = Tensor({end - begin, B, plan_.H}, rows.type);
+      if (copy.empty()) copy = Tensor({end - begin, B, work_.H}, rows.type);
       std::memcpy(matrix(copy).rows_of((from - begin) * B, (to - begin) * B).data, rows.data,
                   static_cast<size_t>(rows.rows * rows.columns) * size_of(rows.type));
     }
     rows = matrix(std::as_const(copy));
   }
 
-  const Plan& plan_;
+  const Work& work_;
   std::vector<ConstMatrix> rows_;  // of each piece of the head that looks back furthest
   std::vector<Tensor> copies_;
 };
@@ -152,10 +152,10 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
   const auto K = static_cast<int64_t>(memory_steps.size());
   const int64_t D = wk.shape()[0] / K;
   const DType type = memory[0].value->type();
-  const Plan plan(memory, memory_steps);
+  const Work work(memory, memory_steps);
 
-  const Timed timed("memory products", plan.flops(D), plan.bytes(D, type));
-  Tensor y({plan.total, plan.B, 2 * D}, type);
+  const Timed timed("memory products", work.flops(D), work.bytes(D, type));
+  Tensor y({work.total, work.B, 2 * D}, type);
   const Tensor w = by_head(wk.value(), wv.value(), K);
   std::vector<std::unique_ptr<Product>> products(memory_steps.size());  // of each head
   parallel_for(K, [&](int64_t h) {
@@ -163,32 +163,32 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
     const auto head = static_cast<size_t>(h);
     if (memory_steps[head] == 0) return;
     products[head] =
-        std::make_unique<Product>(type, type, w_h.transposed(), memory_steps[head] * plan.B);
+        std::make_unique<Product>(type, type, w_h.transposed(), memory_steps[head] * work.B);
   });
-  const Steps past(memory, plan);
-  parallel_for(static_cast<int64_t>(plan.pieces.size()), [&](int64_t i) {
-    const Plan::Piece& piece = plan.pieces[static_cast<size_t>(i)];
+  const Steps past(memory, work);
+  parallel_for(static_cast<int64_t>(work.pieces.size()), [&](int64_t i) {
+    const Work::Piece& piece = work.pieces[static_cast<size_t>(i)];
     const int64_t y_end = piece.y_begin + piece.end - piece.begin;
     products[static_cast<size_t>(piece.head)]->run(
-        matrix(y).rows_of(piece.y_begin * plan.B, y_end * plan.B), past.of(piece));
+        matrix(y).rows_of(piece.y_begin * work.B, y_end * work.B), past.of(piece));
   });
 
   // saved: memory
   return tape.record("memory_projection", {wk, wv}, std::move(y),
-                     [dwk = wk.grad(), dwv = wv.grad(), memory, plan, D, K](const Tensor& dy) {
-                       const Timed timed_backward("memory products backward", plan.flops(D),
-                                                  plan.bytes(D, dy.type()));
+                     [dwk = wk.grad(), dwv = wv.grad(), memory, work, D, K](const Tensor& dy) {
+                       const Timed timed_backward("memory products backward", work.flops(D),
+                                                  work.bytes(D, dy.type()));
                        std::vector<std::unique_ptr<RowSums>> sums;  // of each head
-                       for (int64_t pieces : plan.pieces_of_head) {
-                         sums.push_back(std::make_unique<RowSums>(2 * D, plan.H, pieces));
+                       for (int64_t pieces : work.pieces_of_head) {
+                         sums.push_back(std::make_unique<RowSums>(2 * D, work.H, pieces));
                        }
-                       const Steps again(memory, plan);
-                       parallel_for(static_cast<int64_t>(plan.pieces.size()), [&](int64_t i) {
-                         const Plan::Piece& piece = plan.pieces[static_cast<size_t>(i)];
+                       const Steps again(memory, work);
+                       parallel_for(static_cast<int64_t>(work.pieces.size()), [&](int64_t i) {
+                         const Work::Piece& piece = work.pieces[static_cast<size_t>(i)];
                          const int64_t y_end = piece.y_begin + piece.end - piece.begin;
                          sums[static_cast<size_t>(piece.head)]->run(
                              piece.index,
-                             matrix(dy).rows_of(piece.y_begin * plan.B, y_end * plan.B),
+                             matrix(dy).rows_of(piece.y_begin * work.B, y_end * work.B),
                              again.of(piece));
                        });
                        const auto finish = [&](const GradientRef& gradient, int64_t first) {

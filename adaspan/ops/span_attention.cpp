@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/ops/span_attention.h"
 
+#include <memory>
 #include <numeric>
 
 #include "adaspan/core/error.h"
@@ -14,8 +15,7 @@ void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptio
   require(K > 0 && qkv.rank() == 3 && qkv[2] % (3 * K) == 0 &&
               options.memory_steps.size() == options.effective_spans.size(),
           "[span_attention] expected qkv [M,B,3H], and an effective span and memory steps for each "
-          "of K heads that "
-          "divide H; got {}, {} and {}",
+          "of K heads that divide H; got {}, {} and {}",
           qkv.text(), K, options.memory_steps.size());
   const int64_t M = qkv[0], B = qkv[1], D = qkv[2] / 3 / K;
   require(M >= 1 && B >= 1 && D >= 1, "[span_attention] expected M, B and D of at least 1; got {}",
@@ -30,8 +30,7 @@ void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptio
     const int64_t span = options.effective_spans[h], steps = options.memory_steps[h];
     require(span >= 1 && span <= S && steps >= 0 && steps <= span,
             "[span_attention] expected effective spans in [1, {}] and memory steps in [0, span]; "
-            "got {} and {} of "
-            "head {}",
+            "got {} and {} of head {}",
             S, span, steps, h);
   }
   const int64_t total =
@@ -47,13 +46,7 @@ void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptio
           x.z ? x.z.shape().text() : "none");
   require(options.ramp >= 1, "[span_attention] expected a ramp R of at least 1; got {}",
           options.ramp);
-  const Dropout& dropout = options.dropout;
-  require(dropout.rate >= 0 && dropout.rate < 1,
-          "[span_attention] expected a dropout rate in [0, 1); got {}", dropout.rate);
-  require(dropout.rate == 0 ||
-              (dropout.first_sequence >= 0 && dropout.first_sequence + B <= dropout.batch),
-          "[span_attention] expected {} sequences, from sequence {}, within a batch of {}", B,
-          dropout.first_sequence, dropout.batch);
+  check_dropout("span_attention", options.dropout, B);
 }
 
 Variable span_attention(Tape& tape, const SpanAttentionInputs& x,
@@ -67,7 +60,8 @@ Variable span_attention(Tape& tape, const SpanAttentionInputs& x,
       [dqkv = x.qkv.grad(), dmemory_kv = x.memory_kv.grad(), dp = x.p.grad(),
        dz = x.z ? x.z.grad() : GradientRef(), qkv = x.qkv.shared_value(),
        memory_kv = x.memory_kv.shared_value(), p = x.p.shared_value(), z = x.z.shared_value(),
-       options, scales = share(std::move(forward.scales))](const Tensor& dout) {
+       options, scales = std::make_shared<const SoftmaxScales>(std::move(forward.scales))](
+          const Tensor& dout) {
         SpanAttentionGradients d =
             span_attention_backward({*qkv, *memory_kv, *p, z.get()}, options, *scales, dout);
         if (dqkv.wanted()) dqkv.add(std::move(d.qkv));

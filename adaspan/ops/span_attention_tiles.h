@@ -6,6 +6,7 @@
 #pragma once
 
 #include <adaspan/core/tensor.h>
+#include <adaspan/ops/kernels/span_kernels.h>
 #include <adaspan/ops/span_attention.h>
 
 namespace adaspan {
@@ -16,15 +17,32 @@ struct SpanAttentionValues {
   const Tensor& memory_kv;
   const Tensor& p;
   const Tensor* z;  ///< null: fixed spans
+
+  /// A span for each query.
+  bool dynamic() const { return z != nullptr && z->shape().rank() == 3; }
 };
 
-/// out [M,B,H]; scales [B,K,M,2]: for each query its largest score and 1 over the sum of
-/// m e^(s - largest), from which the backward pass makes the weights again.
+struct SpanAttentionSizes {
+  int64_t M, B, K, D, S;
+  int64_t H() const { return K * D; }
+};
+SpanAttentionSizes sizes_of(const SpanAttentionValues& x, const SpanAttentionOptions& options);
+
+/// [B,K,M] each: what the weights of a query are made from again (SoftmaxScale).
+struct SoftmaxScales {
+  Tensor top, scale;
+
+  SoftmaxScale at(int64_t i) const { return {top.data()[i], scale.data()[i]}; }
+};
+
+/// out [M,B,H]
 struct SpanAttentionForward {
-  Tensor out, scales;
+  Tensor out;
+  SoftmaxScales scales;
 };
 SpanAttentionForward span_attention_forward(const SpanAttentionValues& x,
-                                            const SpanAttentionOptions& options);
+                                            const SpanAttentionOptions& options,
+                                            const SpanKernelTables& kernels = span_kernels());
 
 /// Gradients of the inputs; each of the type and shape of its value.
 struct SpanAttentionGradients {
@@ -33,6 +51,7 @@ struct SpanAttentionGradients {
 };
 SpanAttentionGradients span_attention_backward(const SpanAttentionValues& x,
                                                const SpanAttentionOptions& options,
-                                               const Tensor& scales, const Tensor& dout);
+                                               const SoftmaxScales& scales, const Tensor& dout,
+                                               const SpanKernelTables& kernels = span_kernels());
 
 }  // namespace adaspan

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/random.h"
@@ -66,6 +67,7 @@ nlohmann::ordered_json bench_attention(const TrainingConfig& config,
             "[bench] expected --span in [1, {}], the limit --attn-span; got {}",
             config.model.span_limit, E);
   }
+  const FlushDenormals flush;  // as in a training step
   const DType type = config.model.precision;
   const double peak = gemm_peak(config, type);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();

@@ -2,10 +2,9 @@
 #include <fmt/core.h>
 
 #include "adaspan/core/error.h"
-#include "adaspan/core/parallel.h"
+#include "adaspan/ops/process.h"
 #include "adaspan/train/run/run_difference.h"
 #include "app/commands/commands.h"
-#include "app/settings.h"
 
 namespace adaspan::cli {
 namespace {
@@ -59,11 +58,12 @@ void add_repro(CLI::App& app) {
   command->add_option("--steps", options->steps, "how many")->capture_default_str();
   command->add_option("--data", options->data, "the corpus, if it is elsewhere now")
       ->type_name("DIR");
-  command->add_option("--threads", options->threads, "threads to use; 0: as OpenMP chooses");
+  command->add_option("--threads", options->threads, "threads to use; 0: all processors");
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
-    if (options->threads != 0) set_threads(options->threads);
-    use_isa(recorded_isa(options->folder));
+    const Process process =
+        open_process({.threads = options->threads, .isa = recorded_isa(options->folder)});
+    fmt::print("{}\n", process.text());
     print_difference(reproduce(options->folder, options->data, options->steps));
   });
 }

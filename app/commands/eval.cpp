@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "adaspan/core/parallel.h"
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/open_model.h"
 
@@ -41,9 +41,9 @@ void add_eval(CLI::App& app) {
   command->add_option("--part", options->part, "train, valid or test")
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->capture_default_str();
-  command->add_option("--threads", options->threads, "threads to use; 0: as OpenMP chooses");
+  command->add_option("--threads", options->threads, "threads to use; 0: all processors");
   command->callback([options] {
-    if (options->threads != 0) set_threads(options->threads);
+    open_process({.threads = options->threads});
     for (Part part : kParts) {
       if (options->part == name(part)) print_evaluation(options->checkpoint, options->data, part);
     }

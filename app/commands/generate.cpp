@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/open_model.h"
 
@@ -36,6 +37,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--seed", options->generate.seed, "first number of the random stream")
       ->capture_default_str();
   command->callback([options] {
+    open_process();
     const LoadedModel loaded = open_model(options->checkpoint);
     const Corpus corpus = open_corpus(loaded.header, options->data);
     const Vocabulary& vocabulary = corpus.vocabulary();

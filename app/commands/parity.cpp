@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 
 namespace adaspan::cli {
@@ -21,6 +22,7 @@ void add_parity(CLI::App& app) {
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   command->callback([options] {
+    open_process();
     const DType precision = options->precision == "bf16" ? DType::bf16 : DType::f32;
     const bool agrees = replay(options->path, precision, [](const nlohmann::ordered_json& row) {
       fmt::print("{}\n", row.dump());

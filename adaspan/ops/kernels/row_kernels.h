@@ -12,6 +12,14 @@
 
 namespace adaspan {
 
+/// The numbers of one update by Adam; the rule is in train/optim.
+struct AdamNumbers {
+  float rate, root, factor;
+  float mean_decay, mean_share;      ///< of m before, and of the gradient
+  float square_decay, square_share;  ///< of v before, and of the gradient's square
+  float epsilon;
+};
+
 /// T, float or bf16, is the type that activations have in memory. All arithmetic is in f32, a
 /// result is rounded once, when it is written, and parameters, sums, statistics and scores are f32.
 template <class T = float>
@@ -60,19 +68,19 @@ struct RowKernels {
   /// o = sum_j a[j] v_j, v_j the row at v + j*stride, j < rows
   void (*mix)(float* o, const float* a, const float* v, int64_t stride, int64_t rows, int64_t n);
 
-  // Updates of parameters p from their gradient g; the rules are in train/optim.
+  // Updates of parameters p from their gradient g; the rules and their constants are in
+  // train/optim.
 
   /// sum of g g, in double precision
   double (*sum_of_squares)(const float* g, int64_t n);
   /// v = momentum v + factor g;  p -= rate v
   void (*sgd)(float* p, float* v, const float* g, float rate, float momentum, float factor,
               int64_t n);
-  /// G += g g;  p -= rate g / (sqrt(G) + 1e-10)
-  void (*adagrad)(float* p, float* G, const float* g, float rate, int64_t n);
-  /// d = factor g;  m = 0.9 m + 0.1 d;  v = 0.999 v + 0.001 d d;
-  /// p -= rate m / (sqrt(v) / root + 1e-8)
-  void (*adam)(float* p, float* m, float* v, const float* g, float rate, float root, float factor,
-               int64_t n);
+  /// G += g g;  p -= rate g / (sqrt(G) + epsilon)
+  void (*adagrad)(float* p, float* G, const float* g, float rate, float epsilon, int64_t n);
+  /// d = factor g;  m = mean_decay m + mean_share d;  v = square_decay v + square_share d d;
+  /// p -= rate m / (sqrt(v) / root + epsilon)
+  void (*adam)(float* p, float* m, float* v, const float* g, const AdamNumbers& numbers, int64_t n);
 };
 
 /// The kernels of the level in use, isa().

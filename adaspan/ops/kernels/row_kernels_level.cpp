@@ -207,23 +207,22 @@ void sgd(float* p, float* v, const float* g, float rate, float momentum, float f
   });
 }
 
-void adagrad(float* p, float* G, const float* g, float rate, int64_t n) {
+void adagrad(float* p, float* G, const float* g, float rate, float epsilon, int64_t n) {
   by_vectors(n, [=](int64_t i, int64_t, auto at) {
     const Vec d = at.load(g + i), sum = at.load(G + i) + d * d;
     at.store(G + i, sum);
-    at.store(p + i, at.load(p + i) - rate * d / (square_root(sum) + 1e-10f));
+    at.store(p + i, at.load(p + i) - rate * d / (square_root(sum) + epsilon));
   });
 }
 
-void adam(float* p, float* m, float* v, const float* g, float rate, float root, float factor,
-          int64_t n) {
-  by_vectors(n, [=](int64_t i, int64_t, auto at) {
-    const Vec d = factor * at.load(g + i);
-    const Vec mean = 0.9f * at.load(m + i) + 0.1f * d;
-    const Vec square = 0.999f * at.load(v + i) + 0.001f * d * d;
+void adam(float* p, float* m, float* v, const float* g, const AdamNumbers& numbers, int64_t n) {
+  by_vectors(n, [=, c = numbers](int64_t i, int64_t, auto at) {
+    const Vec d = c.factor * at.load(g + i);
+    const Vec mean = c.mean_decay * at.load(m + i) + c.mean_share * d;
+    const Vec square = c.square_decay * at.load(v + i) + c.square_share * d * d;
     at.store(m + i, mean);
     at.store(v + i, square);
-    at.store(p + i, at.load(p + i) - rate * mean / (square_root(square) / root + 1e-8f));
+    at.store(p + i, at.load(p + i) - c.rate * mean / (square_root(square) / c.root + c.epsilon));
   });
 }
 

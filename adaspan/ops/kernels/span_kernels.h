@@ -2,6 +2,20 @@
 // The innermost loops of span attention: three small matrix products over a band, and the softmax
 // of one of its rows. Compiled once for each instruction set; the program picks one.
 //
+// The way from a tile to a multiply-add:
+//
+//     ForwardPass, BackwardPass    ops/tiles/tile_passes.h: one tile after another
+//        | through a table of function pointers, chosen once: span_kernels()
+//     SpanKernels<T>::scores       this file; mix and scatter likewise
+//        |
+//     BandProducts<Unit,T>         band_products.h: cuts a band into blocks
+//        | inlined from here on
+//     Unit::block<V>               vector_unit.h, span_kernels_amx.cpp, PlainUnit: 4 or 16 rows of
+//     V
+//        |                         vectors, whose sums stay in registers
+//     Lanes::multiply_add          span_kernels_level.cpp, span_kernels_avx512_bf16.cpp: one
+//                                  instruction; AMX: multiply_tiles (amx_tiles.h)
+//
 // A tile holds the scores of a few queries (rows i) against the keys that they see, in rows of
 // stride W. Row i sees columns [i, i+E) and no others:
 //
@@ -102,10 +116,23 @@ struct SpanRowKernels {
   void (*interleave)(bf16* y, const bf16* x0, const bf16* x1, int64_t n);
 };
 
-/// The kernels for the level in use (adaspan/core/cpu.h). bf16 without hardware for it: the plain
-/// ones.
-template <class T>
-const SpanKernels<T>& span_kernels();
-const SpanRowKernels& span_row_kernels();
+/// All that attention is made of: products of both types, and what is done with a row.
+struct SpanKernelTables {
+  const SpanKernels<float>& f32_products;
+  const SpanKernels<bf16>& bf16_products;
+  const SpanRowKernels& rows;
+
+  template <class T>
+  const SpanKernels<T>& products() const {
+    if constexpr (kGroup<T> == 1) {
+      return f32_products;
+    } else {
+      return bf16_products;
+    }
+  }
+};
+
+/// Those for the level in use (adaspan/core/cpu.h). bf16 without hardware for it: the plain ones.
+SpanKernelTables span_kernels();
 
 }  // namespace adaspan

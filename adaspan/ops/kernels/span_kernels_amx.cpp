@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Products of bf16 with AMX: tiles of 16 rows of 64 bytes. Compiled a second time with
-// ADASPAN_EMULATED_TILES, where tiles are plain arrays: so the blocking and all that rests on it is
-// tested on any machine.
+// Products of bf16 with AMX: tiles of 16 rows of 64 bytes. A test compiles it a second time, with
+// ADASPAN_EMULATED_TILES and in another namespace, where tiles are plain arrays: so the blocking
+// and all that rests on it is tested on any machine.
 #include "adaspan/ops/kernels/band_products.h"
 #if defined(ADASPAN_EMULATED_TILES)
 #include "adaspan/ops/kernels/emulated_tiles.h"
+namespace adaspan::emulated_amx {
 #else
 #include "adaspan/ops/kernels/amx_tiles.h"
-#endif
-
 namespace adaspan::amx {
+#endif
 namespace {
 
 struct TileUnit {
@@ -80,4 +80,4 @@ const SpanKernels<bf16>& span_kernels_bf16() {
   return kernels;
 }
 
-}  // namespace adaspan::amx
+}  // namespace adaspan::amx or emulated_amx

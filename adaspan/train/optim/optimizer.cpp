@@ -38,6 +38,8 @@ double elements_of(const std::vector<Piece>& pieces) {
   return sum;
 }
 
+constexpr double kAdagradEpsilon = 1e-10;
+
 /// G += g g;  p -= lr c g / (sqrt(G) + 1e-10),  c = clip / (||g|| + 1e-10) if ||g|| > clip, else 1,
 /// for each parameter tensor by itself; G sums the unclipped gradient (Duchi et al. 2011).
 class Adagrad : public Optimizer {
@@ -49,12 +51,13 @@ class Adagrad : public Optimizer {
   void prepare(double learning_rate, int64_t, const GradientNorms& norms) override {
     rates_.clear();
     for (double length : norms.each) {
-      const double c = clip_ > 0 && length > clip_ ? clip_ / (length + 1e-10) : 1;
+      const double c = clip_ > 0 && length > clip_ ? clip_ / (length + kAdagradEpsilon) : 1;
       rates_.push_back(static_cast<float>(learning_rate * c));
     }
   }
   void update_piece(size_t i, int64_t begin, int64_t n) override {
-    row_kernels().adagrad(values(i) + begin, slot(0, i) + begin, gradient(i) + begin, rates_[i], n);
+    row_kernels().adagrad(values(i) + begin, slot(0, i) + begin, gradient(i) + begin, rates_[i],
+                          static_cast<float>(kAdagradEpsilon), n);
   }
 
   double clip_;
@@ -89,6 +92,8 @@ class Sgd : public Optimizer {
   float rate_ = 0, c_ = 1;
 };
 
+constexpr double kMeanDecay = 0.9, kSquareDecay = 0.999;
+
 /// m = 0.9 m + 0.1 c g;  v = 0.999 v + 0.001 (c g)^2;
 /// p -= lr m / (1 - 0.9^n) / (sqrt(v / (1 - 0.999^n)) + 1e-8)   (Kingma, Ba 2015)
 class Adam : public Optimizer {
@@ -99,17 +104,24 @@ class Adam : public Optimizer {
  private:
   void prepare(double learning_rate, int64_t step, const GradientNorms& norms) override {
     const auto n = static_cast<double>(step);
-    rate_ = static_cast<float>(learning_rate / (1 - std::pow(0.9, n)));
-    root_ = static_cast<float>(std::sqrt(1 - std::pow(0.999, n)));
-    c_ = clip_factor(clip_, norms.all);
+    numbers_.rate = static_cast<float>(learning_rate / (1 - std::pow(kMeanDecay, n)));
+    numbers_.root = static_cast<float>(std::sqrt(1 - std::pow(kSquareDecay, n)));
+    numbers_.factor = clip_factor(clip_, norms.all);
   }
   void update_piece(size_t i, int64_t begin, int64_t n) override {
     row_kernels().adam(values(i) + begin, slot(0, i) + begin, slot(1, i) + begin,
-                       gradient(i) + begin, rate_, root_, c_, n);
+                       gradient(i) + begin, numbers_, n);
   }
 
   double clip_;
-  float rate_ = 0, root_ = 1, c_ = 1;
+  AdamNumbers numbers_{.rate = 0,
+                       .root = 1,
+                       .factor = 1,
+                       .mean_decay = static_cast<float>(kMeanDecay),
+                       .mean_share = static_cast<float>(1 - kMeanDecay),
+                       .square_decay = static_cast<float>(kSquareDecay),
+                       .square_share = static_cast<float>(1 - kSquareDecay),
+                       .epsilon = 1e-8f};
 };
 
 }  // namespace

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/evaluate.h"
 
+#include "adaspan/core/cpu.h"
+
 namespace adaspan {
 
 Evaluation evaluate(const Transformer& model, BlockReader& reader, int64_t blocks, Memory& memory) {
+  const FlushDenormals flush;
   const auto layers = static_cast<size_t>(model.config().layers);
   const auto heads = static_cast<size_t>(model.config().heads);
   std::vector<std::vector<double>> sums(layers, std::vector<double>(heads, 0));  // of mean z

@@ -9,7 +9,7 @@
 #include "adaspan/core/file.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/shallow_json.h"
-#include "adaspan/ops/gemm.h"
+#include "adaspan/ops/onednn.h"
 #include "adaspan/train/run/config_record.h"
 
 namespace adaspan {

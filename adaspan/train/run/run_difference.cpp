@@ -130,6 +130,11 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
   require(start["step"] == 0,
           "[repro] expected the record of a run from its first step in {}; got one from step {}",
           folder.string(), start["step"].dump());
+  const Isa level = recorded_isa(folder);
+  require(isa() == level,
+          "[repro] expected the process to be at the level that {} was trained at, {}; got {}; "
+          "open it at that level",
+          folder.string(), name(level), name(isa()));
   const TrainingConfig config = config_from_json(start["configuration"]);
   const Corpus corpus = Corpus::open(data.empty() ? config.run.data : data);
   require(start["data"].value("text_sha256", ordered_json()) == corpus.text_hash(),

@@ -33,15 +33,15 @@ struct RunDifference {
 /// difference. Throws Error when a record is missing or damaged.
 RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem::path& b);
 
-/// The level of instructions that the run in `folder` began with. Throws Error when the record is
+/// The level of instructions that the run in `folder` began at. Throws Error when the record is
 /// missing or damaged.
 Isa recorded_isa(const std::filesystem::path& folder);
 
 /// Trains the first `steps` steps of the run in `folder` again, on the corpus at `data` (if empty:
 /// the run's own), without writing anything, and compares with what it recorded; `b` of a
-/// difference is the number found now. It runs at the level of instructions in use, which should be
-/// recorded_isa(). Throws Error when the record is missing, damaged or has no line of these steps,
-/// or the run cannot be repeated here (other data).
+/// difference is the number found now. Throws Error when the record is missing, damaged or has no
+/// line of these steps, or the run cannot be repeated so: with other data, or while the process is
+/// at another level than recorded_isa(folder).
 RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
                         int64_t steps);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/train/run/evaluate.h"
@@ -31,6 +32,7 @@ Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream tr
       valid_memory_(model_.fresh_memory(config_.batch.sequences)) {}
 
 StepReport Trainer::step() {
+  const FlushDenormals flush;
   StepReport report;
   report.step = step_ + 1;
   const Block block = train_.next();

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// The only file that sees oneDNN, whose versions 2 and 3 differ in how primitives are made.
+#include "adaspan/ops/onednn.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <map>
+#include <mutex>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
+
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
+
+namespace adaspan {
+namespace {
+
+using dnnl::memory;
+using dnnl::primitive_attr;
+using Arguments = std::unordered_map<int, memory>;
+
+// As many rows as a product is planned for when b is packed.
+constexpr int64_t kTypicalRows = 512;
+// From here on a reorder of b costs less than it gains.
+constexpr int64_t kRowsWorthPacking = 64;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+memory::data_type type_of(DType type) {
+  assert(type != DType::i32);
+  return type == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
+memory::desc describe(const ConstMatrix& m) {
+  // A single row or column may come with any stride; oneDNN wants one that fits the extents.
+  const bool by_rows = m.column_stride == 1;
+  const int64_t row_stride = by_rows ? std::max(m.row_stride, m.columns) : 1;
+  const int64_t column_stride = by_rows ? 1 : std::max(m.column_stride, m.rows);
+  return {{m.rows, m.columns}, type_of(m.type), {row_stride, column_stride}};
+}
+
+memory wrap(const memory::desc& desc, const void* data) {
+  return memory(desc, engine(), const_cast<void*>(data));  // oneDNN has no const memory
+}
+
+primitive_attr with_own_scratchpad() {
+  primitive_attr attr;
+  // With the library's scratchpad a primitive that two threads run at once gives wrong results.
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+/// What is done to a product; `residual` describes the one there is in options.
+primitive_attr attributes(const ProductOptions& options, const memory::desc& residual) {
+  dnnl::post_ops after;
+  if (options.accumulate) after.append_sum(1.0f);
+  if (options.residual) after.append_binary(dnnl::algorithm::binary_add, residual);
+  const auto relu = dnnl::algorithm::eltwise_relu;
+#if DNNL_VERSION_MAJOR >= 3
+  if (options.relu) after.append_eltwise(relu, 0, 0);
+#else
+  if (options.relu) after.append_eltwise(1, relu, 0, 0);
+#endif
+  primitive_attr attr = with_own_scratchpad();
+  attr.set_post_ops(after);
+  return attr;
+}
+
+/// c = a^T b as the weight gradient of an inner product y = x w^T, which is what it is used for.
+dnnl::inner_product_backward_weights::primitive_desc describe_sum(const ConstMatrix& c,
+                                                                  const ConstMatrix& a,
+                                                                  const ConstMatrix& b) {
+  const auto kind = dnnl::prop_kind::forward_training;
+  const memory::desc dw = describe(c), dy = describe(a), x = describe(b);
+  const memory::desc w({c.rows, c.columns}, type_of(b.type), memory::format_tag::any);
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::inner_product_forward::primitive_desc forward(engine(), kind, x, w, dy);
+  return {engine(), x, dw, dy, forward, with_own_scratchpad()};
+#else
+  const dnnl::inner_product_forward::primitive_desc forward(
+      dnnl::inner_product_forward::desc(kind, x, w, dy), engine());
+  return {dnnl::inner_product_backward_weights::desc(x, dw, dy), with_own_scratchpad(), engine(),
+          forward};
+#endif
+}
+
+/// What make() makes for the product of a and b; throws Error where oneDNN has nothing for it.
+template <class Make>
+auto made(const ConstMatrix& a, const ConstMatrix& b, const Make& make) {
+  try {
+    return make();
+  } catch (const dnnl::error& e) {
+    fail("[gemm] expected a product of {} [{}, {}] and {} [{}, {}] that oneDNN can plan; got: {}",
+         name(a.type), a.rows, a.columns, name(b.type), b.rows, b.columns, e.what());
+  }
+}
+
+/// A primitive for certain extents and strides.
+struct Primitive {
+  dnnl::primitive primitive;
+  memory::desc scratchpad;
+
+  explicit Primitive(const dnnl::primitive_desc_base& description)
+      : primitive(description.get()), scratchpad(description.scratchpad_desc()) {}
+  void run(Arguments arguments) const {
+    const Buffer scratch = allocate(scratchpad.get_size());
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, wrap(scratchpad, scratch.get()));
+    dnnl::stream stream(engine());
+    primitive.execute(stream, arguments);
+    stream.wait();
+  }
+};
+
+/// The primitives of one product by what tells them apart: made when they are first asked for,
+/// whoever asks.
+class Primitives {
+ public:
+  using Key = std::array<int64_t, 5>;
+
+  template <class Make>
+  const Primitive& get(const Key& key, const ConstMatrix& a, const ConstMatrix& b,
+                       const Make& make) {
+    std::lock_guard lock(mutex_);
+    const auto found = made_.find(key);
+    if (found != made_.end()) return found->second;
+    return made_.emplace(key, made(a, b, make)).first->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, Primitive> made_;  // references to its elements stay valid
+};
+
+}  // namespace
+
+struct Product::State {
+  ConstMatrix b;
+  DType a_type, c_type;
+  ProductOptions options;
+  memory::desc b_desc, bias_desc;
+  Buffer packed;          // b in oneDNN's layout, if it is not used as it lies
+  Primitives primitives;  // by rows and strides
+
+  dnnl::matmul::primitive_desc description(const ConstMatrix& a, const memory::desc& weights,
+                                           const ConstMatrix& c, const ConstMatrix& r) const {
+    const auto attr = attributes(options, options.residual ? describe(r) : memory::desc());
+#if DNNL_VERSION_MAJOR >= 3
+    return {engine(), describe(a), weights, bias_desc, describe(c), attr};
+#else
+    return {dnnl::matmul::desc(describe(a), weights, bias_desc, describe(c)), attr, engine()};
+#endif
+  }
+};
+
+Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
+                 const ProductOptions& options)
+    : state_(new State{b, a, c, options, describe(b), {}, {}, {}}) {
+  assert(b.type == a || b.type == DType::f32);
+  assert(a == DType::bf16 || c == DType::f32);
+  const int64_t k = b.rows, n = b.columns;
+  if (options.bias) state_->bias_desc = describe(matrix(options.bias, 1, n));
+  if (k == 0 || n == 0 || (b.type == a && rows < kRowsWorthPacking)) return;
+  const memory::desc given = state_->b_desc;
+  const OneThread alone;  // as in run()
+  const int64_t band = std::clamp<int64_t>(rows, 1, kTypicalRows);
+  const ConstMatrix a_band{nullptr, a, band, k, k}, c_band{nullptr, c, band, n, n};
+  const memory::desc any({k, n}, type_of(a), memory::format_tag::any);
+  state_->b_desc = made(
+      a_band, b, [&] { return state_->description(a_band, any, c_band, c_band).weights_desc(); });
+  if (state_->b_desc == given) return;
+  state_->packed = allocate(state_->b_desc.get_size());
+  memory from = wrap(given, b.data), to = wrap(state_->b_desc, state_->packed.get());
+  dnnl::stream stream(engine());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
+
+Product::~Product() = default;
+
+void Product::run(const Matrix& c, const ConstMatrix& a, int64_t first) const {
+  State& s = *state_;
+  assert(a.rows == c.rows && s.b.columns == c.columns && a.columns == s.b.rows);
+  assert(a.type == s.a_type && c.type == s.c_type);
+  std::optional<ConstMatrix> residual = s.options.residual;
+  if (residual) residual = residual->rows_of(first, first + c.rows);
+  assert(!residual || (residual->columns == c.columns && residual->type == c.type));
+  if (c.rows == 0 || c.columns == 0) return;
+  assert(a.columns > 0 || (!s.options.bias && !residual));
+  if (a.columns == 0 && !s.options.accumulate) fill_with_zeros(c);  // oneDNN may leave it as it was
+  if (a.columns == 0) return;
+  const OneThread alone;
+  const ConstMatrix r = residual.value_or(c);
+  const Primitive& primitive =
+      s.primitives.get({a.rows, a.row_stride, a.column_stride, c.row_stride, r.row_stride}, a, s.b,
+                       [&] { return Primitive(s.description(a, s.b_desc, c, r)); });
+  Arguments arguments = {{DNNL_ARG_SRC, wrap(describe(a), a.data)},
+                         {DNNL_ARG_WEIGHTS, wrap(s.b_desc, s.packed ? s.packed.get() : s.b.data)},
+                         {DNNL_ARG_DST, wrap(describe(c), c.data)}};
+  // Not empty ones: oneDNN refuses an argument that the primitive does not know.
+  if (s.options.bias) arguments.emplace(DNNL_ARG_BIAS, wrap(s.bias_desc, s.options.bias));
+  const int place = s.options.accumulate ? 1 : 0;  // in the list of what comes after the product
+  const int residual_place = DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1;
+  if (residual) arguments.emplace(residual_place, wrap(describe(r), r.data));
+  primitive.run(std::move(arguments));
+}
+
+struct SumOverRows::State : Primitives {};  // by extents and type
+
+SumOverRows::SumOverRows() : state_(new State) {}
+SumOverRows::~SumOverRows() = default;
+
+void SumOverRows::run(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b) const {
+  assert(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
+  assert(a.type == b.type && c.type == DType::f32);
+  if (c.rows == 0 || c.columns == 0) return;
+  if (a.rows == 0) return fill_with_zeros(c);
+  const OneThread alone;
+  const Primitive& primitive =
+      state_->get({a.rows, a.columns, b.columns, static_cast<int64_t>(a.type)}, a.transposed(), b,
+                  [&] { return Primitive(describe_sum(c, a, b)); });
+  primitive.run({{DNNL_ARG_SRC, wrap(describe(b), b.data)},
+                 {DNNL_ARG_DIFF_DST, wrap(describe(a), a.data)},
+                 {DNNL_ARG_DIFF_WEIGHTS, wrap(describe(c), c.data)}});
+}
+
+std::string onednn_version() {
+  const dnnl_version_t& v = *dnnl_version();
+  return fmt::format("{}.{}.{}", v.major, v.minor, v.patch);
+}
+
+void limit_products_to_isa() {
+  static Isa limit = best_isa();  // oneDNN's now
+  if (isa() == limit) return;
+  const auto level = isa() == best_isa()    ? dnnl::cpu_isa()  // no limit
+                     : isa() == Isa::avx512 ? dnnl::cpu_isa::avx512_core_bf16
+                     : isa() == Isa::avx2   ? dnnl::cpu_isa::avx2
+                                            : dnnl::cpu_isa::sse41;
+  require(dnnl::set_max_cpu_isa(level) == dnnl::status::success,
+          "[gemm] expected the level {} to be set before the first product; got one before",
+          name(isa()));
+  limit = isa();
+}
+
+}  // namespace adaspan

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/ops/tiles/row_masks.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "adaspan/ops/kernels/row_kernels.h"
+#include "adaspan/ops/span_mask.h"
+
+namespace adaspan {
+namespace {
+
+/// Numbers of the widest row, and a vector beyond.
+int64_t row_length(const SpanAttentionOptions& options) {
+  const auto& spans = options.effective_spans;
+  return round_up(*std::max_element(spans.begin(), spans.end()), 2) + 16;
+}
+
+}  // namespace
+
+RowMasks::RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& options,
+                   const SpanRowKernels& kernels)
+    : x_(x),
+      options_(options),
+      n_(sizes_of(x, options)),
+      kernels_(kernels),
+      factor_(1 / std::sqrt(static_cast<float>(n_.D))),
+      mask_(row_length(options)),
+      slope_(row_length(options)),
+      ones_(options.dropout.rate > 0 ? row_length(options) : 0),
+      keep_(options.dropout.rate > 0 ? row_length(options) : 0) {
+  if (options.dropout.rate > 0) std::fill_n(ones_.data(), row_length(options), 1.0f);
+}
+
+float RowMasks::span(int64_t t, int64_t b, int64_t h) const {
+  if (x_.z == nullptr) return static_cast<float>(n_.S);
+  return x_.z->data()[x_.dynamic() ? (t * n_.B + b) * n_.K + h : h];
+}
+
+std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
+  const int64_t most = options_.effective_spans[static_cast<size_t>(h)];
+  std::vector<int64_t> spans(static_cast<size_t>(tile_count(n_.M)), most);
+  if (!x_.dynamic()) return spans;
+  for (int64_t t = 0; t < n_.M; t += kTileRows) {
+    float z = 0;
+    for (int64_t i = t; i < std::min(t + kTileRows, n_.M); ++i) z = std::max(z, span(i, b, h));
+    spans[static_cast<size_t>(t / kTileRows)] =
+        std::min(most, effective_span(z, options_.ramp, n_.S));
+  }
+  return spans;
+}
+
+SoftmaxRow RowMasks::row(int64_t b, int64_t h, const Tile& tile, int64_t i) {
+  const int64_t t = tile.begin + i;
+  int64_t first = std::max(int64_t{0}, tile.E - options_.effective_spans[static_cast<size_t>(h)]);
+  if (options_.skip_missing) {
+    const int64_t oldest = -options_.memory_steps[static_cast<size_t>(h)];
+    first = std::clamp(oldest - (t - tile.E), first, tile.E);
+  }
+  const MaskedRow masked{
+      .E = tile.E, .first = first, .z = span(t, b, h), .ramp = static_cast<float>(options_.ramp)};
+  if (masked != masked_) {  // it is the same for most rows of a head
+    kernels_.span_mask(mask_.data(), slope_.data(), masked);
+    masked_ = masked;
+  }
+  return {tile.E, mask_.data(), slope_.data(), factor_, kept(b, h, t, tile.E)};
+}
+
+/// Dropout's factor of each weight; null without. A weight keeps its random number when the span
+/// changes: numbered as if all S were there.
+const float* RowMasks::kept(int64_t b, int64_t h, int64_t t, int64_t E) {
+  const Dropout& dropout = options_.dropout;
+  if (dropout.rate == 0) return nullptr;
+  const int64_t beyond = std::max(int64_t{0}, E - n_.S);
+  const int64_t row = dropout.global_row(t * n_.B + b, n_.B);
+  const int64_t number = (row * n_.K + h) * n_.S + n_.S - E + beyond;
+  row_kernels<float>().dropout(keep_.data() + beyond, ones_.data(), dropout.rate, dropout.key,
+                               static_cast<uint64_t>(number), E - beyond);
+  return keep_.data();
+}
+
+}  // namespace adaspan

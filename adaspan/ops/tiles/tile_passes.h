@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+// The two passes over the tiles of one head and sequence (x: scores, columns as
+// ops/kernels/span_kernels.h shows):
+//   forward    x = q k^T + q p           a = softmax(x)     o = a v
+//   backward   g = do v^T                dx from x, g       dv += a^T do    dk += dx^T q
+//              dq = dx k^T + dx p^T      dp += dx^T q
+// Each is made once for a thread, with its buffers, and goes through one head after another.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <adaspan/ops/span_attention_tiles.h>
+#include <adaspan/ops/tiles/row_masks.h>
+#include <adaspan/ops/tiles/score_tile.h>
+#include <adaspan/ops/tiles/tile_geometry.h>
+#include <adaspan/ops/tiles/tile_operands.h>
+
+namespace adaspan {
+
+/// What all tiles of a call share.
+template <class T>
+struct Setting {
+  Setting(const SpanAttentionValues& values, const SpanAttentionOptions& o,
+          const SpanKernelTables& kernels)
+      : x(values),
+        options(o),
+        n(sizes_of(values, o)),
+        products(kernels.products<T>()),
+        rows(kernels.rows),
+        width(round_up(n.D, products.width_block)),
+        widest(round_up(*std::max_element(o.effective_spans.begin(), o.effective_spans.end()), 2)),
+        keys(widest + round_up(n.M, 2) + kSlack),
+        key_stride(odd_stride(keys)),
+        layout(widest, products.margin, products.row_block),
+        positions(x.p, widest, width) {}
+
+  const SpanAttentionValues& x;
+  const SpanAttentionOptions& options;
+  const SpanAttentionSizes n;
+  const SpanKernels<T>& products;
+  const SpanRowKernels& rows;
+  const int64_t width;       ///< of a head, padded
+  const int64_t widest;      ///< largest E, even
+  const int64_t keys;        ///< most keys of a head and sequence, padded
+  const int64_t key_stride;  ///< where keys are columns
+  const TileLayout layout;
+  const Positions<T> positions;
+};
+
+/// What both passes do: they gather a tile's queries and keys, and score them.
+template <class T>
+struct TileScores {
+  explicit TileScores(const Setting<T>& setting)
+      : s(setting),
+        head(s.x, s.options, s.width, s.rows),
+        masks(s.x, s.options, s.rows),
+        key_rows(s.keys * s.width),
+        k_columns(s.key_stride * s.width),
+        q(kTileRows * s.width),
+        x(s.layout) {}
+
+  std::vector<Tile> start(int64_t b, int64_t h) {
+    HeadTiles all = head_tiles(s.n.M, masks.tile_spans(b, h));
+    head.start(b, h, all.back);
+    return std::move(all.tiles);
+  }
+  /// key_rows = the fresh keys or values, and so are columns [width, key_stride].
+  void gather(KeyPart part, Rows fresh, Scratch<T>& columns) {
+    head.gather(key_rows, part, fresh);
+    head.transpose(columns, s.key_stride, key_rows, fresh);
+  }
+  /// y = left right^T over keys
+  void multiply(ScoreTile& y, const Scratch<T>& left, const Scratch<T>& columns, const Tile& tile) {
+    s.products.scores(y.band(0), s.layout.stride, {left.data(), s.width, kGroup<T>},
+                      columns.data() + tile.first_key * kGroup<T>, s.key_stride,
+                      s.width / kGroup<T>, {s.layout.padded(tile.rows), 1, tile.E}, false);
+  }
+  /// x = q k^T + q p. Where the two have left operands of their own (Transformer-XL's q + u and
+  /// q + v), q is two buffers, and the first goes to keys, the second to distances.
+  void score(const Tile& tile) {
+    multiply(x, q, k_columns, tile);
+    s.products.scores(x.band(0), s.layout.stride + 1, {q.data(), s.width, kGroup<T>},
+                      s.positions.columns(tile.E), s.positions.stride(), s.width / kGroup<T>,
+                      {s.layout.padded(tile.rows), 0, tile.E}, true);
+  }
+
+  const Setting<T>& s;
+  HeadData<T> head;
+  RowMasks masks;
+  Scratch<T> key_rows;   ///< of the keys or values gathered last
+  Scratch<T> k_columns;  ///< k^T
+  Scratch<T> q;
+  ScoreTile x;
+};
+
+template <class T>
+class ForwardPass {
+ public:
+  explicit ForwardPass(const Setting<T>& setting)
+      : s(setting),
+        tiles_(s),
+        grouped_v_(s.keys, s.width, s.rows),
+        a_(tiles_.x, s.rows),
+        o_(kTileRows * s.width) {}
+
+  void run(int64_t b, int64_t h, SpanAttentionForward& result) {
+    const int64_t query = (b * s.n.K + h) * s.n.M;
+    for (const Tile& tile : tiles_.start(b, h)) {
+      const HeadData<T>& head = tiles_.head;
+      head.fetch_next(tile, nullptr);
+      tiles_.gather(KeyPart::key, tile.fresh, tiles_.k_columns);
+      head.gather(tiles_.key_rows, KeyPart::value, tile.fresh);
+      const T* v = grouped_v_.of(tiles_.key_rows, tile.fresh);
+      head.gather(tiles_.q, s.x.qkv, tile);
+      tiles_.score(tile);
+      float* scale = result.scales.scale.data() + query + tile.begin;
+      float* top = result.scales.top.data() + query + tile.begin;
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        const SoftmaxScale made = s.rows.softmax(tiles_.x.band(i), tiles_.masks.row(b, h, tile, i));
+        top[i] = made.top;
+        scale[i] = made.scale;
+        tiles_.x.clear_margins(i, tile.E);
+        a_.take(i, tile.E);
+      }
+      const int64_t padded = s.layout.padded(tile.rows);
+      tiles_.x.clear_below(tile);
+      for (int64_t i = tile.rows; i < padded; ++i) a_.take(i, tile.E);
+      s.products.mix(o_.data(), a_.operand(1), v + tile.first_key * s.width, s.width,
+                     {padded, 1, tile.E}, false);
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        head.write(result.out, tile.begin + i, o_.data() + i * s.width, scale[i]);
+      }
+    }
+  }
+
+ private:
+  const Setting<T>& s;
+  TileScores<T> tiles_;
+  GroupedRows<T> grouped_v_;
+  TileByRows<T> a_;
+  Scratch<float> o_;
+};
+
+template <class T>
+class BackwardPass {
+ public:
+  explicit BackwardPass(const Setting<T>& setting)
+      : s(setting),
+        tiles_(s),
+        v_columns_(s.key_stride * s.width),
+        grouped_k_(s.keys, s.width, s.rows),
+        grouped_q_(kTileRows, s.width, s.rows),
+        grouped_dout_(kTileRows, s.width, s.rows),
+        dout_(kTileRows * s.width),
+        dx_(s.layout),
+        a_by_key_(tiles_.x, 1, s.rows),
+        dx_by_key_(dx_, 1, s.rows),
+        dx_by_distance_(dx_, 0, s.rows),
+        dx_by_row_(dx_, s.rows),
+        dq_(kTileRows * s.width),
+        dk_(s.keys * s.width),
+        dv_(s.keys * s.width) {}
+
+  /// Writes d.qkv and d.memory_kv, for each query d.z, and adds to dp [widest, width]; returns the
+  /// sum over queries of the gradient of z.
+  float run(int64_t b, int64_t h, const Tensor& dout, const SoftmaxScales& scales, float* dp,
+            SpanAttentionGradients& d) {
+    const int64_t query = (b * s.n.K + h) * s.n.M;
+    const HeadData<T>& head = tiles_.head;
+    const std::vector<Tile> tiles = tiles_.start(b, h);
+    head.clear_unseen(d);
+    float dz = 0;
+    for (const Tile& tile : tiles) {
+      head.fetch_next(tile, &dout);
+      tiles_.gather(KeyPart::value, tile.fresh, v_columns_);
+      tiles_.gather(KeyPart::key, tile.fresh, tiles_.k_columns);
+      const T* k = grouped_k_.of(tiles_.key_rows, tile.fresh);
+      for (Scratch<float>* sum : {&dk_, &dv_}) {
+        std::fill_n(sum->data() + tile.fresh.begin * s.width,
+                    (tile.fresh.end - tile.fresh.begin) * s.width, 0.0f);
+      }
+      head.gather(tiles_.q, s.x.qkv, tile);
+      head.gather(dout_, dout, tile);
+      tiles_.score(tile);
+      tiles_.multiply(dx_, dout_, v_columns_, tile);
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        const int64_t t = tile.begin + i;
+        const float d_span = s.rows.softmax_backward(
+            tiles_.x.band(i), dx_.band(i), tiles_.masks.row(b, h, tile, i), scales.at(query + t));
+        tiles_.x.clear_margins(i, tile.E);
+        dx_.clear_margins(i, tile.E);
+        if (s.x.dynamic()) d.z.data()[(t * s.n.B + b) * s.n.K + h] = d_span;
+        dz += d_span;
+      }
+      tiles_.x.clear_below(tile);
+      dx_.clear_below(tile);
+      multiply(tile, k, dp + (s.widest - tile.E) * s.width);
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        head.write(d.qkv, tile.begin + i, dq_.data() + i * s.width, 1);
+      }
+      head.write(d, KeyPart::key, dk_, tile.finished);
+      head.write(d, KeyPart::value, dv_, tile.finished);
+    }
+    return dz;
+  }
+
+ private:
+  /// From a, dx and k: dq, and dk, dv, dp += ...
+  void multiply(const Tile& tile, const T* k, float* dp) {
+    const int64_t rows = s.layout.padded(tile.rows), key = tile.first_key * s.width;
+    const Band keys{rows, 1, tile.E}, distances{rows, 0, tile.E};
+    for (int64_t i = 0; i < rows; i += 2) {  // two rows at a time stay in the cache
+      a_by_key_.take(i, tile.E);
+      dx_by_key_.take(i, tile.E);
+      dx_by_distance_.take(i, tile.E);
+      dx_by_row_.take(i, tile.E);
+      dx_by_row_.take(i + 1, tile.E);
+    }
+    const T* q = grouped_q_.of(tiles_.q, {0, kTileRows});
+    const T* dout = grouped_dout_.of(dout_, {0, kTileRows});
+    s.products.scatter(dv_.data() + key, a_by_key_.operand(), dout, s.width, keys);
+    s.products.scatter(dk_.data() + key, dx_by_key_.operand(), q, s.width, keys);
+    s.products.scatter(dp, dx_by_distance_.operand(), q, s.width, distances);
+    s.products.mix(dq_.data(), dx_by_row_.operand(1), k + key, s.width, keys, false);
+    s.products.mix(dq_.data(), dx_by_row_.operand(0), s.positions.rows(tile.E), s.width, distances,
+                   true);
+  }
+
+  const Setting<T>& s;
+  TileScores<T> tiles_;
+  Scratch<T> v_columns_;  // v^T
+  GroupedRows<T> grouped_k_, grouped_q_, grouped_dout_;
+  Scratch<T> dout_;
+  ScoreTile dx_;  // first g
+  TileByColumns<T> a_by_key_, dx_by_key_, dx_by_distance_;
+  TileByRows<T> dx_by_row_;
+  Scratch<float> dq_;
+  Scratch<float> dk_, dv_;  // sums over tiles
+};
+
+}  // namespace adaspan
