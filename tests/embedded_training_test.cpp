@@ -112,5 +112,13 @@ TEST_CASE("a trainer made of structs has the program's bits, on any thread") {
   check_same(config(), kFlags);
 }
 
+TEST_CASE("so has one whose updates are denormal numbers, which the program takes for zero") {
+  TrainingConfig c = config();
+  c.optimizer = {.kind = OptimizerKind::sgd, .momentum = 0};
+  c.schedule = {.learning_rate = 1e-37};  // biases of layer norms begin at 0
+  check_same(
+      c, std::string(kFlags) + " --optim sgd --momentum 0 --grad-clip 0 --lr 1e-37 --lr-warmup 0");
+}
+
 }  // namespace
 }  // namespace adaspan

@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Settings that were read are saved and come back the same; check() may refuse them.
+/// A configuration that was read is saved and comes back the same; check() may refuse it.
 void use(const TrainingConfig& config) {
   const std::string saved = to_json(config).dump();
   assert(to_json(config_from_json(ordered_json::parse(saved))).dump() == saved);
