@@ -6,6 +6,7 @@
 #   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>;
 #             only examples/embed, a project of its own, has a core/error.h
 #   onednn    oneDNN headers are included by adaspan/ops/onednn.cpp alone
+#   library   nothing in adaspan/ prints, starts a process, or reads flags or TOML: app/ does
 #   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.cpp alone
 #   macro     a header defines no macro
 #   licence   the first 5 lines name the licence
@@ -71,6 +72,11 @@ check_lines='
       report("spelling", "expected the whole name, adaspan/" target "; got " target)
     if (target ~ /^(oneapi\/|dnnl)/ && path != "adaspan/ops/onednn.cpp")
       report("onednn", "only adaspan/ops/onednn.cpp may include oneDNN; got " target)
+    if (target ~ /^(CLI|toml[+][+]|spawn[.]h)/ && path ~ /^adaspan\//)
+      report("library", "only the program, app/, reads flags or TOML or starts processes; got " target)
+  }
+  /fmt::print|(^|[^a-z_])(f?printf|f?puts|popen|system) *[(]|std::(cout|cerr)/ && path ~ /^adaspan\// {
+    report("library", "only the program, app/, prints or starts processes: return a value instead")
   }
   (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
       path != "adaspan/core/parallel.cpp" {
@@ -150,6 +156,14 @@ self_test() {
   plant tests/a_test.cpp '#include "dnnl.h"' onednn
   plant adaspan/ops/gemm.h '#include <dnnl.hpp>' onednn
   plant adaspan/ops/onednn.cpp '#include <dnnl.hpp>'
+  plant adaspan/train/a.cpp '  fmt::print("{}\n", line);' library
+  plant adaspan/core/a.cpp 'std::cerr << line;' library
+  plant adaspan/core/a.h '  printf("%d", n);' library
+  plant adaspan/train/a.cpp '  std::FILE* pipe = ::popen(line, "r");' library
+  plant adaspan/train/a.cpp '#include <CLI/CLI.hpp>' library
+  plant adaspan/train/a.cpp '#include <toml++/toml.h>' library
+  plant adaspan/core/a.cpp '  std::snprintf(text, size, "%d", n);'
+  plant app/a.cpp '  fmt::print("{}\n", line);'
   plant adaspan/ops/a.cpp '#pragma omp parallel for' openmp
   plant adaspan/ops/a.cpp '  # pragma  omp critical' openmp
   plant adaspan/ops/a.cpp '#pragma omp parallel for simd' openmp

@@ -13,15 +13,15 @@ namespace adaspan {
 namespace {
 
 struct Setup {
-  explicit Setup(const SpanProblem& p)
-      : options(p.options()),
-        qkv({p.M, p.B, 3 * p.K() * p.D}),
+  explicit Setup(const SpanProblem& problem)
+      : options(problem.options()),
+        qkv({problem.M, problem.B, 3 * problem.K() * problem.D}),
         memory_kv({0}),
-        p(Tensor::zeros({p.D, p.S})),
-        z(p.spans()),
-        x{qkv, memory_kv, this->p, p.kind == SpanProblem::fixed ? nullptr : &z},
+        p(Tensor::zeros({problem.D, problem.S})),
+        z(problem.spans()),
+        x{qkv, memory_kv, p, problem.kind == SpanProblem::fixed ? nullptr : &z},
         masks(x, options, kernels.rows),
-        tiles(head_tiles(p.M, masks.tile_spans(0, 0))) {}
+        tiles(head_tiles(problem.M, masks.tile_spans(0, 0))) {}
 
   SoftmaxRow row(int64_t t, int64_t b = 0) {
     return masks.row(b, 0, tiles.tiles[static_cast<size_t>(t / kTileRows)], t % kTileRows);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/parameter_store.h"
 
+#include <fmt/core.h>
+
 #include <cmath>
 
 #include "adaspan/core/error.h"
@@ -13,7 +15,12 @@ Initialiser Initialiser::fan_in(int64_t n) {
   return uniform(1 / std::sqrt(static_cast<double>(n)));
 }
 
-Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init) {
+std::string layer_name(int64_t layer, const std::string& name) {
+  return fmt::format("layers.{}.{}", layer, name);
+}
+
+Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init,
+                               std::optional<Bounds> bounds) {
   for (const Parameter& other : parameters_) {
     require(other.name() != name, "[parameters] expected distinct names; got {} twice", name);
   }
@@ -29,7 +36,7 @@ Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init) 
       value.data()[i] = static_cast<float>(x);
     }
   });
-  return parameters_.emplace_back(std::move(name), std::move(value));
+  return parameters_.emplace_back(std::move(name), std::move(value), bounds);
 }
 
 std::vector<Parameter*> ParameterStore::all() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,16 @@ struct Initialiser {
   static Initialiser fan_in(int64_t n);
 };
 
+/// The name of a parameter of a layer: "layers.<layer>.<name>".
+std::string layer_name(int64_t layer, const std::string& name);
+
 class ParameterStore {
  public:
   explicit ParameterStore(uint64_t seed) : seed_(seed) {}
 
   /// Adds a parameter; the reference stays valid. Throws Error if the name is taken.
-  Parameter& add(std::string name, Shape shape, Initialiser init);
+  Parameter& add(std::string name, Shape shape, Initialiser init,
+                 std::optional<Bounds> bounds = {});
 
   std::vector<Parameter*> all();
   std::vector<const Parameter*> all() const;

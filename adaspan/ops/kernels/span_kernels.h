@@ -4,17 +4,16 @@
 //
 // The way from a tile to a multiply-add:
 //
-//     ForwardPass, BackwardPass    ops/tiles/tile_passes.h: one tile after another
-//        | through a table of function pointers, chosen once: span_kernels()
-//     SpanKernels<T>::scores       this file; mix and scatter likewise
+//     ForwardPass, BackwardPass   ops/tiles/tile_passes.h: one tile after another
+//        |                        a table of function pointers, chosen once: span_kernels()
+//     SpanKernels<T>::scores      this file; mix and scatter likewise
 //        |
-//     BandProducts<Unit,T>         band_products.h: cuts a band into blocks
-//        | inlined from here on
-//     Unit::block<V>               vector_unit.h, span_kernels_amx.cpp, PlainUnit: 4 or 16 rows of
-//     V
-//        |                         vectors, whose sums stay in registers
-//     Lanes::multiply_add          span_kernels_level.cpp, span_kernels_avx512_bf16.cpp: one
-//                                  instruction; AMX: multiply_tiles (amx_tiles.h)
+//     BandProducts<Unit,T>        band_products.h: cuts a band into blocks
+//        |                        inlined from here on
+//     Unit::block<V>              4 or 16 rows of V vectors, whose sums stay in registers:
+//        |                        vector_unit.h, span_kernels_amx.cpp; PlainUnit
+//     Lanes::multiply_add         one instruction: span_kernels_level.cpp (f32),
+//                                 span_kernels_avx512_bf16.cpp; AMX: amx_tiles.h
 //
 // A tile holds the scores of a few queries (rows i) against the keys that they see, in rows of
 // stride W. Row i sees columns [i, i+E) and no others:
