@@ -18,10 +18,10 @@ int main() {
   const Tensor targets = Tensor::of({4}, answers);
 
   ParameterStore store(/*seed=*/1);
-  const Parameter& w1 = store.add("w1", {16, 2}, Initialiser::fan_in(2));
-  const Parameter& b1 = store.add("b1", {16}, Initialiser::fan_in(2));
-  const Parameter& w2 = store.add("w2", {2, 16}, Initialiser::fan_in(16));
-  const Parameter& b2 = store.add("b2", {2}, Initialiser::fan_in(16));
+  const Parameter& w1 = store.add("w1", /*site=*/0, {16, 2}, Initialiser::fan_in(2));
+  const Parameter& b1 = store.add("b1", /*site=*/1, {16}, Initialiser::fan_in(2));
+  const Parameter& w2 = store.add("w2", /*site=*/2, {2, 16}, Initialiser::fan_in(16));
+  const Parameter& b2 = store.add("b2", /*site=*/3, {2}, Initialiser::fan_in(16));
   const auto optimizer = make_optimizer({.kind = OptimizerKind::adam}, store.all());
 
   float loss = 0;

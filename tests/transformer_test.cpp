@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include "adaspan/core/cpu.h"
@@ -349,6 +350,93 @@ TEST_CASE("a seed names the starting weights") {
   CHECK(values(a, 0) != values(other, 0));
 }
 
+TEST_CASE("each parameter starts with the numbers of its layer and role, which never change") {
+  const std::pair<const char*, uint32_t> sites[] = {{"key_pe", 0xffff08},
+                                                    {"in_emb.weight", 0xffff10},
+                                                    {"out_emb.weight", 0xffff30},
+                                                    {"out_emb.bias", 0xffff50},
+                                                    {"layers.0.attn.proj_query.weight", 0x0000a0},
+                                                    {"layers.1.attn.proj_query.weight", 0x0001a0},
+                                                    {"layers.1.attn.proj_key.weight", 0x0001a1},
+                                                    {"layers.1.attn.proj_val.weight", 0x0001a2},
+                                                    {"layers.1.attn.proj_out.weight", 0x0001a3},
+                                                    {"layers.1.ff.fc1.weight", 0x0001c0},
+                                                    {"layers.1.ff.fc1.bias", 0x0001c1},
+                                                    {"layers.1.ff.fc2.weight", 0x0001c2},
+                                                    {"layers.1.ff.fc2.bias", 0x0001c3}};
+  for (SpanKind kind : kKinds) {  // which have parameters of their own between the others
+    const Transformer model(small_model(kind), 1);
+    size_t found = 0;
+    for (const Parameter* p : model.parameters().all()) {
+      for (const auto& [name, site] : sites) {
+        if (p->name() != name) continue;
+        ++found;
+        const RandomKey key{.seed = 1, .purpose = Purpose::initialisation, .site = site};
+        const bool normal = site == 0xffff08 || site == 0xffff10;
+        const int64_t fan_in = p->name().find("fc2") != std::string::npos ? 32 : 16;
+        const double uniform =
+            (2 * random_uniform(key, 3) - 1) / std::sqrt(static_cast<double>(fan_in));
+        CHECK(p->value().data()[3] == static_cast<float>(normal ? random_normal(key, 3) : uniform));
+      }
+    }
+    CHECK(found == std::size(sites));
+  }
+}
+
+TEST_CASE("no two parameters of a model start with the same numbers") {
+  ModelConfig config = small_model(SpanKind::fixed);
+  config.layers = 5;
+  std::set<float> firsts;
+  size_t drawn = 0;
+  const Transformer model(config, 1);
+  for (const Parameter* p : model.parameters().all()) {
+    if (p->name().find("norm") != std::string::npos) continue;  // 1 and 0
+    ++drawn;
+    firsts.insert(p->value().data()[0] / p->value().data()[1]);
+  }
+  CHECK(drawn == 4 + 5 * 8);
+  CHECK(firsts.size() == drawn);
+}
+
+TEST_CASE("each place of dropout has the numbers of its layer and role, which never change") {
+  CHECK(random_site(7, RandomRole::attention_dropout) == 0x000780);
+  ModelConfig config = small_model(SpanKind::fixed);
+  config.dropout = config.embedding_dropout = 0.4f;
+  Transformer model(config, 1);
+  // One token: gradients stop where activations were dropped.
+  const int32_t zero[] = {0};
+  const Tensor id = Tensor::of({1, 1}, zero);
+  Tape tape;
+  tape.backward(
+      model
+          .loss(tape, id, id, model.fresh_memory(1), TrainingStep{.seed = 5, .step = 2, .batch = 1})
+          .total);
+  const auto check_gradient = [&](const char* name, uint32_t site, bool relu) {
+    CAPTURE(name);
+    for (const Parameter* p : model.parameters().all()) {
+      if (p->name() != name) continue;
+      const int64_t n = p->shape()[-1];
+      const Dropout mask{.rate = 0.4f,
+                         .key = {.seed = 5, .purpose = Purpose::dropout, .step = 2, .site = site},
+                         .batch = 1};
+      Tape no_tape(Tape::Mode::evaluation);
+      const Variable kept =
+          dropout(no_tape, Variable::constant(Tensor::filled({1, 1, n}, 1)), mask);
+      int64_t through = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const bool stopped = p->grad().data()[i] == 0, dropped = kept.value().data()[i] == 0;
+        CHECK((relu ? stopped || !dropped : stopped == dropped));
+        through += stopped ? 0 : 1;
+      }
+      CHECK(through > 0);
+    }
+  };
+  check_gradient("in_emb.weight", 0xffff00, false);
+  check_gradient("layers.1.norm2.bias", 0xffff01, false);
+  check_gradient("layers.0.ff.fc1.bias", 0x000081, true);
+  check_gradient("layers.1.ff.fc1.bias", 0x000181, true);
+}
+
 TEST_CASE("sizes that do not fit are refused with what to do") {
   const auto refuses = [](auto change, const char* text) {
     ModelConfig config = small_model(SpanKind::adaptive);
@@ -360,7 +448,8 @@ TEST_CASE("sizes that do not fit are refused with what to do") {
           "model.hidden 18");
   refuses([](ModelConfig& c) { c.ramp = 0; }, "model.ramp");
   refuses([](ModelConfig& c) { c.span_limit = 0; }, "model.span_limit");
-  refuses([](ModelConfig& c) { c.layers = 0; }, "model.layers");
+  refuses([](ModelConfig& c) { c.layers = 0; }, "model.layers of at least 1; got 0");
+  refuses([](ModelConfig& c) { c.layers = 65535; }, "model.layers below 65535; got 65535");
   refuses([](ModelConfig& c) { c.inner = 0; }, "model.inner");
   refuses([](ModelConfig& c) { c.hidden = 0; }, "model.hidden");
   refuses([](ModelConfig& c) { c.vocabulary = 0; }, "vocabulary");

@@ -9,19 +9,19 @@ namespace adaspan {
 namespace {
 
 Parameter& projection(const ModelConfig& config, ParameterStore& store, int64_t layer,
-                      const char* name) {
-  return store.add(layer_name(layer, name), {config.hidden, config.hidden},
-                   Initialiser::fan_in(config.hidden));
+                      const char* name, RandomRole role) {
+  return store.add(layer_name(layer, name), random_site(layer, role),
+                   {config.hidden, config.hidden}, Initialiser::fan_in(config.hidden));
 }
 
 class SpanAttention : public Attention {
  public:
   SpanAttention(const ModelConfig& config, ParameterStore& store, int64_t layer)
       : config_(config),
-        query_(projection(config, store, layer, "attn.proj_query.weight")),
-        out_(projection(config, store, layer, "attn.proj_out.weight")),
-        value_(projection(config, store, layer, "attn.proj_val.weight")),
-        key_(projection(config, store, layer, "attn.proj_key.weight")) {}
+        query_(projection(config, store, layer, "attn.proj_query.weight", RandomRole::query)),
+        out_(projection(config, store, layer, "attn.proj_out.weight", RandomRole::attention_out)),
+        value_(projection(config, store, layer, "attn.proj_val.weight", RandomRole::value)),
+        key_(projection(config, store, layer, "attn.proj_key.weight", RandomRole::key)) {}
 
   Variable forward(Tape& tape, const AttentionInputs& inputs,
                    const Variable& residual) const override {

@@ -3,6 +3,7 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
+#include "adaspan/models/random_sites.h"
 
 namespace adaspan {
 
@@ -11,6 +12,8 @@ void check(const ModelConfig& c) {
     require(value >= 1, "[model] expected model.{} of at least 1; got {}", field, value);
   };
   positive("layers", c.layers);
+  require(c.layers < kModelItself, "[model] expected model.layers below {}; got {}", kModelItself,
+          c.layers);
   positive("hidden", c.hidden);
   positive("inner", c.inner);
   positive("heads", c.heads);

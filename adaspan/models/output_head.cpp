@@ -15,9 +15,10 @@ namespace {
 class FullSoftmax : public OutputHead {
  public:
   FullSoftmax(const ModelConfig& config, ParameterStore& store)
-      : weight_(store.add("out_emb.weight", {config.vocabulary, config.hidden},
-                          Initialiser::fan_in(config.hidden))),
-        bias_(store.add("out_emb.bias", {config.vocabulary}, Initialiser::fan_in(config.hidden))) {}
+      : weight_(store.add("out_emb.weight", random_site(kModelItself, RandomRole::output_weight),
+                          {config.vocabulary, config.hidden}, Initialiser::fan_in(config.hidden))),
+        bias_(store.add("out_emb.bias", random_site(kModelItself, RandomRole::output_bias),
+                        {config.vocabulary}, Initialiser::fan_in(config.hidden))) {}
 
   Variable loss(Tape& tape, const Variable& h, const Tensor& targets) const override {
     return cross_entropy(tape, logits(tape, h), targets);

@@ -19,14 +19,16 @@ std::string layer_name(int64_t layer, const std::string& name) {
   return fmt::format("layers.{}.{}", layer, name);
 }
 
-Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init,
+Parameter& ParameterStore::add(std::string name, uint32_t site, Shape shape, Initialiser init,
                                std::optional<Bounds> bounds) {
   for (const Parameter& other : parameters_) {
     require(other.name() != name, "[parameters] expected distinct names; got {} twice", name);
   }
-  const RandomKey key{.seed = seed_,
-                      .purpose = Purpose::initialisation,
-                      .site = static_cast<uint32_t>(parameters_.size())};
+  require(sites_.insert(site).second,
+          "[parameters] expected distinct sites of random numbers; got {} twice, the second time "
+          "for {}; give it one of its own",
+          site, name);
+  const RandomKey key{.seed = seed_, .purpose = Purpose::initialisation, .site = site};
   Tensor value(std::move(shape));
   parallel_chunks(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -9,8 +9,8 @@ namespace {
 class LearnedPositions : public Positions {
  public:
   LearnedPositions(const ModelConfig& config, ParameterStore& store)
-      : table_(store.add("key_pe", {1, config.head_width(), config.span_limit},
-                         Initialiser::normal(1))) {}
+      : table_(store.add("key_pe", random_site(kModelItself, RandomRole::positions),
+                         {1, config.head_width(), config.span_limit}, Initialiser::normal(1))) {}
 
   BlockPositions of_block(Tape& tape) const override {
     const Shape& shape = table_.shape();

@@ -36,8 +36,8 @@ class AdaptiveSpan : public Span {
   AdaptiveSpan(const ModelConfig& config, ParameterStore& store, int64_t layer)
       : config_(config),
         ratio_(store.add(layer_name(layer, "attn.attn.adaptive_span._mask.current_val"),
-                         {config.heads, 1, 1}, Initialiser::constant(config.span_init),
-                         Bounds{0, 1})) {}
+                         random_site(layer, RandomRole::span_ratio), {config.heads, 1, 1},
+                         Initialiser::constant(config.span_init), Bounds{0, 1})) {}
 
   LayerSpans of(Tape& tape, const Variable&, int64_t C) const override {
     const int64_t K = config_.heads, S = config_.span_limit;
@@ -68,8 +68,10 @@ class DynamicSpan : public Span {
   DynamicSpan(const ModelConfig& config, ParameterStore& store, int64_t layer)
       : config_(config),
         weight_(store.add(layer_name(layer, "attn.attn.dynamic_span.weight"),
+                          random_site(layer, RandomRole::span_weight),
                           {config.heads, config.hidden}, Initialiser::constant(0))),
-        bias_(store.add(layer_name(layer, "attn.attn.dynamic_span.bias"), {config.heads},
+        bias_(store.add(layer_name(layer, "attn.attn.dynamic_span.bias"),
+                        random_site(layer, RandomRole::span_bias), {config.heads},
                         Initialiser::constant(-4))) {}
 
   LayerSpans of(Tape& tape, const Variable& x, int64_t C) const override {

@@ -14,18 +14,15 @@ const ModelConfig& checked(const ModelConfig& config) {
   return config;
 }
 
-/// Dropout places; each layer has streams of random numbers of its own for each of them.
-enum Place : uint32_t { kInput, kAttention, kFeedForward, kOutput, kPlaces };
-
 /// What is dropped at a place of a layer; nothing outside of training.
-Dropout dropout_at(const std::optional<TrainingStep>& training, size_t layer, Place place,
+Dropout dropout_at(const std::optional<TrainingStep>& training, int64_t layer, RandomRole place,
                    float rate) {
   if (!training) return {};
   return {.rate = rate,
           .key = {.seed = training->seed,
                   .purpose = Purpose::dropout,
                   .step = training->step,
-                  .site = static_cast<uint32_t>(layer) * kPlaces + place},
+                  .site = random_site(layer, place)},
           .first_sequence = training->first_sequence,
           .batch = training->batch};
 }
@@ -33,11 +30,11 @@ Dropout dropout_at(const std::optional<TrainingStep>& training, size_t layer, Pl
 }  // namespace
 
 Transformer::Norm::Norm(const ModelConfig& config, ParameterStore& store, int64_t layer,
-                        const std::string& name)
-    : gain(store.add(layer_name(layer, name + ".weight"), {config.hidden},
-                     Initialiser::constant(1))),
-      bias(store.add(layer_name(layer, name + ".bias"), {config.hidden},
-                     Initialiser::constant(0))) {}
+                        const std::string& name, RandomRole gain_role, RandomRole bias_role)
+    : gain(store.add(layer_name(layer, name + ".weight"), random_site(layer, gain_role),
+                     {config.hidden}, Initialiser::constant(1))),
+      bias(store.add(layer_name(layer, name + ".bias"), random_site(layer, bias_role),
+                     {config.hidden}, Initialiser::constant(0))) {}
 
 Variable Transformer::Norm::forward(Tape& tape, const Variable& x) const {
   return layer_norm(tape, x, gain.variable(), bias.variable());
@@ -46,16 +43,16 @@ Variable Transformer::Norm::forward(Tape& tape, const Variable& x) const {
 Transformer::Layer::Layer(const ModelConfig& config, ParameterStore& store, int64_t index)
     : span(make_span(config, store, index)),
       attention(make_attention(config, store, index)),
-      norm1(config, store, index, "norm1"),
+      norm1(config, store, index, "norm1", RandomRole::norm1_gain, RandomRole::norm1_bias),
       feed_forward(config, store, index),
-      norm2(config, store, index, "norm2") {}
+      norm2(config, store, index, "norm2", RandomRole::norm2_gain, RandomRole::norm2_bias) {}
 
 Transformer::Transformer(const ModelConfig& config, uint64_t seed)
     : config_(checked(config)),
       store_(seed),
       positions_(make_positions(config_, store_)),
-      embedding_(
-          store_.add("in_emb.weight", {config.vocabulary, config.hidden}, Initialiser::normal(1))),
+      embedding_(store_.add("in_emb.weight", random_site(kModelItself, RandomRole::input_embedding),
+                            {config.vocabulary, config.hidden}, Initialiser::normal(1))),
       head_(make_output_head(config_, store_)) {
   for (int64_t l = 0; l < config.layers; ++l) layers_.emplace_back(config_, store_, l);
 }
@@ -89,30 +86,36 @@ Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memo
   Body out;
   const BlockPositions positions = positions_->of_block(tape);
   Variable h = embedding(tape, embedding_.variable(), ids, config_.precision);  // [M,B,H]
-  h = dropout(tape, h, dropout_at(training, 0, kInput, config_.embedding_dropout));
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    const Layer& layer = layers_[l];
-    const LayerSpans spans = layer.span->of(tape, h, memory[l].steps());
+  h = dropout(
+      tape, h,
+      dropout_at(training, kModelItself, RandomRole::input_dropout, config_.embedding_dropout));
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    const Layer& layer = layers_[static_cast<size_t>(l)];
+    const LayerMemory& past = memory[static_cast<size_t>(l)];
+    const LayerSpans spans = layer.span->of(tape, h, past.steps());
     if (spans.price) {
       out.span_price = out.span_price ? add(tape, out.span_price, spans.price) : spans.price;
     }
     out.mean_z.push_back(spans.mean_z);
-    out.memory.push_back(memory[l].extended(h.shared_value(), spans.memory_length));
+    out.memory.push_back(past.extended(h.shared_value(), spans.memory_length));
 
-    const Variable attended =
-        layer.attention->forward(tape,
-                                 {.x = h,
-                                  .memory = memory[l],
-                                  .spans = spans,
-                                  .positions = positions,
-                                  .dropout = dropout_at(training, l, kAttention, config_.dropout)},
-                                 /*residual=*/h);
+    const Variable attended = layer.attention->forward(
+        tape,
+        {.x = h,
+         .memory = past,
+         .spans = spans,
+         .positions = positions,
+         .dropout = dropout_at(training, l, RandomRole::attention_dropout, config_.dropout)},
+        /*residual=*/h);
     const Variable x = layer.norm1.forward(tape, attended);
     const Variable transformed = layer.feed_forward.forward(
-        tape, x, dropout_at(training, l, kFeedForward, config_.dropout), /*residual=*/x);
+        tape, x, dropout_at(training, l, RandomRole::inner_dropout, config_.dropout),
+        /*residual=*/x);
     h = layer.norm2.forward(tape, transformed);
   }
-  out.h = dropout(tape, h, dropout_at(training, 0, kOutput, config_.embedding_dropout));
+  out.h = dropout(
+      tape, h,
+      dropout_at(training, kModelItself, RandomRole::output_dropout, config_.embedding_dropout));
   return out;
 }
 

@@ -70,7 +70,8 @@ class Transformer {
 
  private:
   struct Norm {
-    Norm(const ModelConfig& config, ParameterStore& store, int64_t layer, const std::string& name);
+    Norm(const ModelConfig& config, ParameterStore& store, int64_t layer, const std::string& name,
+         RandomRole gain_role, RandomRole bias_role);
     Variable forward(Tape& tape, const Variable& x) const;
     Parameter& gain;
     Parameter& bias;
