@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <vector>
 
-#include <adaspan/core/parallel.h>
 #include <adaspan/core/random.h>
 #include <adaspan/models/transformer.h>
+#include <adaspan/ops/process.h>
 #include <adaspan/train/optim/optimizer.h>
 
 using namespace adaspan;
@@ -27,7 +27,7 @@ std::vector<int32_t> delayed_copy(uint32_t step) {
 }
 
 int main() {
-  set_threads(1);  // too little work to share
+  open_process({.threads = 1});  // too little work to share
   const ModelConfig config{.vocabulary = kSymbols,
                            .layers = 1,
                            .hidden = 32,

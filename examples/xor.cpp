@@ -2,16 +2,16 @@
 // Two layers learn XOR: the whole framework in one screen.
 #include <cstdio>
 
-#include <adaspan/core/parallel.h>
 #include <adaspan/models/parameter_store.h>
 #include <adaspan/ops/cross_entropy.h>
 #include <adaspan/ops/linear.h>
+#include <adaspan/ops/process.h>
 #include <adaspan/train/optim/optimizer.h>
 
 using namespace adaspan;
 
 int main() {
-  set_threads(1);  // too little work to share
+  open_process({.threads = 1});  // too little work to share
   const float inputs[] = {0, 0, 0, 1, 1, 0, 1, 1};
   const int32_t answers[] = {0, 1, 1, 0};
   const Variable x = Variable::constant(Tensor::of({4, 2}, inputs));  // 4 cases, 2 bits
