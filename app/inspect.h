@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <filesystem>
+#include <string>
+
+#include <adaspan/core/safetensors.h>
+#include <adaspan/train/run/loaded_model.h>
 
 namespace adaspan {
 
-/// Prints what is at `path`: of a checkpoint the step, losses, settings, spans and a table of its
-/// parameters; of another safetensors file its header and tensors; of a corpus its record and the
-/// size of its parts. Throws Error when it is none of these.
-void print_contents(const std::filesystem::path& path);
+/// What is in a checkpoint, `file` and the model loaded from it: step, losses, settings, spans and
+/// a table of its parameters.
+std::string describe(const SafetensorsFile& file, const LoadedModel& loaded);
+
+/// Of another safetensors file: its header and tensors.
+std::string describe(const SafetensorsFile& file);
+
+/// Of a corpus: its record and the size of its parts.
+std::string describe(const Corpus& corpus);
 
 }  // namespace adaspan

@@ -13,9 +13,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/train/run/checkpoint.h"
+#include "adaspan/train/run/config_record.h"
+#include "app/places.h"
 
 namespace adaspan {
 namespace {
@@ -56,15 +59,12 @@ std::string last_line(std::string text) {
 void run_script(const std::string& python, const char* command, const std::filesystem::path& from,
                 const std::filesystem::path& to) {
   std::string output;
-  const int code =
-      run({python, ADASPAN_TOOLS "/pytorch_checkpoint.py", command, from.string(), to.string()},
-          output);
+  const std::string script = (data_folder() / "tools" / "pytorch_checkpoint.py").string();
+  const int code = run({python, script, command, from.string(), to.string()}, output);
   const std::string line = last_line(output);
   if (code == 2 && line.starts_with('[')) fail("{}", line);  // one of its own errors
-  require(code == 0,
-          "[python] expected {} to run " ADASPAN_TOOLS
-          "/pytorch_checkpoint.py; got exit code {}: {}",
-          python, code, line.empty() ? "it says nothing" : line);
+  require(code == 0, "[python] expected {} to run {}; got exit code {}: {}", python, script, code,
+          line.empty() ? "it says nothing" : line);
 }
 
 /// A number of the file that fits the steps of a run; Python's are of any size.
@@ -99,26 +99,26 @@ PytorchCheckpoint::~PytorchCheckpoint() {
   std::filesystem::remove(converted_, ignored);
 }
 
-Settings PytorchCheckpoint::settings() const {
-  return settings_from_json(
+TrainingConfig PytorchCheckpoint::config() const {
+  return config_from_json(
       nlohmann::ordered_json::parse(SafetensorsFile(converted_).metadata("settings")));
 }
 
-int64_t PytorchCheckpoint::save(const Settings& given) const {
+int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
   const SafetensorsFile file(converted_);
-  CheckpointHeader header;
-  header.settings = given;
   const Shape embedding = file.shape("in_emb.weight");
   require(embedding.rank() == 2,
           "[interchange] expected in_emb.weight of two extents; got shape {}", embedding.text());
-  header.vocabulary = embedding[0];
-  header.settings.precision = name(precision_of(given));
-  header.settings.isa = name(isa());
-  header.progress.step = file.metadata().contains("steps") ? count(file, "steps")
-                                                           : count(file, "rounds") * given.nbatches;
-  Transformer model(model_config(given, header.vocabulary), static_cast<uint64_t>(given.seed));
-  const auto optimizer = make_optimizer(optimizer_config(given), model.parameters().all());
-  header.progress.memory = header.progress.valid_memory = model.fresh_memory(given.batch_sz);
+  CheckpointHeader header{
+      .config = config, .data = embedding[0], .progress = {}, .isa = name(isa())};
+  header.config.model.vocabulary = header.data.vocabulary;
+  header.progress.step = file.metadata().contains("steps")
+                             ? count(file, "steps")
+                             : count(file, "rounds") * config.run.steps_per_round;
+  Transformer model(header.config.model, static_cast<uint64_t>(config.run.seed));
+  const auto optimizer = make_optimizer(config.optimizer, model.parameters().all());
+  header.progress.memory = header.progress.valid_memory =
+      model.fresh_memory(config.batch.sequences);
 
   copy_weights(model, file);
   for (const auto& [name, tensor] : optimizer->state()) copy_tensor(*tensor, file, name);

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include <adaspan/train/run/settings.h>
+#include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
 
@@ -23,12 +23,13 @@ class PytorchCheckpoint {
 
   /// What the file tells: sizes, the kind of span, optimizer and learning rate. The rest (ramp,
   /// block, batch, dropout ...) are defaults.
-  Settings settings() const;
+  TrainingConfig config() const;
 
   /// Writes a checkpoint to `out`: weights, the optimizer's memory, the step. Training goes on from
   /// it at the start of the text with an empty memory, as in the paper's program. Returns the step.
-  /// Throws Error, naming the tensor, when the weights are not those of a model of these settings.
-  int64_t save(const Settings& settings) const;
+  /// Throws Error, naming the tensor, when the weights are not those of a model of this
+  /// configuration.
+  int64_t save(const TrainingConfig& config) const;
 
  private:
   std::filesystem::path out_, converted_;

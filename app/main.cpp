@@ -8,6 +8,7 @@
 #include "adaspan/core/build.h"
 #include "adaspan/core/error.h"
 #include "app/commands/commands.h"
+#include "app/settings.h"
 
 namespace {
 
@@ -63,6 +64,6 @@ int main(int argc, char** argv) {
     return complain(
         "[memory] expected more memory than the system has; use a smaller batch or model");
   } catch (const std::exception& e) {
-    return complain(e.what());
+    return complain(adaspan::with_flags(e.what()));
   }
 }

@@ -10,9 +10,7 @@
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/safetensors.h"
-#include "adaspan/ops/cross_entropy.h"
-#include "adaspan/ops/elementwise.h"
-#include "adaspan/train/run/checkpoint.h"
+#include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/evaluate.h"
 #include "adaspan/train/run/trainer.h"
 
@@ -57,8 +55,8 @@ constexpr Bounds bounds_of(DType precision) {
           .evaluation = 1e-2};
 }
 
-/// The options of a recorded run, under our names.
-Settings recorded_settings(const SafetensorsFile& file) {
+/// The options of a recorded run.
+TrainingConfig recorded_config(const SafetensorsFile& file) {
   const std::string& span = file.metadata("adapt_span");
   require(file.metadata("pers_mem") == "0",
           "[parity] expected a run without persistent memory; got {} vectors; not supported yet",
@@ -67,7 +65,7 @@ Settings recorded_settings(const SafetensorsFile& file) {
           "[parity] expected a run without adaptive input and output; got cut-offs {}; not "
           "supported yet",
           file.metadata("adapt_io_cutoffs"));
-  Settings s;
+  TrainingConfig c;
   const std::pair<const char*, const char*> same[] = {{"nlayers", "layers"},
                                                       {"hid-sz", "hidden"},
                                                       {"inner-hid-sz", "inner"},
@@ -84,12 +82,14 @@ Settings recorded_settings(const SafetensorsFile& file) {
                                                       {"grad-clip", "grad_clip"},
                                                       {"momentum", "momentum"},
                                                       {"batch-split", "batch_split"}};
-  for (const auto& [ours, theirs] : same) assign(s, ours, file.metadata(theirs));
-  s.adapt_span = span == "True";
-  s.dynamic_span = span == "dynamic";
-  s.adapt_span_cache = file.metadata("adapt_cache") == "True";
-  s.dropout = 0;
-  return s;
+  for (const auto& [ours, theirs] : same) assign(c, ours, file.metadata(theirs));
+  c.model.span_kind = span == "dynamic" ? SpanKind::dynamic
+                      : span == "True"  ? SpanKind::adaptive
+                                        : SpanKind::fixed;
+  c.model.adapt_cache = file.metadata("adapt_cache") == "True";
+  c.model.dropout = 0;
+  c.model.vocabulary = static_cast<int64_t>(std::stoll(file.metadata("vocab")));
+  return c;
 }
 
 /// |a - b| / |b|, Euclidean; infinity for anything that is no number.
@@ -114,16 +114,12 @@ double norm_of(const std::vector<double>& values) {
   return std::sqrt(sum);
 }
 
-/// [M,B,V] -> [B,M,V] log-probabilities
-std::vector<double> log_probabilities(const Tensor& logits) {
-  const int64_t M = logits.shape()[0], B = logits.shape()[1], V = logits.shape()[2];
-  std::vector<double> result(logits.elements());
+/// [M,B,V] -> [B,M,V]
+std::vector<double> batch_first(const Tensor& x) {
+  const int64_t M = x.shape()[0], B = x.shape()[1], V = x.shape()[2];
+  std::vector<double> result(x.elements());
   for (int64_t row = 0; row < M * B; ++row) {
-    const float* x = logits.data() + row * V;
-    double sum = 0;
-    for (int64_t v = 0; v < V; ++v) sum += std::exp(static_cast<double>(x[v]));
-    double* to = result.data() + (row % B * M + row / B) * V;
-    for (int64_t v = 0; v < V; ++v) to[v] = x[v] - std::log(sum);
+    std::copy_n(x.data() + row * V, V, result.data() + (row % B * M + row / B) * V);
   }
   return result;
 }
@@ -189,22 +185,20 @@ void set_parameters(Transformer& model, const SafetensorsFile& file, const std::
 }
 
 /// Loss, log-probabilities and gradients of the second block; the first only fills the memory.
-void compare_second_block(Transformer& model, const Settings& settings, const TokenStream& stream,
+void compare_second_block(Transformer& model, const BatchConfig& batch, const TokenStream& stream,
                           Comparison& comparison) {
-  BlockReader reader(stream, settings.batch_sz, settings.block_sz, /*seed=*/0);
+  BlockReader reader(stream, batch.sequences, batch.block, /*seed=*/0);
   const Block first = reader.next(), second = reader.next();
-  Tape no_tape(Tape::Mode::evaluation);
-  const Memory memory =
-      model.forward(no_tape, first.inputs, model.fresh_memory(settings.batch_sz)).memory;
+  const Memory memory = model.predict(first.inputs, model.fresh_memory(batch.sequences)).memory;
 
   Tape tape;
-  const TransformerOutput out = model.forward(tape, second.inputs, memory);
-  const Variable nll = cross_entropy(tape, out.logits, second.targets);
-  tape.backward(out.span_loss ? add(tape, nll, out.span_loss) : nll);
+  const BlockLoss second_loss = model.loss(tape, second.inputs, second.targets, memory);
+  tape.backward(second_loss.total);
 
-  const double loss = nll.value().item();
+  const double loss = second_loss.nll;
   comparison.compare("block2.loss", {loss}, loss, comparison.bounds().forward);
-  const std::vector<double> log_probability = log_probabilities(out.logits.value());
+  const std::vector<double> log_probability =
+      batch_first(model.predict(second.inputs, memory).log_probabilities);
   comparison.compare("block2.logprob", log_probability, norm_of(log_probability),
                      comparison.bounds().forward);
   for (Parameter* p : model.parameters().all()) {
@@ -220,24 +214,22 @@ bool replay(const std::filesystem::path& path, DType precision,
             const std::function<void(const ordered_json& row)>& row) {
   const FlushDenormals flush;  // as in a training step
   const SafetensorsFile file(path);
-  Settings settings = recorded_settings(file);
-  settings.precision = name(precision);
-  const auto vocabulary = static_cast<int64_t>(std::stoll(file.metadata("vocab")));
+  TrainingConfig config = recorded_config(file);
+  config.model.precision = precision;
   const TokenStream stream = TokenStream::of(file.tensor("tokens"), "the recorded run");
   Comparison comparison(file, bounds_of(precision), row);
 
-  Transformer model(model_config(settings, vocabulary), /*seed=*/0);
+  Transformer model(config.model, /*seed=*/0);
   set_parameters(model, file, "init.");
-  compare_second_block(model, settings, stream, comparison);
+  compare_second_block(model, config.batch, stream, comparison);
 
-  Trainer trainer(settings, vocabulary, stream, stream);
+  Trainer trainer(config, config.model.vocabulary, stream, stream);
   set_parameters(trainer.model(), file, "init.");
   std::vector<double> losses, ratios;
   const int64_t steps = std::stoll(file.metadata("steps"));
   for (int64_t i = 0; i < steps; ++i) {
     losses.push_back(trainer.step().loss);
-    for (Parameter* p : trainer.model().parameters().all()) {
-      if (!is_span(*p)) continue;
+    for (const Parameter* p : trainer.model().span_ratios()) {
       ratios.insert(ratios.end(), p->value().values().begin(), p->value().values().end());
     }
   }
@@ -246,7 +238,8 @@ bool replay(const std::filesystem::path& path, DType precision,
     comparison.compare("train.span", ratios, ratios, comparison.bounds().spans);
 
   set_parameters(trainer.model(), file, "final.");
-  const double loss = evaluate(trainer.model(), stream, settings.batch_sz, settings.block_sz).loss;
+  const double loss =
+      evaluate(trainer.model(), stream, config.batch.sequences, config.batch.block).loss;
   comparison.compare("eval.loss", {loss}, loss, comparison.bounds().evaluation);
   return comparison.all_agree();
 }

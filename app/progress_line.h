@@ -4,30 +4,30 @@
 #include <chrono>
 #include <string>
 
-#include <adaspan/train/run/metrics.h>
+#include <adaspan/train/run/run.h>
 
 namespace adaspan {
 
-/// Shows where a run is: on a terminal one line that is written over, elsewhere a plain line every
-/// few seconds.
-class ProgressLine {
+/// Tells how a run goes on: how it starts, then on a terminal one line that is written over,
+/// elsewhere a plain line every few seconds, and between these what happens.
+class ProgressLine : public RunObserver {
  public:
-  ProgressLine(const Settings& settings, int64_t steps_done, int64_t steps_total);
+  explicit ProgressLine(const TrainingConfig& config);
 
-  void show(const StepReport& report);
-  /// A message of its own, above the line.
-  void note(const std::string& text);
-  /// Tokens a second since the run began.
-  double tokens_per_second(int64_t step) const;
+  void started(const std::optional<Resumption>& from, const nlohmann::ordered_json& entry) override;
+  void stepped(const StepReport& report, double tokens_per_second) override;
+  void validated(const ValidationReport& report) override;
+  void stopped(int64_t step) override;
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  const Settings& settings_;
-  int64_t first_step_, steps_total_;
+  /// A message of its own, above the line.
+  void note(const std::string& text);
+
+  const TrainingConfig& config_;
   bool terminal_;
   bool line_open_ = false;
-  Clock::time_point start_ = Clock::now();
   Clock::time_point shown_{};
 };
 

@@ -3,19 +3,14 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
 #include "adaspan/core/file.h"
 #include "adaspan/models/generate.h"
-#include "adaspan/train/run/checkpoint.h"
-#include "adaspan/train/run/evaluate.h"
 
 namespace adaspan {
 namespace {
-
-constexpr int64_t kSampleLength = 300;
 
 /// `text` as one word of a shell's command line.
 std::string quoted(const std::string& text) {
@@ -44,69 +39,30 @@ std::string decode_all(const Corpus& corpus, Part part) {
   return corpus.vocabulary().decode(ids, corpus.format());
 }
 
-/// A line for each compressor: bits a character of the test text.
-void print_yardsticks(const std::string& text, const std::filesystem::path& folder) {
+std::vector<Yardstick> yardsticks(const std::string& text, const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "test-text.tmp";
   atomic_write(file, text);
+  std::vector<Yardstick> all;
   for (const char* command : {"gzip -9", "bzip2 -9", "xz -9"}) {
-    const size_t bytes = compressed_size(command, file);
-    if (bytes == 0) {
-      fmt::print("  {:<10} not installed\n", command);
-    } else {
-      fmt::print("  {:<10} {:.3f}\n", command,
-                 8 * static_cast<double>(bytes) / static_cast<double>(text.size()));
-    }
+    const auto bytes = static_cast<double>(compressed_size(command, file));
+    all.push_back({command, 8 * bytes / static_cast<double>(text.size())});
   }
   std::filesystem::remove(file);
+  return all;
 }
 
 }  // namespace
 
-std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ramp,
-                       int64_t span_limit) {
-  std::string table = "  layer";
-  for (size_t h = 0; h < (spans.empty() ? 0 : spans[0].size()); ++h) {
-    table += fmt::format("  head {:<2}", h);
+Report report_on(const LoadedModel& loaded, const Corpus& corpus,
+                 const std::filesystem::path& folder) {
+  Report report{.test = evaluate_part(loaded, corpus, Part::test), .yardsticks = {}, .sample = ""};
+  if (loaded.header.config.run.data_unit == DataUnit::bpc) {
+    report.yardsticks = yardsticks(decode_all(corpus, Part::test), folder);
   }
-  table += "\n";
-  for (size_t l = 0; l < spans.size(); ++l) {
-    table += fmt::format("  {:>5}", l);
-    for (float z : spans[l]) {
-      const auto reach = static_cast<int64_t>(std::ceil(z)) + ramp;
-      table += fmt::format("  {:>7}", std::min(reach, span_limit));
-    }
-    table += "\n";
-  }
-  return table;
-}
-
-void print_report(const std::filesystem::path& checkpoint, const std::string& data) {
-  const LoadedModel loaded = load_model(checkpoint);
-  if (!loaded.note.empty()) fmt::print("{}\n", loaded.note);
-  const Settings& settings = loaded.header.settings;
-  const Corpus corpus = open_corpus(loaded.header, data);
-  fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());
-  std::fflush(stdout);
-  const Evaluation test = evaluate(*loaded.model, TokenStream::of(corpus, Part::test),
-                                   kEvaluationBatch, settings.block_sz);
-
-  fmt::print("\n{} of the test text ({} tokens), after {} steps:\n", settings.data_unit,
-             test.tokens, loaded.header.progress.step);
-  fmt::print("  {:<10} {:.3f}\n", "adaspan", in_unit(test.loss, settings.data_unit));
-  if (settings.data_unit == "bpc") {
-    const std::filesystem::path folder = checkpoint.parent_path();
-    print_yardsticks(decode_all(corpus, Part::test), folder);
-  }
-  fmt::print("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
-             std::min(settings.adapt_span_ramp, settings.attn_span), settings.attn_span,
-             span_table(test.spans, settings.adapt_span_ramp, settings.attn_span));
-
   const std::vector<int32_t> ids =
       generate(*loaded.model, {corpus.part(Part::test)[0]}, {.length = kSampleLength, .seed = 1});
-  fmt::print("\nWhat it writes ({} tokens):\n{}\n", kSampleLength,
-             corpus.vocabulary().decode(ids, corpus.format()));
-  fmt::print("\ncheckpoint  {}\nlog         {}\n", checkpoint.string(),
-             (checkpoint.parent_path() / "metrics.jsonl").string());
+  report.sample = corpus.vocabulary().decode(ids, corpus.format());
+  return report;
 }
 
 }  // namespace adaspan

@@ -7,14 +7,27 @@
 #include <string>
 #include <vector>
 
+#include <adaspan/train/run/loaded_model.h>
+
 namespace adaspan {
 
-/// Prints the report on the checkpoint; on the corpus it was trained on, or on another of the same
-/// vocabulary at `data`. Throws Error as loading and evaluating do.
-void print_report(const std::filesystem::path& checkpoint, const std::string& data);
+/// What a compressor makes of the test text.
+struct Yardstick {
+  std::string command;
+  double bpc;  ///< bits per character; 0 if it is not installed
+};
 
-/// A table of the span of every head, ceil(z) + R tokens at most S: one line a layer.
-std::string span_table(const std::vector<std::vector<float>>& spans, int64_t ramp,
-                       int64_t span_limit);
+inline constexpr int64_t kSampleLength = 300;  ///< tokens
+
+struct Report {
+  Evaluation test;
+  std::vector<Yardstick> yardsticks;  ///< none where losses are shown as perplexities
+  std::string sample;                 ///< what it writes after the first token of the test text
+};
+
+/// Evaluates the model on the test part of a corpus; compressors read a file made in `folder` for
+/// as long as they run. Throws Error as evaluating and writing do.
+Report report_on(const LoadedModel& loaded, const Corpus& corpus,
+                 const std::filesystem::path& folder);
 
 }  // namespace adaspan

@@ -4,55 +4,56 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "adaspan/ops/process.h"
+#include "app/places.h"
 
 namespace adaspan::cli {
+namespace {
+
+const char* type_name(Flag::Kind kind) {
+  return kind == Flag::Kind::text ? "TEXT" : kind == Flag::Kind::number ? "NUMBER" : "INTEGER";
+}
+
+}  // namespace
 
 SettingsOptions::SettingsOptions(CLI::App& command) {
   command.add_option("--preset", preset_, "start from presets/NAME.toml")->type_name("NAME");
   command.add_option("--config", config_, "then from this TOML file")->type_name("FILE");
-  const Settings defaults;
-  for_each_setting(
-      defaults, [&](const std::string& name, const auto& value, const char* help, Role) {
-        using T = std::remove_cvref_t<decltype(value)>;
-        std::optional<std::string>& text = given_[name];
-        if constexpr (std::is_same_v<T, bool>) {
-          command
-              .add_flag_function(
-                  fmt::format("--{0},!--no-{0}", name),
-                  [&text](int64_t count) { text = count > 0 ? "true" : "false"; }, help)
-              ->take_last();
-        } else {
-          const char* kind = std::is_same_v<T, std::string> ? "TEXT"
-                             : std::is_same_v<T, double>    ? "NUMBER"
-                                                            : "INTEGER";
-          command
-              .add_option_function<std::string>(
-                  "--" + name, [&text](const std::string& given) { text = given; }, help)
-              ->type_name(kind)
-              ->take_last()  // as in the reference: a command can be repeated with one flag changed
-              ->default_str(fmt::format("{}", value));
-        }
-      });
+  for (const Flag& flag : flags()) {
+    const std::string& name = flag.name;
+    if (flag.kind == Flag::Kind::boolean) {
+      command
+          .add_flag_function(
+              fmt::format("--{0},!--no-{0}", name),
+              [this, name](int64_t count) { given_[name] = count > 0 ? "true" : "false"; },
+              flag.help)
+          ->take_last();
+    } else {
+      command
+          .add_option_function<std::string>(
+              "--" + name, [this, name](const std::string& text) { given_[name] = text; },
+              flag.help)
+          ->type_name(type_name(flag.kind))
+          ->take_last()  // as in the reference: a command can be repeated with one flag changed
+          ->default_str(flag.standard);
+    }
+  }
 }
 
-Settings SettingsOptions::resolve(Settings settings) const {
-  if (!preset_.empty()) apply_toml(settings, preset_path(preset_));
-  if (!config_.empty()) apply_toml(settings, config_);
-  for (const auto& [name, text] : given_) {
-    if (text) assign(settings, name, *text);
-  }
-  if (settings.checkpoint.empty()) {
-    settings.checkpoint =
+Settings SettingsOptions::resolve(const TrainingConfig& defaults) const {
+  SettingTexts texts;
+  if (!preset_.empty()) give_toml(texts, preset_path(preset_));
+  if (!config_.empty()) give_toml(texts, config_);
+  for (const auto& [name, text] : given_) give(texts, name, text);
+  // Before settings_of(), which looks at what the level can do.
+  open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
+  Settings settings = settings_of(texts, defaults);
+  std::string& checkpoint = settings.training.run.checkpoint;
+  if (checkpoint.empty()) {
+    checkpoint =
         fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
-  // Before check(), which looks at what the level can do; a number of threads that no int holds is
-  // refused there.
-  open_process({.threads = static_cast<int>(std::min<int64_t>(settings.threads, 1 << 30)),
-                .isa = isa_of(settings)});
-  check(settings);
   return settings;
 }
 

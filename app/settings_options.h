@@ -2,12 +2,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
 
-#include <adaspan/train/run/settings.h>
+#include "app/settings.h"
 
 namespace adaspan::cli {
 
@@ -16,13 +13,13 @@ namespace adaspan::cli {
 class SettingsOptions {
  public:
   explicit SettingsOptions(CLI::App& command);
-  /// The settings asked for, checked, on top of `defaults`; threads and instructions are set as
-  /// they say. Throws Error.
-  Settings resolve(Settings defaults = {}) const;
+  /// The settings asked for, checked, on top of `defaults`; the process uses the instructions and
+  /// threads that they say. Throws Error.
+  Settings resolve(const TrainingConfig& defaults = {}) const;
 
  private:
   std::string preset_, config_;
-  std::map<std::string, std::optional<std::string>> given_;
+  SettingTexts given_;
 };
 
 }  // namespace adaspan::cli

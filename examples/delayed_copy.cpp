@@ -4,11 +4,9 @@
 #include <cstdio>
 #include <vector>
 
-#include <adaspan/core/parallel.h>
 #include <adaspan/core/random.h>
 #include <adaspan/models/transformer.h>
-#include <adaspan/ops/cross_entropy.h>
-#include <adaspan/ops/elementwise.h>
+#include <adaspan/ops/process.h>
 #include <adaspan/train/optim/optimizer.h>
 
 using namespace adaspan;
@@ -29,7 +27,7 @@ std::vector<int32_t> delayed_copy(uint32_t step) {
 }
 
 int main() {
-  set_threads(1);  // too little work to share
+  open_process({.threads = 1});  // too little work to share
   const ModelConfig config{.vocabulary = kSymbols,
                            .layers = 1,
                            .hidden = 32,
@@ -50,16 +48,13 @@ int main() {
     const Tensor targets = Tensor::of({kBlock, kBatch}, all.last(kBlock * kBatch));
 
     Tape tape;
-    const Memory nothing = empty_memory(config.layers, kBatch, config.hidden);
-    const TransformerOutput out = model.forward(tape, inputs, nothing);
-    const Variable nll = cross_entropy(tape, out.logits, targets);
-    tape.backward(add(tape, nll, out.span_loss));
+    const BlockLoss out = model.loss(tape, inputs, targets, model.fresh_memory(kBatch));
+    tape.backward(out.total);
     optimizer->update(/*learning_rate=*/0.01, step);
-    model.clamp_spans();
     for (Parameter* p : model.parameters().all()) p->clear_grad();
 
-    loss = nll.value().item();
-    longest = std::max(out.spans[0][0], out.spans[0][1]);
+    loss = out.nll;
+    longest = std::max(out.mean_z[0][0], out.mean_z[0][1]);
     if (step % 100 == 0)
       std::printf("step %d  loss %.3f  longest span z %.1f\n", step, loss, longest);
   }

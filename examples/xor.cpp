@@ -2,26 +2,26 @@
 // Two layers learn XOR: the whole framework in one screen.
 #include <cstdio>
 
-#include <adaspan/core/parallel.h>
 #include <adaspan/models/parameter_store.h>
 #include <adaspan/ops/cross_entropy.h>
 #include <adaspan/ops/linear.h>
+#include <adaspan/ops/process.h>
 #include <adaspan/train/optim/optimizer.h>
 
 using namespace adaspan;
 
 int main() {
-  set_threads(1);  // too little work to share
+  open_process({.threads = 1});  // too little work to share
   const float inputs[] = {0, 0, 0, 1, 1, 0, 1, 1};
   const int32_t answers[] = {0, 1, 1, 0};
   const Variable x = Variable::constant(Tensor::of({4, 2}, inputs));  // 4 cases, 2 bits
   const Tensor targets = Tensor::of({4}, answers);
 
   ParameterStore store(/*seed=*/1);
-  const Parameter& w1 = store.add("w1", {16, 2}, Initialiser::fan_in(2));
-  const Parameter& b1 = store.add("b1", {16}, Initialiser::fan_in(2));
-  const Parameter& w2 = store.add("w2", {2, 16}, Initialiser::fan_in(16));
-  const Parameter& b2 = store.add("b2", {2}, Initialiser::fan_in(16));
+  const Parameter& w1 = store.add("w1", /*site=*/0, {16, 2}, Initialiser::fan_in(2));
+  const Parameter& b1 = store.add("b1", /*site=*/1, {16}, Initialiser::fan_in(2));
+  const Parameter& w2 = store.add("w2", /*site=*/2, {2, 16}, Initialiser::fan_in(16));
+  const Parameter& b2 = store.add("b2", /*site=*/3, {2}, Initialiser::fan_in(16));
   const auto optimizer = make_optimizer({.kind = OptimizerKind::adam}, store.all());
 
   float loss = 0;

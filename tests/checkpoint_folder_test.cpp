@@ -22,14 +22,14 @@ struct Saved {
     CheckpointFolder folder(path, keep_last);
     for (int64_t i = 1; i <= saves; ++i) {
       run.step();
-      folder.save(run, place.corpus, /*best=*/i == best);
+      folder.save(run, /*best=*/i == best);
     }
   }
   /// The step that another run goes on from; throws as resume does.
   int64_t resumed_at(std::vector<std::string>* skipped = nullptr) const {
-    Trainer other = place.trainer(run_settings());
+    Trainer other = place.trainer(run_config());
     CheckpointFolder folder(path, 2);
-    const auto resumption = folder.resume(other, place.corpus);
+    const auto resumption = folder.resume(other);
     if (skipped && resumption) *skipped = resumption->skipped;
     return resumption ? other.steps_done() : -1;
   }
@@ -46,7 +46,7 @@ struct Saved {
 
   RunPlace place;
   fs::path path = place.folder / "run" / "c.safetensors";
-  Trainer run = place.trainer(run_settings());
+  Trainer run = place.trainer(run_config());
 };
 
 int64_t step_of(const fs::path& path) {
@@ -109,7 +109,7 @@ TEST_CASE("the best one goes on where it is newer than the others that are whole
 TEST_CASE("the best one's name is for no other") {
   const RunPlace place;
   CHECK_THROWS_WITH_AS(CheckpointFolder(place.folder / "best.safetensors", 2),
-                       Contains("[checkpoint] expected another --checkpoint than "), Error);
+                       Contains("[checkpoint] expected another run.checkpoint than "), Error);
   CHECK_NOTHROW(CheckpointFolder(place.folder / "c.safetensors", 2));
 }
 
@@ -124,10 +124,11 @@ TEST_CASE("when all are damaged nothing starts anew, and they stay") {
 
 TEST_CASE("a checkpoint of another run is an error, not damage") {
   const Saved saved(2, 2);
-  Trainer other = saved.place.trainer(tiny_settings());
+  Trainer other = saved.place.trainer(tiny_config());
   CheckpointFolder folder(saved.path, 2);
-  CHECK_THROWS_WITH_AS(folder.resume(other, saved.place.corpus),
-                       Contains("[checkpoint] expected --adapt-span true as in "), Error);
+  CHECK_THROWS_WITH_AS(folder.resume(other),
+                       Contains("[checkpoint] expected model.span_kind.adaptive true as in "),
+                       Error);
   CHECK(fs::exists(saved.path));
 }
 
@@ -139,13 +140,13 @@ TEST_CASE("two runs cannot be in one folder") {
 
 TEST_CASE("a flipped bit of any byte is found") {
   const RunPlace place;
-  Settings smallest = run_settings();
-  smallest.nlayers = 1;
-  smallest.hid_sz = smallest.inner_hid_sz = smallest.nheads = 2;
-  smallest.attn_span = smallest.block_sz = 4;
+  TrainingConfig smallest = run_config();
+  smallest.model.layers = 1;
+  smallest.model.hidden = smallest.model.inner = smallest.model.heads = 2;
+  smallest.model.span_limit = smallest.batch.block = 4;
   Trainer run = place.trainer(smallest);
   run.step();
-  save_checkpoint(place.path, run, place.corpus);
+  save_checkpoint(place.path, run);
   const std::string whole = read_text(place.path);
   // In place: a file that is cut to nothing and written again waits for the disk, each time.
   std::fstream file(place.path, std::ios::binary | std::ios::in | std::ios::out);
@@ -179,15 +180,15 @@ TEST_CASE("a disk that is full at any moment of a save leaves a checkpoint to go
   const size_t size = read_text(saved.path).size();
   for (size_t limit = 0; limit < size; limit += size / 10 + 1) {
     CAPTURE(limit);
-    Trainer run = saved.place.trainer(run_settings());
+    Trainer run = saved.place.trainer(run_config());
     CheckpointFolder folder(saved.path, 2);
-    REQUIRE(folder.resume(run, saved.place.corpus));
+    REQUIRE(folder.resume(run));
     const int64_t before = run.steps_done();
     run.step();
     {
       const FileSizeLimit full(limit);
-      CHECK_THROWS_WITH_AS(folder.save(run, saved.place.corpus, limit % 2 == 0),
-                           Contains("[file] expected to write "), Error);
+      CHECK_THROWS_WITH_AS(folder.save(run, limit % 2 == 0), Contains("[file] expected to write "),
+                           Error);
     }
     CHECK(step_of(saved.path) == before);
     CHECK(step_of(saved.beside("best.safetensors")) == 1);

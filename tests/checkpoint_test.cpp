@@ -2,6 +2,7 @@
 #include "adaspan/train/run/checkpoint.h"
 
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +15,8 @@
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
-#include "adaspan/train/run/evaluate.h"
+#include "adaspan/train/run/config_record.h"
+#include "adaspan/train/run/loaded_model.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/run_place.h"
 
@@ -40,6 +42,11 @@ struct Content {
   std::map<std::string, Tensor> tensors;
 };
 
+std::string path_of(std::string_view name) {
+  const std::vector<Field> all = fields();
+  return std::ranges::find_if(all, [&](const Field& f) { return name == f.name; })->path;
+}
+
 /// Losses of so many steps and of a validation after every third.
 std::vector<double> go_on(Trainer& trainer, int steps) {
   std::vector<double> losses;
@@ -51,13 +58,13 @@ std::vector<double> go_on(Trainer& trainer, int steps) {
   return losses;
 }
 
-void check_resumption(const Settings& s) {
+void check_resumption(const TrainingConfig& s) {
   const RunPlace place;
   Trainer whole = place.trainer(s), first = place.trainer(s), second = place.trainer(s);
   std::vector<double> losses = go_on(whole, 22);
   CHECK(go_on(first, 22) == losses);
-  save_checkpoint(place.path, first, place.corpus);
-  load_checkpoint(place.path, second, place.corpus);
+  save_checkpoint(place.path, first);
+  load_checkpoint(place.path, second);
   CHECK(second.steps_done() == 22);
   CHECK(second.losses().training == whole.losses().training);
   CHECK(second.losses().validation == whole.losses().validation);
@@ -66,24 +73,24 @@ void check_resumption(const Settings& s) {
   CHECK(same_weights(weights(second), weights(whole)));
 
   const fs::path other = place.folder / "other.safetensors";
-  save_checkpoint(place.path, whole, place.corpus);
-  save_checkpoint(other, second, place.corpus);
+  save_checkpoint(place.path, whole);
+  save_checkpoint(other, second);
   CHECK(read_text(place.path) == read_text(other));
 }
 
 TEST_CASE("a run that was saved and loaded goes on as if it had never stopped") {
   for (SpanKind kind : kSpanKinds) {
-    for (const char* optim : {"adagrad", "adam", "sgd"}) {
+    for (OptimizerKind optim : {OptimizerKind::adagrad, OptimizerKind::adam, OptimizerKind::sgd}) {
       CAPTURE(static_cast<int>(kind));
-      CAPTURE(optim);
-      Settings s = tiny_settings(kind);
-      s.optim = optim;
-      s.momentum = 0.9;
-      s.lr = std::string(optim) == "adagrad" ? 0.05 : 0.01;
-      s.lr_warmup = 15;
-      s.dropout = 0.2;
-      s.emb_dropout = 0.1;
-      s.batch_split = kind == SpanKind::adaptive ? 2 : 1;
+      CAPTURE(static_cast<int>(optim));
+      TrainingConfig s = tiny_config(kind);
+      s.optimizer.kind = optim;
+      s.optimizer.momentum = 0.9;
+      s.schedule.learning_rate = optim == OptimizerKind::adagrad ? 0.05 : 0.01;
+      s.schedule.warmup = 15;
+      s.model.dropout = 0.2f;
+      s.model.embedding_dropout = 0.1f;
+      s.batch.split = kind == SpanKind::adaptive ? 2 : 1;
       check_resumption(s);
     }
   }
@@ -93,19 +100,19 @@ TEST_CASE("so does one in bf16, whose memory is saved as it is") {
   if (!bf16_obstacle().empty()) return;
   for (SpanKind kind : kSpanKinds) {
     CAPTURE(static_cast<int>(kind));
-    Settings s = tiny_settings(kind);
-    s.precision = "bf16";
-    s.dropout = 0.2;
-    s.emb_dropout = 0.1;
-    s.batch_split = 2;
+    TrainingConfig s = tiny_config(kind);
+    s.model.precision = DType::bf16;
+    s.model.dropout = 0.2f;
+    s.model.embedding_dropout = 0.1f;
+    s.batch.split = 2;
     check_resumption(s);
   }
   const RunPlace place;
-  Settings s = run_settings();
-  s.precision = "bf16";
+  TrainingConfig s = run_config();
+  s.model.precision = DType::bf16;
   Trainer run = place.trainer(s);
   for (int i = 0; i < 3; ++i) run.step();
-  save_checkpoint(place.path, run, place.corpus);
+  save_checkpoint(place.path, run);
   const SafetensorsFile file(place.path);
   const LayerMemory memory = run.progress().memory[1];
   CHECK(same_bits(file.tensor("memory.train.1"), memory.joined()));
@@ -115,11 +122,11 @@ TEST_CASE("so does one in bf16, whose memory is saved as it is") {
 
 TEST_CASE("a memory is saved as one tensor, whatever it is made of") {
   const RunPlace place;
-  Settings s = run_settings();
-  s.adapt_span_cache = false;
+  TrainingConfig s = run_config();
+  s.model.adapt_cache = false;
   Trainer run = place.trainer(s);
   for (int i = 0; i < 4; ++i) run.step();
-  save_checkpoint(place.path, run, place.corpus);
+  save_checkpoint(place.path, run);
   const SafetensorsFile file(place.path);
   const Memory memory = run.progress().memory;
   CHECK(file.shape("memory.train.1") == Shape{24, 4, 16});
@@ -130,11 +137,11 @@ TEST_CASE("a memory is saved as one tensor, whatever it is made of") {
 TEST_CASE("a model trained in bf16 runs in f32 where bf16 cannot, and says so") {
   if (!bf16_obstacle().empty()) return;
   const RunPlace place;
-  Settings s = run_settings();
-  s.precision = "bf16";
+  TrainingConfig s = run_config();
+  s.model.precision = DType::bf16;
   Trainer run = place.trainer(s);
   for (int i = 0; i < 10; ++i) run.step();
-  save_checkpoint(place.path, run, place.corpus);
+  save_checkpoint(place.path, run);
   const TokenStream test = TokenStream::of(place.corpus, Part::test);
 
   const LoadedModel here = load_model(place.path);
@@ -170,23 +177,23 @@ TEST_CASE("a memory that is none is refused by its name") {
 
 TEST_CASE("a run saved before its first step goes on, too") {
   const RunPlace place;
-  Trainer run = place.trainer(run_settings()), again = place.trainer(run_settings());
-  save_checkpoint(place.folder / "new" / "checkpoint.safetensors", run, place.corpus);
-  load_checkpoint(place.folder / "new" / "checkpoint.safetensors", again, place.corpus);
+  Trainer run = place.trainer(run_config()), again = place.trainer(run_config());
+  save_checkpoint(place.folder / "new" / "checkpoint.safetensors", run);
+  load_checkpoint(place.folder / "new" / "checkpoint.safetensors", again);
   CHECK(std::isinf(again.losses().best_validation));
   CHECK(go_on(again, 3) == go_on(run, 3));
 }
 
 TEST_CASE("a model loaded alone evaluates as the trained one") {
   const RunPlace place;
-  Trainer run = place.trainer(run_settings());
+  Trainer run = place.trainer(run_config());
   run.step();
-  save_checkpoint(place.path, run, place.corpus);
+  save_checkpoint(place.path, run);
   const LoadedModel loaded = load_model(place.path);
   CHECK(loaded.header.progress.step == 1);
-  CHECK(loaded.header.vocabulary == 7);
-  CHECK(loaded.header.settings.hid_sz == 16);
-  CHECK_NOTHROW(check_vocabulary(loaded.header, place.corpus));
+  CHECK(loaded.header.data.vocabulary == 7);
+  CHECK(loaded.header.config.model.hidden == 16);
+  CHECK_NOTHROW(check_vocabulary(loaded.header, place.corpus.identity()));
   const TokenStream test = TokenStream::of(place.corpus, Part::test);
   CHECK(evaluate(*loaded.model, test, 2, 8).loss == evaluate(run.model(), test, 2, 8).loss);
 }
@@ -194,13 +201,12 @@ TEST_CASE("a model loaded alone evaluates as the trained one") {
 TEST_CASE("what does not define the run may change") {
   const RunPlace place;
   place.save();
-  Settings s = run_settings();
-  s.lr = 0.001;
-  s.dropout = 0;
-  s.niter = 7;
-  s.batch_split = 4;
-  s.threads = 2;
-  s.log_steps = 1;
+  TrainingConfig s = run_config();
+  s.schedule.learning_rate = 0.001;
+  s.model.dropout = 0;
+  s.run.rounds = 7;
+  s.batch.split = 4;
+  s.run.log_steps = 1;
   CHECK_NOTHROW(place.load(s, place.corpus));
 }
 
@@ -224,10 +230,10 @@ TEST_CASE("a checkpoint of other lasting settings is refused by the one that dif
                                                          {"adapt-span-cache", "false"},
                                                          {"precision", "bf16"}};
   for (const auto& [name, value] : changes) {
-    Settings s = run_settings();
+    TrainingConfig s = run_config();
     if (std::string(value) == "bf16" && !bf16_obstacle().empty()) continue;
     assign(s, name, value);
-    const std::string expected = std::string("[checkpoint] expected --") + name + " ";
+    const std::string expected = fmt::format("[checkpoint] expected {} ", path_of(name));
     CHECK_THROWS_WITH_AS(place.load(s, place.corpus), Contains(expected.c_str()), Error);
     CHECK_THROWS_WITH_AS(place.load(s, place.corpus), Contains("checkpoint.safetensors; got "),
                          Error);
@@ -238,13 +244,12 @@ TEST_CASE("a checkpoint of another vocabulary is refused with both") {
   const RunPlace place;
   place.save();
   const Corpus other = corpus_of(place.folder / "other", letters(1, 'b'));  // has an h
-  CHECK_THROWS_WITH_AS(place.load(run_settings(), other),
+  CHECK_THROWS_WITH_AS(place.load(run_config(), other),
                        Contains("[checkpoint] expected the vocabulary that the model was trained "
                                 "with (7 tokens, SHA-256 "),
                        Error);
-  CHECK_THROWS_WITH_AS(place.load(run_settings(), other), Contains("got another (8 tokens, "),
-                       Error);
-  CHECK_THROWS_WITH_AS(check_vocabulary(load_model(place.path).header, other),
+  CHECK_THROWS_WITH_AS(place.load(run_config(), other), Contains("got another (8 tokens, "), Error);
+  CHECK_THROWS_WITH_AS(check_vocabulary(load_model(place.path).header, other.identity()),
                        Contains("[checkpoint] expected the vocabulary"), Error);
 }
 
@@ -253,9 +258,9 @@ TEST_CASE("a checkpoint of another text is refused, but its model can be used th
   place.save();
   const Corpus other = corpus_of(place.folder / "other", letters(2));
   REQUIRE(other.vocabulary_hash() == place.corpus.vocabulary_hash());
-  CHECK_THROWS_WITH_AS(place.load(run_settings(), other),
+  CHECK_THROWS_WITH_AS(place.load(run_config(), other),
                        Contains("[checkpoint] expected the text that "), Error);
-  CHECK_NOTHROW(check_vocabulary(load_model(place.path).header, other));
+  CHECK_NOTHROW(check_vocabulary(load_model(place.path).header, other.identity()));
 }
 
 TEST_CASE("a tensor of another shape or type is refused by its name") {
@@ -313,8 +318,8 @@ TEST_CASE("a checkpoint cut short anywhere is refused") {
     CAPTURE(length);
     atomic_write(cut, whole.substr(0, length));
     CHECK_THROWS_WITH_AS(load_model(cut), Contains("[safetensors] expected "), Error);
-    Trainer run = place.trainer(run_settings());
-    CHECK_THROWS_WITH_AS(load_checkpoint(cut, run, place.corpus), Contains(cut.c_str()), Error);
+    Trainer run = place.trainer(run_config());
+    CHECK_THROWS_WITH_AS(load_checkpoint(cut, run), Contains(cut.c_str()), Error);
   }
 }
 
@@ -343,6 +348,10 @@ TEST_CASE("a file that is no checkpoint is refused") {
     content.metadata["progress"] = "{";
     refuse("[checkpoint] expected a whole header; got: ");
   }
+  SUBCASE("no level of instructions") {
+    content.metadata.erase("isa");
+    refuse("[checkpoint] expected a whole header; got: ");
+  }
   SUBCASE("a setting that is none") {
     content.metadata["settings"] = "{\"layers\": 3}";
     refuse("[checkpoint] expected a whole header; got: ");
@@ -357,23 +366,46 @@ TEST_CASE("a file that is no checkpoint is refused") {
   }
 }
 
+TEST_CASE("settings of a checkpoint pass the checks of all others") {
+  const RunPlace place;
+  place.save();
+  const Content whole(place.path);
+  const auto refuse = [&](const char* name, const nlohmann::json& value, const char* expected) {
+    CAPTURE(name);
+    Content content = Content(place.path);
+    auto settings = nlohmann::ordered_json::parse(whole.metadata.at("settings"));
+    settings[name] = value;
+    content.metadata["settings"] = settings.dump();
+    content.write(place.path);
+    CHECK_THROWS_WITH_AS(read_header(SafetensorsFile(place.path)), Contains(expected), Error);
+    CHECK_THROWS_WITH_AS(load_model(place.path), Contains(expected), Error);
+    CHECK_THROWS_WITH_AS(place.load(), Contains(expected), Error);
+  };
+  refuse("block-sz", 0, "expected batch.block of at least 1; got 0; the file is damaged");
+  refuse("block-sz", -1, "expected batch.block of at least 1; got -1; the file is damaged");
+  refuse("batch-split", 3, "expected batch.split to divide batch.sequences; got 3 parts of 4");
+  refuse("nlayers", 0, "of at least 1; got 0; the file is damaged");
+  refuse("hid-sz", int64_t{1} << 40, "expected model.hidden of at most 1073741824");
+  refuse("lr", -1.0, "expected schedule.learning_rate of at least 0; got -1");
+}
+
 TEST_CASE("a disk that fills up leaves the older checkpoint whole and nothing beside it") {
   const RunPlace place;
   place.save();
   const std::string before = read_text(place.path);
-  Trainer run = place.trainer(run_settings());
+  Trainer run = place.trainer(run_config());
   run.step();
   for (rlim_t limit : {rlim_t{0}, rlim_t{5000}, rlim_t{before.size() / 2}}) {
     CAPTURE(limit);
     const auto save = [&] {
       const FileSizeLimit full(limit);
-      save_checkpoint(place.path, run, place.corpus);
+      save_checkpoint(place.path, run);
     };
     CHECK_THROWS_WITH_AS(save(), Contains("[file] expected to write "), Error);
     CHECK(read_text(place.path) == before);
     CHECK_FALSE(fs::exists(place.path.string() + ".tmp"));
   }
-  CHECK_NOTHROW(save_checkpoint(place.path, run, place.corpus));
+  CHECK_NOTHROW(save_checkpoint(place.path, run));
   CHECK(read_text(place.path) != before);
 }
 

@@ -81,7 +81,7 @@ refuse "[model] expected --precision f32, since the kernels of level plain compu
   --precision bf16 --isa plain
 refuse '[settings] expected --precision to be f32, bf16 or auto; got "half"' -- \
   train --data data --checkpoint new/ckpt "${small[@]}" --precision half
-refuse '[isa] expected plain, avx2, avx512 or amx; got "sse"' -- \
+refuse '[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got "sse"' -- \
   train --data data --checkpoint new/ckpt "${small[@]}" --isa sse
 refuse "--precision: half not in" -- parity "$golden/fixed.safetensors" --precision half
 grep -q amx_tile /proc/cpuinfo ||
@@ -97,6 +97,26 @@ if grep -q avx512_bf16 /proc/cpuinfo; then
     train --data data --checkpoint bf16/ckpt "${small[@]}" --precision f32
   accept '"name":"eval.loss"' -- parity "$golden/fixed.safetensors" --precision bf16
 fi
+
+# --- a checkpoint of format 2 -------------------------------------------------------------------
+# Made on `data` by the last version of that format, which found these losses of it.
+old=$tests/data/format_2.safetensors
+loss_of() { sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out"; }
+while read -r part loss; do
+  accept '"step":40' -- eval --checkpoint "$old" --data data --part "$part"
+  expect "the loss that its own version found" awk -v a="$(loss_of)" -v b="$loss" \
+    'BEGIN { exit !((a - b) ^ 2 <= (1e-6 * b) ^ 2) }'
+done <<'LOSSES'
+test 2.501094307218279
+valid 2.6556705747331892
+LOSSES
+accept "checkpoint after step 40 of 40" '"adapt-span": true' -- inspect "$old"
+mkdir -p old && cp "$old" old/ckpt
+accept "bpc of the test text" -- report --checkpoint old/ckpt --data data
+accept -- generate --checkpoint "$old" --data data --length 20
+refuse '[checkpoint] expected a file of format "adaspan checkpoint 3" to go on from at old/ckpt' \
+  'got "adaspan checkpoint 2"' "give another --checkpoint to start anew" -- \
+  train --data data --checkpoint old/ckpt "${tiny[@]}"
 
 # --- flags, files, presets ----------------------------------------------------------------------
 printf 'lr = 0.25\nnheads = 2\nhid-sz = 16\n' >my.toml

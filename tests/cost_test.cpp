@@ -4,8 +4,8 @@
 #include <doctest/doctest.h>
 
 #include "adaspan/core/error.h"
-#include "adaspan/train/run/settings.h"
 #include "app/bench/bench_step.h"
+#include "app/settings.h"
 
 namespace adaspan {
 namespace {
@@ -47,11 +47,13 @@ TEST_CASE("no head costs more than the span limit") {
 }
 
 TEST_CASE("a step of enwik8_small at its initial spans is 652 billion operations") {
-  Settings s;
-  apply_toml(s, preset_path("enwik8_small"));
-  const ModelConfig config = model_config(s, 205);
+  SettingTexts texts;
+  give_toml(texts, ADASPAN_PRESETS "/enwik8_small.toml");
+  const TrainingConfig c = settings_of(texts).training;
+  ModelConfig config = c.model;
+  config.vocabulary = 205;
   const double flops =
-      useful_flops(config, s.batch_sz, s.block_sz, span_pattern("initial", config));
+      useful_flops(config, c.batch.sequences, c.batch.block, span_pattern("initial", config));
   CHECK(flops == Approx(652e9).epsilon(0.01));
 }
 

@@ -15,9 +15,10 @@ using doctest::Approx;
 
 constexpr int64_t kVocabulary = 11;
 
-/// The model of tiny_settings(kind); the spans of the kinds that have some are about the middle.
+/// The model of tiny_config(kind); the spans of the kinds that have some are about the middle.
 ModelConfig config(SpanKind kind, bool adapt_cache) {
-  ModelConfig c = model_config(tiny_settings(kind), kVocabulary);
+  ModelConfig c = tiny_config(kind).model;
+  c.vocabulary = kVocabulary;
   c.adapt_cache = adapt_cache;
   return c;
 }

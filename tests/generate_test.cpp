@@ -21,7 +21,12 @@ constexpr int64_t kVocabulary = 11;
 
 /// What it attends to weighs so much that the likeliest token depends on more than the last one.
 struct Model : Transformer {
-  Model() : Transformer(model_config(tiny_settings(SpanKind::adaptive), kVocabulary), 3) {
+  static ModelConfig config() {
+    ModelConfig c = tiny_config(SpanKind::adaptive).model;
+    c.vocabulary = kVocabulary;
+    return c;
+  }
+  Model() : Transformer(config(), 3) {
     for (Parameter* p : parameters().all()) {
       if (p->name().find("proj_") == std::string::npos) continue;
       for (int64_t i = 0; i < p->value().elements(); ++i) p->value().data()[i] *= 5;
@@ -31,12 +36,10 @@ struct Model : Transformer {
 
 /// The likeliest next token given the whole text, read as one block.
 int32_t likeliest(const Transformer& model, const Ids& text) {
-  Tape tape(Tape::Mode::evaluation);
   const auto size = static_cast<int64_t>(text.size());
-  const TransformerOutput out =
-      model.forward(tape, Tensor::of({size, 1}, std::span<const int32_t>(text)),
-                    empty_memory(model.config().layers, 1, model.config().hidden));
-  const auto last = out.logits.value().values().last(kVocabulary);
+  const BlockPrediction block =
+      model.predict(Tensor::of({size, 1}, std::span<const int32_t>(text)), model.fresh_memory(1));
+  const auto last = block.log_probabilities.values().last(kVocabulary);
   return static_cast<int32_t>(std::ranges::max_element(last) - last.begin());
 }
 

@@ -3,9 +3,11 @@
 # Keeps the floors apart and the sources in order. Rules, each checked in every source file:
 #   layering  an include points down: core <- autograd <- ops <- models <- train (all in adaspan/) <-
 #             app <- bench, examples, tests
-#   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>
+#   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>;
+#             only examples/embed, a project of its own, has a core/error.h
 #   onednn    oneDNN headers are included by adaspan/ops/onednn.cpp alone
-#   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.h alone
+#   library   nothing in adaspan/ prints, starts a process, or reads flags or TOML: app/ does
+#   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.cpp alone
 #   macro     a header defines no macro
 #   licence   the first 5 lines name the licence
 # Prints "file:line: [rule] what is wrong" for each violation, and exits 1 if there is one.
@@ -66,14 +68,19 @@ check_lines='
              target)
     if (path ~ /^adaspan\/.*[.]h$/ && quote == "\"")
       report("spelling", "expected an include as <adaspan/...>, which holds where it is installed; got " target)
-    if (target ~ /^(core|autograd|ops|models|train)\//)
+    if (target ~ /^(core|autograd|ops|models|train)\// && path !~ /^examples\/embed\//)
       report("spelling", "expected the whole name, adaspan/" target "; got " target)
     if (target ~ /^(oneapi\/|dnnl)/ && path != "adaspan/ops/onednn.cpp")
       report("onednn", "only adaspan/ops/onednn.cpp may include oneDNN; got " target)
+    if (target ~ /^(CLI|toml[+][+]|spawn[.]h)/ && path ~ /^adaspan\//)
+      report("library", "only the program, app/, reads flags or TOML or starts processes; got " target)
+  }
+  /fmt::print|(^|[^a-z_])(f?printf|f?puts|popen|system) *[(]|std::(cout|cerr)/ && path ~ /^adaspan\// {
+    report("library", "only the program, app/, prints or starts processes: return a value instead")
   }
   (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
-      path != "adaspan/core/parallel.h" {
-    report("openmp", "only adaspan/core/parallel.h may use OpenMP pragmas other than simd")
+      path != "adaspan/core/parallel.cpp" {
+    report("openmp", "only adaspan/core/parallel.cpp may use OpenMP pragmas other than simd")
   }
   /^[ \t]*#[ \t]*define/ && path ~ /[.]h$/ && floor != "third_party" {
     report("macro", "headers define no macros: use a constant, a function or a template")
@@ -144,17 +151,27 @@ self_test() {
   plant adaspan/core/a.h '#include <adaspan/core/error.h>'
   plant app/a.cpp '#include "core/error.h"' spelling
   plant examples/a.cpp '#include <core/error.h>' spelling
+  plant examples/embed/a.cpp '#include "core/error.h"'
   plant adaspan/ops/a.cpp '#include <oneapi/dnnl/dnnl.hpp>' onednn
   plant tests/a_test.cpp '#include "dnnl.h"' onednn
   plant adaspan/ops/gemm.h '#include <dnnl.hpp>' onednn
   plant adaspan/ops/onednn.cpp '#include <dnnl.hpp>'
+  plant adaspan/train/a.cpp '  fmt::print("{}\n", line);' library
+  plant adaspan/core/a.cpp 'std::cerr << line;' library
+  plant adaspan/core/a.h '  printf("%d", n);' library
+  plant adaspan/train/a.cpp '  std::FILE* pipe = ::popen(line, "r");' library
+  plant adaspan/train/a.cpp '#include <CLI/CLI.hpp>' library
+  plant adaspan/train/a.cpp '#include <toml++/toml.h>' library
+  plant adaspan/core/a.cpp '  std::snprintf(text, size, "%d", n);'
+  plant app/a.cpp '  fmt::print("{}\n", line);'
   plant adaspan/ops/a.cpp '#pragma omp parallel for' openmp
   plant adaspan/ops/a.cpp '  # pragma  omp critical' openmp
   plant adaspan/ops/a.cpp '#pragma omp parallel for simd' openmp
   plant adaspan/core/a.h '_Pragma("omp parallel")' openmp
   plant adaspan/ops/a.cpp '#pragma omp simd reduction(+ : sum)'
   plant adaspan/ops/a.cpp '#pragma omp declare simd'
-  plant adaspan/core/parallel.h '#pragma omp parallel for'
+  plant adaspan/core/parallel.h '#pragma omp parallel' openmp
+  plant adaspan/core/parallel.cpp '#pragma omp parallel for'
   plant adaspan/ops/a.h '#define SQUARE(x) ((x) * (x))' macro
   plant tests/support/a.h '  # define CHECK_IT' macro
   plant tests/support/main.cpp '#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN'

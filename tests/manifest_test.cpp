@@ -3,10 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "adaspan/core/build.h"
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/train/run/config_record.h"
 #include "tests/support/run_place.h"
 
 namespace adaspan {
@@ -24,12 +27,12 @@ ordered_json entry(int64_t step, int threads) {
 
 TEST_CASE("an entry holds all that the numbers of a run are a function of") {
   const RunPlace place;
-  Trainer run = place.trainer(run_settings());
+  Trainer run = place.trainer(run_config());
   run.step();
-  const ordered_json found = manifest_entry(run, place.corpus);
+  const ordered_json found = manifest_entry(run);
   CHECK(found.at("step") == 1);
-  CHECK(found.at("configuration") == to_json(run.settings()));
-  CHECK(found.at("configuration").at("isa") == name(isa()));  // not "auto"
+  CHECK(found.at("configuration") == to_json(run.config()));
+  CHECK(found.at("environment").at("isa") == name(isa()));
   CHECK(found.at("data").at("text_sha256") == place.corpus.text_hash());
   CHECK(found.at("data").at("vocabulary_sha256") == place.corpus.vocabulary_hash());
   CHECK(found.at("parameters") == run.parameters());

@@ -173,6 +173,23 @@ TEST_CASE("any number of threads gives the same bits") {
   }
 }
 
+TEST_CASE("no update takes a parameter out of its bounds") {
+  for (OptimizerKind kind : kKinds) {
+    CAPTURE(static_cast<int>(kind));
+    Parameter free("free", Tensor::filled({40000}, 0.5f));  // of several pieces
+    Parameter bounded("bounded", Tensor::filled({40000}, 0.5f), Bounds{0.25f, 0.75f});
+    Tensor g({40000});
+    for (int64_t i = 0; i < 40000; ++i) g.data()[i] = static_cast<float>(i % 5 - 2);
+    for (Parameter* p : {&free, &bounded}) p->variable().grad().add(g.clone());
+    make_optimizer({.kind = kind}, {&free, &bounded})->update(0.4, 1);
+    for (int64_t i = 0; i < 40000; ++i) {
+      REQUIRE(bounded.value().data()[i] == std::clamp(free.value().data()[i], 0.25f, 0.75f));
+    }
+    CHECK(std::ranges::min(bounded.value().values()) == 0.25f);
+    CHECK(std::ranges::max(bounded.value().values()) == 0.75f);
+  }
+}
+
 TEST_CASE("a parameter without a gradient stays as it is") {
   for (OptimizerKind kind : kKinds) {
     Parameters parameters({{3}, {3}});

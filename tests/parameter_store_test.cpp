@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "adaspan/core/error.h"
@@ -29,28 +30,34 @@ Moments moments(const Parameter& p) {
 
 TEST_CASE("parameters start as their initialiser says") {
   ParameterStore store(1);
-  const Moments normal = moments(store.add("n", {100, 400}, Initialiser::normal(2)));
+  const Moments normal = moments(store.add("n", 0, {100, 400}, Initialiser::normal(2)));
   CHECK(normal.mean == doctest::Approx(0).epsilon(0.05));
   CHECK(normal.deviation == doctest::Approx(2).epsilon(0.02));
-  const Moments uniform = moments(store.add("u", {100, 400}, Initialiser::fan_in(16)));
+  const Moments uniform = moments(store.add("u", 1, {100, 400}, Initialiser::fan_in(16)));
   CHECK(uniform.mean == doctest::Approx(0).epsilon(0.01));
   CHECK(uniform.deviation == doctest::Approx(0.25 / std::sqrt(3.0)).epsilon(0.02));
   CHECK(uniform.largest <= 0.25);
   CHECK(uniform.largest > 0.249);
-  CHECK(moments(store.add("c", {3}, Initialiser::constant(-4))).deviation == 4);
+  CHECK(moments(store.add("c", 2, {3}, Initialiser::constant(-4))).deviation == 4);
   CHECK(store.elements() == 80003);
 }
 
-TEST_CASE("each parameter has a stream of its own") {
-  ParameterStore store(1);
-  const Parameter& a = store.add("a", {8}, Initialiser::normal(1));
-  const Parameter& b = store.add("b", {8}, Initialiser::normal(1));
+TEST_CASE("a parameter's numbers are those of its site, whatever else there is") {
+  ParameterStore store(1), other(1);
+  const Parameter& a = store.add("a", 5, {8}, Initialiser::normal(1));
+  const Parameter& b = store.add("b", 7, {8}, Initialiser::normal(1));
   CHECK(a.value().data()[0] != b.value().data()[0]);
+  const Parameter& same = other.add("other", 7, {8}, Initialiser::normal(1));
+  CHECK(std::ranges::equal(same.value().values(), b.value().values()));
 }
 
-TEST_CASE("a name can be taken once") {
+TEST_CASE("a name and a site can be taken once") {
   ParameterStore store(1);
-  store.add("a", {1}, Initialiser::constant(0));
-  CHECK_THROWS_WITH_AS(store.add("a", {1}, Initialiser::constant(0)),
-                       doctest::Contains("[parameters]"), Error);
+  store.add("a", 0, {1}, Initialiser::constant(0));
+  CHECK_THROWS_WITH_AS(store.add("a", 1, {1}, Initialiser::constant(0)),
+                       "[parameters] expected distinct names; got a twice", Error);
+  CHECK_THROWS_WITH_AS(store.add("b", 0, {1}, Initialiser::constant(0)),
+                       "[parameters] expected distinct sites of random numbers; got 0 twice, the "
+                       "second time for b; give it one of its own",
+                       Error);
 }

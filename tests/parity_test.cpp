@@ -154,7 +154,7 @@ TEST_CASE("bf16 is refused where it cannot run") {
   set_isa(Isa::plain);
   CHECK_THROWS_WITH_AS(
       replay(kGolden / "fixed.safetensors", DType::bf16, [](const ordered_json&) {}),
-      Contains("[model] expected --precision f32, since "), Error);
+      Contains("[model] expected model.precision f32, since "), Error);
   set_isa(best_isa());
 }
 

@@ -15,14 +15,14 @@ namespace {
 
 /// A run with dropout, of enough rows that loops are cut into several chunks; its text is gone
 /// through more than once.
-Settings settings_of(SpanKind kind, const char* precision) {
-  Settings s = tiny_settings(kind);
-  s.precision = precision;
-  s.dropout = 0.2;
-  s.emb_dropout = 0.1;
-  s.block_sz = 40;
-  s.batch_sz = 8;
-  s.nbatches = 3;
+TrainingConfig config_of(SpanKind kind, DType precision) {
+  TrainingConfig s = tiny_config(kind);
+  s.model.precision = precision;
+  s.model.dropout = 0.2f;
+  s.model.embedding_dropout = 0.1f;
+  s.batch.block = 40;
+  s.batch.sequences = 8;
+  s.run.steps_per_round = 3;
   return s;
 }
 
@@ -30,18 +30,18 @@ class Runs {
  public:
   /// The bytes of the checkpoint after so many steps of these settings, with a validation after
   /// each nbatches steps.
-  std::string checkpoint(const Settings& s, int64_t steps) const {
+  std::string checkpoint(const TrainingConfig& s, int64_t steps) const {
     Trainer trainer = place_.trainer(s);
     train(trainer, steps);
     return saved(trainer);
   }
   /// The same, stopped and resumed with other settings on the way.
-  std::string resumed(const Settings& first, int64_t stop, const Settings& then,
+  std::string resumed(const TrainingConfig& first, int64_t stop, const TrainingConfig& then,
                       int64_t steps) const {
     Trainer trainer = place_.trainer(first), other = place_.trainer(then);
     train(trainer, stop);
-    save_checkpoint(place_.path, trainer, place_.corpus);
-    load_checkpoint(place_.path, other, place_.corpus);
+    save_checkpoint(place_.path, trainer);
+    load_checkpoint(place_.path, other);
     train(other, steps);
     return saved(other);
   }
@@ -50,37 +50,37 @@ class Runs {
   static void train(Trainer& trainer, int64_t steps) {
     while (trainer.steps_done() < steps) {
       trainer.step();
-      if (trainer.steps_done() % trainer.settings().nbatches == 0) trainer.validate();
+      if (trainer.steps_done() % trainer.config().run.steps_per_round == 0) trainer.validate();
     }
   }
   std::string saved(Trainer& trainer) const {
-    save_checkpoint(place_.path, trainer, place_.corpus);
+    save_checkpoint(place_.path, trainer);
     return read_text(place_.path);
   }
 
   RunPlace place_{letters(1) + letters(2) + letters(3)};
 };
 
-std::vector<const char*> precisions() {
-  if (bf16_obstacle().empty()) return {"f32", "bf16"};
-  return {"f32"};
+std::vector<DType> precisions() {
+  if (bf16_obstacle().empty()) return {DType::f32, DType::bf16};
+  return {DType::f32};
 }
 
 template <class Body>
 void for_each_kind_of_run(const Body& body) {
-  for (const char* precision : precisions()) {
+  for (DType precision : precisions()) {
     for (SpanKind kind : kSpanKinds) {
-      CAPTURE(precision);
+      CAPTURE(name(precision));
       CAPTURE(static_cast<int>(kind));
-      body(settings_of(kind, precision));
+      body(config_of(kind, precision));
     }
   }
 }
 
 TEST_CASE("1, 2, 3 and 4 threads give checkpoints that are the same to the byte") {
   const Runs runs;
-  for_each_kind_of_run([&](Settings s) {
-    s.batch_split = 2;
+  for_each_kind_of_run([&](TrainingConfig s) {
+    s.batch.split = 2;
     const std::string one = runs.checkpoint(s, 7);
     for (int count : {2, 3, 4}) {
       CAPTURE(count);
@@ -88,14 +88,14 @@ TEST_CASE("1, 2, 3 and 4 threads give checkpoints that are the same to the byte"
       CHECK(runs.checkpoint(s, 7) == one);
       set_threads(1);
     }
-    s.seed = 2;
+    s.run.seed = 2;
     CHECK(runs.checkpoint(s, 7) != one);
   });
 }
 
 TEST_CASE("a run that was stopped at any step ends as one that was not") {
   const Runs runs;
-  for_each_kind_of_run([&](const Settings& s) {
+  for_each_kind_of_run([&](const TrainingConfig& s) {
     const std::string whole = runs.checkpoint(s, 12);
     for (int64_t stop : {0, 1, 3, 6, 11, 12}) {
       CAPTURE(stop);
@@ -106,16 +106,16 @@ TEST_CASE("a run that was stopped at any step ends as one that was not") {
 
 TEST_CASE("with exact-split the parts of a batch change nothing, on resumption either") {
   const Runs runs;
-  for_each_kind_of_run([&](Settings s) {
-    s.exact_split = true;
-    Settings split = s;
+  for_each_kind_of_run([&](TrainingConfig s) {
+    s.batch.exact_split = true;
+    TrainingConfig split = s;
     const std::string whole = runs.checkpoint(s, 7);
     for (int64_t parts : {2, 4, 8}) {
       CAPTURE(parts);
-      split.batch_split = parts;
+      split.batch.split = parts;
       CHECK(runs.checkpoint(split, 7) == whole);
     }
-    split.batch_split = 4;
+    split.batch.split = 4;
     CHECK(runs.resumed(split, 4, s, 7) == whole);
     CHECK(runs.resumed(s, 4, split, 7) == whole);
   });

@@ -4,9 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
-#include "app/train.h"
+#include "adaspan/train/run/run.h"
 #include "tests/support/run_place.h"
 
 namespace adaspan {
@@ -19,19 +20,21 @@ namespace fs = std::filesystem;
 /// Runs on one corpus, each in a folder of its own.
 class Runs {
  public:
-  Settings settings(const std::string& run) const {
-    Settings s = run_settings();
-    s.data = (place_.folder / "corpus").string();
-    s.checkpoint = (folder(run) / "checkpoint.safetensors").string();
-    s.niter = 2;
-    s.nbatches = 6;
-    s.log_steps = 2;
+  TrainingConfig settings(const std::string& run) const {
+    TrainingConfig s = run_config();
+    s.run.data = (place_.folder / "corpus").string();
+    s.run.checkpoint = (folder(run) / "checkpoint.safetensors").string();
+    s.run.rounds = 2;
+    s.run.steps_per_round = 6;
+    s.run.log_steps = 2;
     return s;
   }
   fs::path folder(const std::string& run) const { return place_.folder / run; }
-  void train(const Settings& s) const {
+  void train(const TrainingConfig& s) const {
     const std::atomic<bool> stop = false;
-    adaspan::train(s, stop);
+    RunObserver silent;
+    Trainer trainer = place_.trainer(s);
+    run(trainer, silent, stop);
   }
   /// Replaces the first `from` in a file of a run.
   void edit(const std::string& run, const char* file, const std::string& from,
@@ -82,8 +85,8 @@ TEST_CASE("a run is the same again, and is reproduced") {
 TEST_CASE("the first number that differs is named, with what made it differ") {
   const Runs runs;
   runs.train(runs.settings("a"));
-  Settings other = runs.settings("b");
-  other.lr *= 2;
+  TrainingConfig other = runs.settings("b");
+  other.schedule.learning_rate *= 2;
   runs.train(other);
   const RunDifference two = compare_runs(runs.folder("a"), runs.folder("b"));
   CHECK(two.first_step == 2);
@@ -115,11 +118,11 @@ TEST_CASE("one digit of one number is a difference, of the environment none in t
 
 TEST_CASE("steps that were made with other settings than the first are not reproduced") {
   const Runs runs;
-  Settings s = runs.settings("a");
-  s.niter = 1;
+  TrainingConfig s = runs.settings("a");
+  s.run.rounds = 1;
   runs.train(s);
-  s.niter = 2;
-  s.lr *= 2;
+  s.run.rounds = 2;
+  s.schedule.learning_rate *= 2;
   runs.train(s);
   CHECK(reproduce(runs.folder("a"), "", 12).first_step == 0);
   CHECK(reproduce(runs.folder("a"), "", 12).steps_compared == 4);
@@ -147,9 +150,9 @@ TEST_CASE("what cannot be compared or reproduced says why") {
                        Contains("[diff] expected steps that both runs recorded"), Error);
   const Corpus other = corpus_of(runs.folder("other"), letters(2));
   CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), (runs.folder("other") / "corpus").string(), 6),
-                       Contains("give the right --data"), Error);
+                       Contains("give the right run.data"), Error);
   runs.edit("a", "manifest.json", R"("text_sha256": )", R"("text_sha256": 1, "was": )");
-  CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), "", 6), Contains("give the right --data"),
+  CHECK_THROWS_WITH_AS(reproduce(runs.folder("a"), "", 6), Contains("give the right run.data"),
                        Error);
 }
 

@@ -58,14 +58,14 @@ ModelConfig small_model(SpanKind kind, float span_loss) {
 
 TEST_CASE("without a price, data that needs distance d makes some head's span grow past d") {
   Transformer model(small_model(SpanKind::adaptive, 0), 1);
-  const TransformerOutput out = train_on(model, delayed_copy, 32, 16, 500, 0.01);
-  CHECK(longest(out.spans) > kDistance - 1);  // m_z(u) = 1 at u = kDistance - 1: all of it is seen
+  const BlockLoss out = train_on(model, delayed_copy, 32, 16, 500, 0.01);
+  CHECK(longest(out.mean_z) > kDistance - 1);  // m_z(u) = 1 at u = kDistance - 1: all of it is seen
 }
 
 TEST_CASE("with a price, data of local structure leaves the spans at the floor") {
   Transformer model(small_model(SpanKind::adaptive, 1e-2f), 1);
-  const TransformerOutput out = train_on(model, count_up, 32, 16, 300, 0.01);
-  CHECK(longest(out.spans) < 1);
+  const BlockLoss out = train_on(model, count_up, 32, 16, 300, 0.01);
+  CHECK(longest(out.mean_z) < 1);
 }
 
 TEST_CASE("dynamic spans are long for the tokens that have to look far, and short for others") {
@@ -108,9 +108,8 @@ TEST_CASE("spans stay within [0, 1] of the limit, however hard they are pushed")
     config.span_init = 0.5f;
     Transformer model(config, 1);
     train_on(model, delayed_copy, 32, 4, 10, /*learning_rate=*/0.7);
-    for (const Parameter* p : model.parameters().all()) {
-      if (!is_span(*p)) continue;
-      for (float ratio : p->value().values()) {
+    for (const Parameter* ratios : model.span_ratios()) {
+      for (float ratio : ratios->value().values()) {
         CHECK(ratio >= 0);
         CHECK(ratio <= 1);
         if (price > 0) CHECK(ratio == 0);

@@ -120,6 +120,21 @@ TEST_CASE("the effective span is at least one step and at most the limit") {
   CHECK(effective_span(-50, 32, 8) == 1);
 }
 
+TEST_CASE("a head reaches as far as any of its weights is above 0") {
+  CHECK(span_reach(0, 32, 1024) == 32);
+  CHECK(span_reach(0.5, 32, 1024) == 33);
+  CHECK(span_reach(1, 32, 1024) == 33);
+  CHECK(span_reach(1000, 32, 1024) == 1024);
+  CHECK(span_reach(0, 32, 8) == 8);
+  CHECK(span_reach(std::numeric_limits<double>::quiet_NaN(), 32, 1024) == 1);
+  for (float z : {0.0f, 0.25f, 1.0f, 2.75f, 7.0f}) {  // against the mask itself
+    Tape tape;
+    const Variable m = span_mask(tape, Variable::constant(Tensor::filled({1}, z)), 64, 5);
+    const auto weights = m.value().values();
+    CHECK(span_reach(z, 5, 64) == std::ranges::count_if(weights, [](float w) { return w > 0; }));
+  }
+}
+
 TEST_CASE("missing_steps takes the weight from the steps before the stream") {
   constexpr int64_t M = 4, B = 2, E = 3;
   for (int64_t missing : {0, 1, 2, 3}) {

@@ -5,119 +5,143 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/models/span.h"
-#include "adaspan/ops/span_mask.h"
 
 using namespace adaspan;
 
 namespace {
 
+using Steps = std::vector<int64_t>;
+
 ModelConfig config_of(SpanKind kind, int64_t S = 1024) {
-  return {
-      .hidden = 8, .heads = 2, .span_limit = S, .ramp = 32, .span_kind = kind, .span_init = 0.25f};
+  return {.hidden = 8,
+          .heads = 2,
+          .span_limit = S,
+          .ramp = 32,
+          .span_kind = kind,
+          .span_init = 0.25f,
+          .adapt_cache = true};
 }
 
-Variable z_of(std::vector<float> values) {
-  const auto K = static_cast<int64_t>(values.size());
-  return Variable::constant(Tensor::of({K}, std::span<const float>(values)));
-}
+/// A span with its parameters, and what it says of a block.
+struct OneSpan {
+  explicit OneSpan(const ModelConfig& config) : span(make_span(config, store, 3)) {}
+  explicit OneSpan(SpanKind kind) : OneSpan(config_of(kind)) {}
+
+  LayerSpans of(Tensor x, int64_t C) const {
+    Tape tape;
+    return span->of(tape, Variable::constant(std::move(x)), C);
+  }
+  LayerSpans of(int64_t C) const { return of(Tensor::zeros({4, 3, 8}), C); }
+  float* values(size_t parameter) { return store.all()[parameter]->value().data(); }
+
+  ParameterStore store{1};
+  std::unique_ptr<Span> span;
+};
 
 }  // namespace
 
 TEST_CASE("fixed spans have no parameter and are the limit") {
-  ParameterStore store(1);
-  const auto span = make_span(config_of(SpanKind::fixed), store, "a.");
-  Tape tape;
-  const Variable z = span->spans(tape, Variable::constant(Tensor::zeros({4, 3, 8})));
-  CHECK_FALSE(z);
-  CHECK(store.all().empty());
-  CHECK(effective_spans(z, config_of(SpanKind::fixed)) == std::vector<int64_t>{1024, 1024});
-  CHECK(memory_length(z, config_of(SpanKind::fixed)) == 1024);
+  const OneSpan fixed(SpanKind::fixed);
+  CHECK(fixed.store.all().empty());
+  CHECK(fixed.span->ratio() == nullptr);
+  const LayerSpans spans = fixed.of(5000);
+  CHECK_FALSE(spans.z);
+  CHECK_FALSE(spans.price);
+  CHECK(spans.mean_z == std::vector<float>{1024, 1024});
+  CHECK(spans.effective == Steps{1024, 1024});
+  CHECK(spans.memory_steps == Steps{1024, 1024});
+  CHECK(spans.memory_length == 1024);
+  CHECK(fixed.of(100).memory_steps == Steps{100, 100});
 }
 
 TEST_CASE("adaptive spans are the limit times a learned ratio, under the reference's name") {
-  ParameterStore store(1);
-  const auto span = make_span(config_of(SpanKind::adaptive), store, "layers.0.attn.attn.");
-  REQUIRE(store.all().size() == 1);
-  CHECK(store.all()[0]->name() == "layers.0.attn.attn.adaptive_span._mask.current_val");
-  CHECK(store.all()[0]->shape() == Shape{2, 1, 1});
-  Tape tape;
-  const Variable z = span->spans(tape, Variable::constant(Tensor::zeros({4, 3, 8})));
-  CHECK(z.shape() == Shape{2});
-  CHECK(z.value().data()[1] == 256);
-  store.all()[0]->value().data()[0] = 1.5f;
-  store.all()[0]->value().data()[1] = -0.5f;
-  span->clamp();
-  CHECK(store.all()[0]->value().data()[0] == 1);
-  CHECK(store.all()[0]->value().data()[1] == 0);
+  OneSpan adaptive(SpanKind::adaptive);
+  REQUIRE(adaptive.store.all().size() == 1);
+  const Parameter& ratio = *adaptive.store.all()[0];
+  CHECK(adaptive.span->ratio() == &ratio);
+  CHECK(ratio.name() == "layers.3.attn.attn.adaptive_span._mask.current_val");
+  CHECK(ratio.shape() == Shape{2, 1, 1});
+  REQUIRE(ratio.bounds());
+  CHECK(ratio.bounds()->low == 0);
+  CHECK(ratio.bounds()->high == 1);
+  adaptive.values(0)[0] = 0.5f;
+  const LayerSpans spans = adaptive.of(300);
+  CHECK(spans.z.shape() == Shape{2});
+  CHECK(spans.z.value().data()[1] == 256);
+  CHECK(spans.price.value().item() == (512 + 256) / 2);
+  CHECK(spans.mean_z == std::vector<float>{512, 256});
+  CHECK(spans.effective == Steps{512 + 33, 256 + 33});
+  CHECK(spans.memory_steps == Steps{300, 256 + 33});
+  CHECK(adaptive.of(0).memory_steps == Steps{0, 0});
 }
 
 TEST_CASE("dynamic spans are S sigmoid(v.x + b) for each token and head") {
-  ParameterStore store(1);
-  const auto span = make_span(config_of(SpanKind::dynamic), store, "p.");
-  REQUIRE(store.all().size() == 2);
-  CHECK(store.all()[0]->name() == "p.dynamic_span.weight");
-  CHECK(store.all()[1]->name() == "p.dynamic_span.bias");
-  store.all()[0]->value().data()[8] = 2;  // head 1, first input
+  OneSpan dynamic(SpanKind::dynamic);
+  REQUIRE(dynamic.store.all().size() == 2);
+  CHECK(dynamic.store.all()[0]->name() == "layers.3.attn.attn.dynamic_span.weight");
+  CHECK(dynamic.store.all()[1]->name() == "layers.3.attn.attn.dynamic_span.bias");
+  CHECK(dynamic.span->ratio() == nullptr);
+  dynamic.values(0)[8] = 2;  // head 1, first input
   Tensor x = Tensor::zeros({2, 1, 8});
   x.data()[8] = 1.5f;  // time 1, first input
-  Tape tape;
-  const Variable z = span->spans(tape, Variable::constant(std::move(x)));
-  CHECK(z.shape() == Shape{2, 1, 2});
+  const LayerSpans spans = dynamic.of(std::move(x), 0);
+  const float* const z = spans.z.value().data();
+  CHECK(spans.z.shape() == Shape{2, 1, 2});
   const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
-  CHECK(z.value().data()[0] == doctest::Approx(1024 * sigmoid(-4)));
-  CHECK(z.value().data()[2] == doctest::Approx(1024 * sigmoid(-4)));
-  CHECK(z.value().data()[3] == doctest::Approx(1024 * sigmoid(3 - 4)));
-  CHECK(mean_spans(z, config_of(SpanKind::dynamic))[1] ==
-        doctest::Approx(512 * (sigmoid(-4) + sigmoid(-1))));
-  CHECK(effective_spans(z, config_of(SpanKind::dynamic))[1] ==
-        static_cast<int64_t>(std::floor(1024 * sigmoid(-1) + 32)) + 1);
+  CHECK(z[0] == doctest::Approx(1024 * sigmoid(-4)));
+  CHECK(z[2] == doctest::Approx(1024 * sigmoid(-4)));
+  CHECK(z[3] == doctest::Approx(1024 * sigmoid(3 - 4)));
+  const double mean = 512 * (sigmoid(-4) + sigmoid(-1));  // of head 1
+  CHECK(spans.mean_z[1] == doctest::Approx(mean));
+  CHECK(spans.price.value().item() == doctest::Approx((1024 * sigmoid(-4) + mean) / 2));
+  CHECK(spans.effective[1] == static_cast<int64_t>(std::floor(1024 * sigmoid(-1) + 32)) + 1);
+  CHECK(spans.memory_length == 1024);
 }
 
-TEST_CASE("a head reaches back into the memory as far as any of its queries sees") {
-  const auto E = [](float z) { return effective_span(z, 32, 1024); };
-  const ModelConfig adaptive = config_of(SpanKind::adaptive);
-  using Reaches = std::vector<int64_t>;
-  CHECK(memory_reaches({}, config_of(SpanKind::fixed), 5000) == Reaches{1024, 1024});
-  CHECK(memory_reaches({}, config_of(SpanKind::fixed), 100) == Reaches{100, 100});
-  CHECK(memory_reaches(z_of({10, 300}), adaptive, 5000) == Reaches{E(10), E(300)});
-  CHECK(memory_reaches(z_of({10, 300}), adaptive, 64) == Reaches{E(10), 64});
-  CHECK(memory_reaches(z_of({10, 300}), adaptive, 0) == Reaches{0, 0});
-
-  // The query of time t sees E - t steps before the block.
-  Tensor z = Tensor::filled({200, 2, 2}, 0);  // E = 33: from 0 to time 32
-  const auto at = [&](int64_t t, int64_t b, int64_t h) -> float& {
-    return z.data()[(t * 2 + b) * 2 + h];
+TEST_CASE("a head needs of the memory what any of its queries sees") {
+  // Time t of the block, sequence b, head h: z = 1024 sigmoid(x_h), far below 1 unless set.
+  OneSpan dynamic(SpanKind::dynamic);
+  for (int64_t h = 0; h < 2; ++h) {
+    dynamic.values(0)[h * 8 + h] = 1;
+    dynamic.values(1)[h] = 0;
+  }
+  Tensor x = Tensor::filled({200, 2, 8}, -20);  // E = 33: the query of time t sees 33 - t steps
+  const auto set = [&](int64_t t, int64_t b, int64_t h, double z) {
+    x.data()[(t * 2 + b) * 8 + h] = static_cast<float>(-std::log(1024 / z - 1));
   };
-  at(150, 0, 0) = 100;  // E = 133: nothing
-  at(50, 1, 1) = 100;   // E - 50
-  at(120, 0, 1) = 200;  // E - 120
-  const ModelConfig dynamic = config_of(SpanKind::dynamic);
-  CHECK(memory_reaches(Variable::constant(z.clone()), dynamic, 5000) == Reaches{33, 233 - 120});
-  at(50, 1, 1) = 140;
-  CHECK(memory_reaches(Variable::constant(z.clone()), dynamic, 5000) == Reaches{33, 173 - 50});
-  CHECK(memory_reaches(Variable::constant(z.clone()), dynamic, 20) == Reaches{20, 20});
+  set(150, 0, 0, 100.5);  // E = 133: nothing
+  set(50, 1, 1, 100.5);   // E - 50
+  set(120, 0, 1, 200.5);  // E - 120
+  CHECK(dynamic.of(x.clone(), 5000).memory_steps == Steps{33, 233 - 120});
+  CHECK(dynamic.of(x.clone(), 5000).effective == Steps{133, 233});
+  set(50, 1, 1, 140.5);
+  CHECK(dynamic.of(x.clone(), 5000).memory_steps == Steps{33, 173 - 50});
+  CHECK(dynamic.of(x.clone(), 20).memory_steps == Steps{20, 20});
 }
 
 TEST_CASE("spans of tokens in bf16 are f32") {
   if (!bf16_obstacle().empty()) return;
-  ParameterStore store(1);
-  const auto span = make_span(config_of(SpanKind::dynamic), store, "p.");
-  Tape tape;
-  const Variable z = span->spans(tape, Variable::constant(Tensor::zeros({2, 1, 8}, DType::bf16)));
-  CHECK(z.type() == DType::f32);
-  CHECK(z.value().data()[0] == doctest::Approx(1024 / (1 + std::exp(4))));
+  const LayerSpans spans = OneSpan(SpanKind::dynamic).of(Tensor::zeros({2, 1, 8}, DType::bf16), 0);
+  CHECK(spans.z.type() == DType::f32);
+  CHECK(spans.z.value().data()[0] == doctest::Approx(1024 / (1 + std::exp(4))));
 }
 
 TEST_CASE("the memory that is kept follows the widest head in steps of 64") {
-  // min(S, W + 64), W = S - 64 floor(min(S-1, S-E)/64), E = ceil(max z) + R
+  // min(S, W + 64), W = S - 64 floor(min(S-1, S - reach)/64), reach = ceil(max z) + R
   const ModelConfig config = config_of(SpanKind::adaptive);
-  CHECK(memory_length(z_of({0, 0}), config) == 64 + 64);
-  CHECK(memory_length(z_of({0, 32}), config) == 64 + 64);
-  CHECK(memory_length(z_of({0, 32.1f}), config) == 128 + 64);
-  CHECK(memory_length(z_of({614, 20}), config) == 704 + 64);
-  CHECK(memory_length(z_of({1024, 0}), config) == 1024);
+  CHECK(memory_length(config, 0) == 64 + 64);
+  CHECK(memory_length(config, 32) == 64 + 64);
+  CHECK(memory_length(config, 32.1f) == 128 + 64);
+  CHECK(memory_length(config, 614) == 704 + 64);
+  CHECK(memory_length(config, 1024) == 1024);
   ModelConfig whole = config;
   whole.adapt_cache = false;
-  CHECK(memory_length(z_of({0, 0}), whole) == 1024);
-  CHECK(memory_length(z_of({0, 0}), config_of(SpanKind::adaptive, 50)) == 50);
+  CHECK(memory_length(whole, 0) == 1024);
+  CHECK(memory_length(config_of(SpanKind::adaptive, 50), 0) == 50);
+
+  OneSpan adaptive(config);
+  adaptive.values(0)[0] = 20.0f / 1024;
+  adaptive.values(0)[1] = 614.0f / 1024;
+  CHECK(adaptive.of(0).memory_length == 704 + 64);
+  CHECK(OneSpan(whole).of(0).memory_length == 1024);
 }

@@ -25,7 +25,7 @@ using doctest::Contains;
 
 constexpr int64_t kVocabulary = 7;
 
-Trainer random_trainer(const Settings& settings) {
+Trainer random_trainer(const TrainingConfig& settings) {
   return {settings, kVocabulary, random_stream(300, kVocabulary, 1),
           random_stream(300, kVocabulary, 2)};
 }
@@ -47,7 +47,7 @@ bool all_finite(const std::vector<Tensor>& tensors) {
 TEST_CASE("the loss falls to almost nothing on a stream that repeats itself") {
   for (SpanKind kind : kSpanKinds) {
     CAPTURE(static_cast<int>(kind));
-    Trainer trainer(tiny_settings(kind), 5, repetitive_stream(400, 5), repetitive_stream(400, 5));
+    Trainer trainer(tiny_config(kind), 5, repetitive_stream(400, 5), repetitive_stream(400, 5));
     const double first = trainer.step().loss;
     double last = first;
     for (int i = 0; i < 80; ++i) last = trainer.step().loss;
@@ -62,9 +62,9 @@ TEST_CASE("the loss falls to almost nothing on a stream that repeats itself") {
 TEST_CASE(
     "a step flushes denormals in all its threads, called from any, and leaves them as before") {
   const auto denormals_after_a_step = [] {
-    Settings s = tiny_settings();
-    s.optim = "sgd";
-    s.momentum = 0.5;
+    TrainingConfig s = tiny_config();
+    s.optimizer.kind = OptimizerKind::sgd;
+    s.optimizer.momentum = 0.5;
     Trainer trainer(s, 300, repetitive_stream(400, 5), repetitive_stream(400, 5));
     // Half of it is denormal; most embeddings have no gradient that would hide it.
     for (auto& [name, momentum] : trainer.optimizer().state()) {
@@ -96,8 +96,8 @@ TEST_CASE("in bf16 the loss falls, too, and the weights stay f32") {
   if (!bf16_obstacle().empty()) return;
   for (SpanKind kind : kSpanKinds) {
     CAPTURE(static_cast<int>(kind));
-    Settings s = tiny_settings(kind);
-    s.precision = "bf16";
+    TrainingConfig s = tiny_config(kind);
+    s.model.precision = DType::bf16;
     Trainer trainer(s, 5, repetitive_stream(400, 5), repetitive_stream(400, 5));
     const double first = trainer.step().loss;
     double last = first;
@@ -111,39 +111,34 @@ TEST_CASE("in bf16 the loss falls, too, and the weights stay f32") {
   }
 }
 
-TEST_CASE("the precision that auto stands for is in the trainer's settings") {
-  Settings s = tiny_settings();
-  s.precision = "auto";
-  CHECK(random_trainer(s).settings().precision == (bf16_obstacle().empty() ? "bf16" : "f32"));
-}
-
 TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
-  Settings s = tiny_settings(SpanKind::adaptive);
-  s.lr_warmup = 4;
+  TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.schedule.warmup = 4;
   Trainer trainer = random_trainer(s);
   const StepReport first = trainer.step();
   CHECK(first.step == 1);
-  CHECK(first.learning_rate == Approx(s.lr / 4));
+  CHECK(first.learning_rate == Approx(s.schedule.learning_rate / 4));
   CHECK(first.gradient_norm > 0);
   REQUIRE(first.spans.size() == 2);
   CHECK(first.spans[1] == std::vector<float>(2, first.spans[0][0]));
   CHECK(first.spans[0][0] == Approx(0.4 * 24));
   CHECK(first.span_loss == Approx(1e-3 * 2 * 0.4 * 24));  // lambda, layers, mean span
-  CHECK(trainer.step().learning_rate == Approx(s.lr / 2));
+  CHECK(trainer.step().learning_rate == Approx(s.schedule.learning_rate / 2));
 }
 
 TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece") {
   for (SpanKind kind : kSpanKinds) {
     CAPTURE(static_cast<int>(kind));
-    Settings s = tiny_settings(kind);
-    s.dropout = 0.3;
-    s.emb_dropout = 0.2;
-    s.optim = "sgd";  // Adagrad's first steps are of the gradient's sign: they magnify rounding
-    s.lr = 0.1;
-    s.adapt_span_loss = 0.01;
+    TrainingConfig s = tiny_config(kind);
+    s.model.dropout = 0.3f;
+    s.model.embedding_dropout = 0.2f;
+    // Adagrad's first steps are of the gradient's sign: they magnify rounding.
+    s.optimizer.kind = OptimizerKind::sgd;
+    s.schedule.learning_rate = 0.1;
+    s.model.span_loss = 0.01f;
     std::deque<Trainer> trainers;
     for (int64_t split : {1, 2, 4}) {
-      s.batch_split = split;
+      s.batch.split = split;
       trainers.emplace_back(s, kVocabulary, random_stream(300, kVocabulary, 1),
                             random_stream(300, kVocabulary, 2));
     }
@@ -163,10 +158,10 @@ TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece")
 }
 
 TEST_CASE("the seed decides the run") {
-  Settings s = tiny_settings();
-  s.dropout = 0.2;
+  TrainingConfig s = tiny_config();
+  s.model.dropout = 0.2f;
   const auto run = [&](int64_t seed) {
-    s.seed = seed;
+    s.run.seed = seed;
     Trainer trainer = random_trainer(s);
     trainer.step();
     return weights(trainer);
@@ -176,10 +171,10 @@ TEST_CASE("the seed decides the run") {
 }
 
 TEST_CASE("a loss that is no number stops at its step, and the weights stay finite") {
-  Settings s = tiny_settings();
-  s.optim = "sgd";
-  s.lr = 1e30;
-  s.grad_clip = 0;
+  TrainingConfig s = tiny_config();
+  s.optimizer.kind = OptimizerKind::sgd;
+  s.schedule.learning_rate = 1e30;
+  s.optimizer.grad_clip = 0;
   Trainer trainer = random_trainer(s);
   std::vector<Tensor> before;
   const auto diverge = [&] {
@@ -194,23 +189,23 @@ TEST_CASE("a loss that is no number stops at its step, and the weights stay fini
   CHECK(all_finite(before));
   const std::string step = " at step " + std::to_string(trainer.steps_done() + 1) + "; the last";
   CHECK_THROWS_WITH_AS(trainer.step(), Contains(step.c_str()), Error);
-  CHECK_THROWS_WITH_AS(trainer.step(), Contains("checkpoint is kept; try a smaller --lr"), Error);
+  CHECK_THROWS_WITH_AS(trainer.step(),
+                       Contains("checkpoint is kept; try a smaller schedule.learning_rate"), Error);
 }
 
 TEST_CASE("spans stay between nothing and the limit whatever the update") {
-  Settings s = tiny_settings(SpanKind::adaptive);
-  s.lr = 0.7;
-  s.grad_clip = 0;
+  TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.schedule.learning_rate = 0.7;
+  s.optimizer.grad_clip = 0;
   for (double price : {0.0, 0.1}) {
-    s.adapt_span_loss = price;
+    s.model.span_loss = price;
     Trainer trainer = random_trainer(s);
     float smallest = 1, largest = 0;
     for (int i = 0; i < 6; ++i) {
       trainer.step();
-      for (const Parameter* p : trainer.model().parameters().all()) {
-        if (!is_span(*p)) continue;
-        smallest = std::min(smallest, *std::ranges::min_element(p->value().values()));
-        largest = std::max(largest, *std::ranges::max_element(p->value().values()));
+      for (const Parameter* ratios : trainer.model().span_ratios()) {
+        smallest = std::min(smallest, std::ranges::min(ratios->value().values()));
+        largest = std::max(largest, std::ranges::max(ratios->value().values()));
       }
     }
     CHECK(smallest >= 0);
@@ -220,30 +215,32 @@ TEST_CASE("spans stay between nothing and the limit whatever the update") {
 }
 
 TEST_CASE("validations carry their memory on, each from where the last one ended") {
-  Settings s = tiny_settings(SpanKind::adaptive);
-  s.nbatches = 30;  // 3 blocks a validation
+  TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.run.steps_per_round = 30;  // 3 blocks a validation
   Trainer trainer = random_trainer(s);
   const double first = trainer.validate().loss, second = trainer.validate().loss;
   CHECK(first != second);
   // Those were the first 6 blocks of the stream; the 9 that it has are 3 more.
-  const double whole =
-      evaluate(trainer.model(), random_stream(300, kVocabulary, 2), s.batch_sz, s.block_sz).loss;
+  const double whole = evaluate(trainer.model(), random_stream(300, kVocabulary, 2),
+                                s.batch.sequences, s.batch.block)
+                           .loss;
   CHECK((first + second + trainer.validate().loss) / 3 == Approx(whole).epsilon(1e-6));
 }
 
 TEST_CASE("the first block after the end of a stream has no memory of the end") {
-  Settings s = tiny_settings();
-  s.lr = 0;
-  s.nbatches = 1;
-  const auto one_block = repetitive_stream(9 * s.batch_sz, kVocabulary);  // comes again and again
+  TrainingConfig s = tiny_config();
+  s.schedule.learning_rate = 0;
+  s.run.steps_per_round = 1;
+  const auto one_block =
+      repetitive_stream(9 * s.batch.sequences, kVocabulary);  // comes again and again
   Trainer trainer(s, kVocabulary, one_block, one_block);
   CHECK(trainer.step().loss == trainer.step().loss);
   CHECK(trainer.validate().loss == trainer.validate().loss);
 }
 
 TEST_CASE("validating does not change what is learned") {
-  Settings s = tiny_settings(SpanKind::adaptive);
-  s.dropout = 0.2;
+  TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.model.dropout = 0.2f;
   Trainer plain = random_trainer(s), watched = random_trainer(s);
   for (int i = 0; i < 3; ++i) {
     plain.step();
@@ -254,10 +251,11 @@ TEST_CASE("validating does not change what is learned") {
 }
 
 TEST_CASE("settings and streams that do not fit are refused") {
-  Settings s = tiny_settings();
-  s.nheads = 3;
-  CHECK_THROWS_WITH_AS(random_trainer(s), Contains("[model] expected --nheads to divide"), Error);
-  s = tiny_settings();
+  TrainingConfig s = tiny_config();
+  s.model.heads = 3;
+  CHECK_THROWS_WITH_AS(random_trainer(s), Contains("[model] expected model.heads to divide"),
+                       Error);
+  s = tiny_config();
   const auto make = [&](int64_t train, int64_t valid) {
     Trainer(s, kVocabulary, random_stream(train, kVocabulary), random_stream(valid, kVocabulary));
   };
@@ -267,7 +265,7 @@ TEST_CASE("settings and streams that do not fit are refused") {
 }
 
 TEST_CASE("progress of another batch or stream cannot be restored") {
-  Trainer trainer = random_trainer(tiny_settings());
+  Trainer trainer = random_trainer(tiny_config());
   trainer.step();
   Trainer::Progress progress = trainer.progress();
   progress.train.column = 1000;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include "adaspan/core/cpu.h"
@@ -32,15 +33,15 @@ ModelConfig small_model(SpanKind kind) {
 /// Spans that differ from head to head, and from token to token where they are dynamic.
 void spread_spans(Transformer& model) {
   uint64_t place = 0;
-  for (Parameter* p : model.parameters().all()) {
-    for (int64_t i = 0; i < p->value().elements(); ++i, ++place) {
-      const RandomKey key{.seed = 9, .purpose = Purpose::benchmark};
-      if (is_span(*p)) {
-        p->value().data()[i] = static_cast<float>(0.8 * random_uniform(key, place));
-      } else if (p->name().find("dynamic_span") != std::string::npos) {
-        p->value().data()[i] = static_cast<float>(random_uniform(key, place) - 0.5);
-      }
+  const auto spread = [&](Parameter& p, double low, double high) {
+    for (int64_t i = 0; i < p.value().elements(); ++i) {
+      const double u = random_uniform({.seed = 9, .purpose = Purpose::benchmark}, place++);
+      p.value().data()[i] = static_cast<float>(low + (high - low) * u);
     }
+  };
+  for (Parameter* ratios : model.span_ratios()) spread(*ratios, 0, 0.8);
+  for (Parameter* p : model.parameters().all()) {
+    if (p->name().find("dynamic_span") != std::string::npos) spread(*p, -0.5, 0.5);
   }
 }
 
@@ -56,15 +57,14 @@ Tensor steps(const Tensor& ids, int64_t begin, int64_t count) {
   return Tensor::of({count, B}, ids.values<int32_t>().subspan(begin * B, count * B));
 }
 
-/// Logits of the whole stream, worked on in blocks of M.
-std::vector<float> logits_by_blocks(const Transformer& model, const Tensor& ids, int64_t M) {
+/// Log-probabilities of the whole stream, worked on in blocks of M.
+std::vector<float> predictions(const Transformer& model, const Tensor& ids, int64_t M) {
   std::vector<float> all;
   Memory memory = model.fresh_memory(B);
   for (int64_t t = 0; t < ids.shape()[0]; t += M) {
-    Tape tape(Tape::Mode::evaluation);
-    TransformerOutput out = model.forward(tape, steps(ids, t, M), memory);
+    BlockPrediction out = model.predict(steps(ids, t, M), memory);
     memory = std::move(out.memory);
-    const auto values = out.logits.value().values();
+    const auto values = out.log_probabilities.values();
     all.insert(all.end(), values.begin(), values.end());
   }
   return all;
@@ -92,10 +92,10 @@ TEST_CASE("one long block gives what many short ones with memory give") {
   for (SpanKind kind : kKinds) {
     Transformer model(small_model(kind), 1);
     spread_spans(model);
-    const std::vector<float> whole = logits_by_blocks(model, ids, 48);
+    const std::vector<float> whole = predictions(model, ids, 48);
     for (int64_t M : {1, 4, 16, 24}) {
       INFO("kind ", static_cast<int>(kind), ", blocks of ", M);
-      CHECK(difference(logits_by_blocks(model, ids, M), whole) < kRounding);
+      CHECK(difference(predictions(model, ids, M), whole) < kRounding);
     }
   }
 }
@@ -109,17 +109,14 @@ TEST_CASE("a memory of the whole limit gives what one cut to the spans gives") {
   config.adapt_cache = false;
   Transformer whole(config, 1);
   for (Transformer* model : {&cut, &whole}) {
-    for (Parameter* p : model->parameters().all()) {
-      if (!is_span(*p)) continue;
-      p->value().data()[0] = 0.02f;
-      p->value().data()[1] = 0.1f;
+    for (Parameter* ratios : model->span_ratios()) {
+      ratios->value().data()[0] = 0.02f;
+      ratios->value().data()[1] = 0.1f;
     }
   }
-  Tape tape(Tape::Mode::evaluation);
-  const Memory nothing = empty_memory(config.layers, B, config.hidden);
-  CHECK(cut.forward(tape, ids, nothing).memory[1].shape()[0] == 72 + 64);
-  CHECK(whole.forward(tape, ids, nothing).memory[1].shape()[0] == 200);
-  CHECK(difference(logits_by_blocks(cut, ids, 16), logits_by_blocks(whole, ids, 16)) < kRounding);
+  CHECK(cut.predict(ids, cut.fresh_memory(B)).memory[1].shape()[0] == 72 + 64);
+  CHECK(whole.predict(ids, whole.fresh_memory(B)).memory[1].shape()[0] == 200);
+  CHECK(difference(predictions(cut, ids, 16), predictions(whole, ids, 16)) < kRounding);
 }
 
 TEST_CASE("a stream forgets exactly what lies beyond its memory") {
@@ -129,7 +126,7 @@ TEST_CASE("a stream forgets exactly what lies beyond its memory") {
   Tensor b = a.clone();
   for (int64_t i = 0; i < B; ++i) b.data<int32_t>()[i] = (b.data<int32_t>()[i] + 1) % V;
   Transformer model(small_model(SpanKind::fixed), 1);
-  const std::vector<float> x = logits_by_blocks(model, a, 8), y = logits_by_blocks(model, b, 8);
+  const std::vector<float> x = predictions(model, a, 8), y = predictions(model, b, 8);
   const auto differs_at = [&](int64_t t) {
     for (int64_t i = t * B * V; i < (t + 1) * B * V; ++i) {
       if (x[i] != y[i]) return true;
@@ -149,7 +146,7 @@ TEST_CASE("no token sees itself through attention, or anything after it") {
   Tensor b = a.clone();
   b.data<int32_t>()[10 * B] = (b.data<int32_t>()[10 * B] + 1) % V;
   Transformer model(small_model(SpanKind::adaptive), 1);
-  const std::vector<float> x = logits_by_blocks(model, a, 16), y = logits_by_blocks(model, b, 16);
+  const std::vector<float> x = predictions(model, a, 16), y = predictions(model, b, 16);
   for (int64_t i = 0; i < 10 * B * V; ++i) CHECK(x[i] == y[i]);
 }
 
@@ -159,7 +156,7 @@ TEST_CASE("steps before the start of a stream take part unless they are left out
   const Transformer with_zeros(config, 1);
   config.skip_missing = true;
   const Transformer without(config, 1);
-  CHECK(difference(logits_by_blocks(with_zeros, ids, 8), logits_by_blocks(without, ids, 8)) > 1e-3);
+  CHECK(difference(predictions(with_zeros, ids, 8), predictions(without, ids, 8)) > 1e-3);
   // Left out, the limit itself no longer matters while the stream is shorter than it.
   config.span_limit = 12;
   Transformer shorter(config, 1);
@@ -175,8 +172,7 @@ TEST_CASE("steps before the start of a stream take part unless they are left out
       }
     }
   }
-  CHECK(difference(logits_by_blocks(shorter, ids, 8), logits_by_blocks(without, ids, 8)) <
-        kRounding);
+  CHECK(difference(predictions(shorter, ids, 8), predictions(without, ids, 8)) < kRounding);
 }
 
 TEST_CASE("in bf16 a model computes what it computes in f32, to the roundings on the way") {
@@ -190,17 +186,16 @@ TEST_CASE("in bf16 a model computes what it computes in f32, to the roundings on
     Transformer half(config, 1);
     for (Transformer* model : {&f32, &half}) spread_spans(*model);
     for (int64_t M : {16, 48}) {
-      const auto wide = logits_by_blocks(f32, ids, M), narrow = logits_by_blocks(half, ids, M);
-      // About 2 layers x 8 roundings of 2^-8 are behind a logit, independent of each other.
+      const auto wide = predictions(f32, ids, M), narrow = predictions(half, ids, M);
+      // About 2 layers x 8 roundings of 2^-8 are behind a number, independent of each other.
       CHECK(difference(narrow, wide) < 4 * 0x1p-8);
       CHECK(difference(narrow, wide) > 0x1p-12);
     }
     // What bounds of blocks change is order and place of roundings.
-    CHECK(difference(logits_by_blocks(half, ids, 4), logits_by_blocks(half, ids, 48)) < 4 * 0x1p-8);
+    CHECK(difference(predictions(half, ids, 4), predictions(half, ids, 48)) < 4 * 0x1p-8);
 
-    Tape tape;
-    const TransformerOutput out = half.forward(tape, ids, half.fresh_memory(B));
-    CHECK(out.logits.type() == DType::f32);
+    const BlockPrediction out = half.predict(ids, half.fresh_memory(B));
+    CHECK(out.log_probabilities.type() == DType::f32);
     CHECK(out.memory[1].type() == DType::bf16);
   }
 }
@@ -210,8 +205,8 @@ TEST_CASE("bf16 is refused where it cannot run") {
   config.precision = DType::bf16;
   set_isa(Isa::plain);
   CHECK_THROWS_WITH_AS(Transformer(config, 1),
-                       "[model] expected --precision f32, since the kernels of level plain compute "
-                       "in f32; got bf16; use --precision f32 or auto",
+                       "[model] expected model.precision f32, since the kernels of level plain "
+                       "compute in f32; got bf16; use model.precision f32 or auto",
                        Error);
   set_isa(best_isa());
 }
@@ -219,45 +214,129 @@ TEST_CASE("bf16 is refused where it cannot run") {
 TEST_CASE("the memory shares the layers' inputs with the tape") {
   const Transformer model(small_model(SpanKind::fixed), 1);  // keeps 24 steps
   Tape tape;
-  const TransformerOutput out = model.forward(tape, random_ids(24), model.fresh_memory(B));
+  const BlockLoss out = model.loss(tape, random_ids(24), random_ids(24), model.fresh_memory(B));
   for (const LayerMemory& memory : out.memory) {
     REQUIRE(memory.segments().size() == 1);
     CHECK(memory.segments()[0].value.use_count() > 1);  // a copy would have one owner
   }
 }
 
-TEST_CASE("the feed-forward layer drops inner activations and adds its input") {
+TEST_CASE("the feed-forward layer drops inner activations and adds what it is given to add") {
   const ModelConfig config = small_model(SpanKind::fixed);
   ParameterStore store(1);
-  const FeedForward layer(config, store, "ff.");
+  const FeedForward layer(config, store, 0);
   const auto weight = [&](size_t i) { return store.all()[i]->variable(); };
   Tensor values({5, B, 16});
   for (int64_t i = 0; i < values.elements(); ++i) {
     values.data()[i] = static_cast<float>(random_uniform({.seed = 2}, i) - 0.5);
   }
   const Variable x = Variable::constant(std::move(values));
+  const Variable residual = Variable::constant(Tensor::filled(x.shape(), 0.25f));
   for (float rate : {0.0f, 0.4f}) {
     const Dropout mask{.rate = rate, .key = {.purpose = Purpose::dropout}, .batch = B};
     Tape tape(Tape::Mode::evaluation);
     const Variable inner = linear(tape, x, weight(0), weight(1), {.activation = Activation::relu});
     const Variable expected =
-        add(tape, x, linear(tape, dropout(tape, inner, mask), weight(2), weight(3)));
-    const Variable found = layer.forward(tape, x, mask);
+        add(tape, residual, linear(tape, dropout(tape, inner, mask), weight(2), weight(3)));
+    const Variable found = layer.forward(tape, x, mask, residual);
     for (int64_t i = 0; i < x.value().elements(); ++i) {
       CHECK(found.value().data()[i] == doctest::Approx(expected.value().data()[i]).epsilon(1e-5));
     }
   }
 }
 
+TEST_CASE("attention adds what it is given to add") {
+  const ModelConfig config = small_model(SpanKind::fixed);
+  ParameterStore store(1);
+  const auto positions = make_positions(config, store);
+  const auto span = make_span(config, store, 0);
+  const auto attention = make_attention(config, store, 0);
+  const Variable x = Variable::constant(Tensor::filled({4, B, 16}, 0.5f));
+  const LayerMemory nothing(B, 16);
+  Tape tape(Tape::Mode::evaluation);
+  const BlockPositions at = positions->of_block(tape);
+  const LayerSpans spans = span->of(tape, x, 0);
+  const auto with = [&](float r) {
+    const Variable residual = Variable::constant(Tensor::filled({4, B, 16}, r));
+    return attention->forward(
+        tape, {.x = x, .memory = nothing, .spans = spans, .positions = at, .dropout = {}},
+        residual);
+  };
+  const Variable none = with(0), some = with(2);
+  CHECK(none.value().data()[3 * B * 16] != 0);  // of time 3
+  for (int64_t i = 0; i < x.value().elements(); ++i) {
+    CHECK(some.value().data()[i] == doctest::Approx(none.value().data()[i] + 2));
+  }
+}
+
+TEST_CASE("the loss is the mean of -log p of the targets, plus the span loss") {
+  const Tensor ids = random_ids(9), inputs = steps(ids, 0, 8), targets = steps(ids, 1, 8);
+  for (SpanKind kind : kKinds) {
+    CAPTURE(static_cast<int>(kind));
+    ModelConfig config = small_model(kind);
+    config.span_loss = 0.5f;
+    Transformer model(config, 1);
+    spread_spans(model);
+    Tape tape;
+    const BlockLoss out = model.loss(tape, inputs, targets, model.fresh_memory(B));
+    const Tensor log_p = model.predict(inputs, model.fresh_memory(B)).log_probabilities;
+    REQUIRE(log_p.shape() == Shape{8, B, V});
+    double nll = 0, price = 0;
+    for (int64_t row = 0; row < 8 * B; ++row) {
+      double sum = 0;
+      for (int64_t v = 0; v < V; ++v) sum += std::exp(log_p.data()[row * V + v]);
+      CHECK(sum == doctest::Approx(1));
+      nll -= log_p.data()[row * V + targets.data<int32_t>()[row]] / static_cast<double>(8 * B);
+    }
+    for (const auto& layer : out.mean_z) price += (layer[0] + layer[1]) / 2;
+    const double span_loss = kind == SpanKind::fixed ? 0 : 0.5 * price;
+    CHECK(out.nll == doctest::Approx(nll));
+    CHECK(out.span_loss == doctest::Approx(span_loss));
+    CHECK(out.total.value().item() == doctest::Approx(nll + span_loss));
+  }
+}
+
 TEST_CASE("the span loss is lambda times the sum over layers of the mean span") {
   ModelConfig config = small_model(SpanKind::adaptive);
   config.span_loss = 0.5f;
-  Transformer model(config, 1);
+  const Transformer model(config, 1);
   Tape tape;
-  const TransformerOutput out =
-      model.forward(tape, random_ids(4), empty_memory(config.layers, B, config.hidden));
-  CHECK(out.span_loss.value().item() == doctest::Approx(0.5 * 2 * 0.3 * 24));
-  CHECK(out.spans == std::vector<std::vector<float>>(2, std::vector<float>(2, 0.3f * 24)));
+  const BlockLoss out = model.loss(tape, random_ids(4), random_ids(4), model.fresh_memory(B));
+  CHECK(out.span_loss == doctest::Approx(0.5 * 2 * 0.3 * 24));
+  CHECK(out.mean_z == std::vector<std::vector<float>>(2, std::vector<float>(2, 0.3f * 24)));
+}
+
+TEST_CASE("activations are dropped in training alone, others at each step and at each place") {
+  ModelConfig config = small_model(SpanKind::fixed);
+  const Tensor ids = random_ids(8);
+  const auto loss_at = [&](const Transformer& model, std::optional<TrainingStep> training) {
+    Tape tape;
+    return model.loss(tape, ids, ids, model.fresh_memory(B), training).nll;
+  };
+  const float plain = loss_at(Transformer(config, 1), {});
+  for (const bool embeddings : {false, true}) {
+    CAPTURE(embeddings);
+    config.dropout = embeddings ? 0 : 0.4f;
+    config.embedding_dropout = embeddings ? 0.4f : 0;
+    const Transformer model(config, 1);
+    CHECK(loss_at(model, {}) == plain);
+    const float first = loss_at(model, TrainingStep{.seed = 1, .step = 1, .batch = B});
+    CHECK(first != plain);
+    CHECK(loss_at(model, TrainingStep{.seed = 1, .step = 1, .batch = B}) == first);
+    CHECK(loss_at(model, TrainingStep{.seed = 1, .step = 2, .batch = B}) != first);
+    CHECK(loss_at(model, TrainingStep{.seed = 2, .step = 1, .batch = B}) != first);
+  }
+}
+
+TEST_CASE("a model tells the ratios of its spans where they are learned") {
+  Transformer adaptive(small_model(SpanKind::adaptive), 1);
+  const std::vector<Parameter*> ratios = adaptive.span_ratios();
+  REQUIRE(ratios.size() == 2);
+  CHECK(ratios[1]->name() == "layers.1.attn.attn.adaptive_span._mask.current_val");
+  const Transformer& same = adaptive;
+  CHECK(same.span_ratios() == std::vector<const Parameter*>(ratios.begin(), ratios.end()));
+  CHECK(Transformer(small_model(SpanKind::fixed), 1).span_ratios().empty());
+  CHECK(Transformer(small_model(SpanKind::dynamic), 1).span_ratios().empty());
 }
 
 TEST_CASE("a seed names the starting weights") {
@@ -271,31 +350,122 @@ TEST_CASE("a seed names the starting weights") {
   CHECK(values(a, 0) != values(other, 0));
 }
 
+TEST_CASE("each parameter starts with the numbers of its layer and role, which never change") {
+  const std::pair<const char*, uint32_t> sites[] = {{"key_pe", 0xffff08},
+                                                    {"in_emb.weight", 0xffff10},
+                                                    {"out_emb.weight", 0xffff30},
+                                                    {"out_emb.bias", 0xffff50},
+                                                    {"layers.0.attn.proj_query.weight", 0x0000a0},
+                                                    {"layers.1.attn.proj_query.weight", 0x0001a0},
+                                                    {"layers.1.attn.proj_key.weight", 0x0001a1},
+                                                    {"layers.1.attn.proj_val.weight", 0x0001a2},
+                                                    {"layers.1.attn.proj_out.weight", 0x0001a3},
+                                                    {"layers.1.ff.fc1.weight", 0x0001c0},
+                                                    {"layers.1.ff.fc1.bias", 0x0001c1},
+                                                    {"layers.1.ff.fc2.weight", 0x0001c2},
+                                                    {"layers.1.ff.fc2.bias", 0x0001c3}};
+  for (SpanKind kind : kKinds) {  // which have parameters of their own between the others
+    const Transformer model(small_model(kind), 1);
+    size_t found = 0;
+    for (const Parameter* p : model.parameters().all()) {
+      for (const auto& [name, site] : sites) {
+        if (p->name() != name) continue;
+        ++found;
+        const RandomKey key{.seed = 1, .purpose = Purpose::initialisation, .site = site};
+        const bool normal = site == 0xffff08 || site == 0xffff10;
+        const int64_t fan_in = p->name().find("fc2") != std::string::npos ? 32 : 16;
+        const double uniform =
+            (2 * random_uniform(key, 3) - 1) / std::sqrt(static_cast<double>(fan_in));
+        CHECK(p->value().data()[3] == static_cast<float>(normal ? random_normal(key, 3) : uniform));
+      }
+    }
+    CHECK(found == std::size(sites));
+  }
+}
+
+TEST_CASE("no two parameters of a model start with the same numbers") {
+  ModelConfig config = small_model(SpanKind::fixed);
+  config.layers = 5;
+  std::set<float> firsts;
+  size_t drawn = 0;
+  const Transformer model(config, 1);
+  for (const Parameter* p : model.parameters().all()) {
+    if (p->name().find("norm") != std::string::npos) continue;  // 1 and 0
+    ++drawn;
+    firsts.insert(p->value().data()[0] / p->value().data()[1]);
+  }
+  CHECK(drawn == 4 + 5 * 8);
+  CHECK(firsts.size() == drawn);
+}
+
+TEST_CASE("each place of dropout has the numbers of its layer and role, which never change") {
+  CHECK(random_site(7, RandomRole::attention_dropout) == 0x000780);
+  ModelConfig config = small_model(SpanKind::fixed);
+  config.dropout = config.embedding_dropout = 0.4f;
+  Transformer model(config, 1);
+  // One token: gradients stop where activations were dropped.
+  const int32_t zero[] = {0};
+  const Tensor id = Tensor::of({1, 1}, zero);
+  Tape tape;
+  tape.backward(
+      model
+          .loss(tape, id, id, model.fresh_memory(1), TrainingStep{.seed = 5, .step = 2, .batch = 1})
+          .total);
+  const auto check_gradient = [&](const char* name, uint32_t site, bool relu) {
+    CAPTURE(name);
+    for (const Parameter* p : model.parameters().all()) {
+      if (p->name() != name) continue;
+      const int64_t n = p->shape()[-1];
+      const Dropout mask{.rate = 0.4f,
+                         .key = {.seed = 5, .purpose = Purpose::dropout, .step = 2, .site = site},
+                         .batch = 1};
+      Tape no_tape(Tape::Mode::evaluation);
+      const Variable kept =
+          dropout(no_tape, Variable::constant(Tensor::filled({1, 1, n}, 1)), mask);
+      int64_t through = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const bool stopped = p->grad().data()[i] == 0, dropped = kept.value().data()[i] == 0;
+        CHECK((relu ? stopped || !dropped : stopped == dropped));
+        through += stopped ? 0 : 1;
+      }
+      CHECK(through > 0);
+    }
+  };
+  check_gradient("in_emb.weight", 0xffff00, false);
+  check_gradient("layers.1.norm2.bias", 0xffff01, false);
+  check_gradient("layers.0.ff.fc1.bias", 0x000081, true);
+  check_gradient("layers.1.ff.fc1.bias", 0x000181, true);
+}
+
 TEST_CASE("sizes that do not fit are refused with what to do") {
   const auto refuses = [](auto change, const char* text) {
     ModelConfig config = small_model(SpanKind::adaptive);
     change(config);
     CHECK_THROWS_WITH_AS(Transformer(config, 1), doctest::Contains(text), Error);
   };
-  refuses([](ModelConfig& c) { c.heads = 3; }, "[model] expected --nheads to divide --hid-sz");
-  refuses([](ModelConfig& c) { c.ramp = 0; }, "--adapt-span-ramp");
-  refuses([](ModelConfig& c) { c.span_limit = 0; }, "--attn-span");
-  refuses([](ModelConfig& c) { c.layers = 0; }, "--nlayers");
-  refuses([](ModelConfig& c) { c.inner = 0; }, "--inner-hid-sz");
-  refuses([](ModelConfig& c) { c.hidden = 0; }, "--hid-sz");
+  refuses([](ModelConfig& c) { c.heads = 3; },
+          "[model] expected model.heads to divide model.hidden; got 3 heads for 16; try "
+          "model.hidden 18");
+  refuses([](ModelConfig& c) { c.ramp = 0; }, "model.ramp");
+  refuses([](ModelConfig& c) { c.span_limit = 0; }, "model.span_limit");
+  refuses([](ModelConfig& c) { c.layers = 0; }, "model.layers of at least 1; got 0");
+  refuses([](ModelConfig& c) { c.layers = 65535; }, "model.layers below 65535; got 65535");
+  refuses([](ModelConfig& c) { c.inner = 0; }, "model.inner");
+  refuses([](ModelConfig& c) { c.hidden = 0; }, "model.hidden");
   refuses([](ModelConfig& c) { c.vocabulary = 0; }, "vocabulary");
-  refuses([](ModelConfig& c) { c.dropout = 1; }, "--dropout");
-  refuses([](ModelConfig& c) { c.embedding_dropout = -0.1f; }, "--emb-dropout");
-  refuses([](ModelConfig& c) { c.span_init = 1.1f; }, "--adapt-span-init");
-  refuses([](ModelConfig& c) { c.span_loss = -1; }, "--adapt-span-loss");
+  refuses([](ModelConfig& c) { c.dropout = 1; }, "model.dropout");
+  refuses([](ModelConfig& c) { c.embedding_dropout = -0.1f; }, "model.embedding_dropout");
+  refuses([](ModelConfig& c) { c.span_init = 1.1f; }, "model.span_init");
+  refuses([](ModelConfig& c) { c.span_loss = -1; }, "model.span_loss");
 }
 
 TEST_CASE("memory and ids that do not fit the model are refused") {
   const Transformer model(small_model(SpanKind::fixed), 1);
   Tape tape(Tape::Mode::evaluation);
   const auto refuses = [&](const Tensor& ids, const Memory& memory) {
-    CHECK_THROWS_WITH_AS(model.forward(tape, ids, memory), doctest::Contains("[transformer]"),
-                         Error);
+    const doctest::Contains text("[transformer]");
+    CHECK_THROWS_WITH_AS(model.predict(ids, memory), text, Error);
+    CHECK_THROWS_WITH_AS(model.loss(tape, ids, ids, memory), text, Error);
   };
   refuses(random_ids(4), empty_memory(1, B, 16));
   refuses(random_ids(4), empty_memory(2, B + 1, 16));

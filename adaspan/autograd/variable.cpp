@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/autograd/variable.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "adaspan/core/error.h"
@@ -36,8 +37,15 @@ void Gradient::add(Tensor d) {
   });
 }
 
-Parameter::Parameter(std::string name, Tensor initial)
+Parameter::Parameter(std::string name, Tensor initial, std::optional<Bounds> bounds)
     : value_(std::make_shared<Tensor>(std::move(initial))),
-      gradient_(std::make_shared<Gradient>(value_->shape(), std::move(name))) {}
+      gradient_(std::make_shared<Gradient>(value_->shape(), std::move(name))),
+      bounds_(bounds) {}
+
+void Parameter::keep_bounds(int64_t begin, int64_t n) {
+  if (!bounds_) return;
+  float* const x = value_->data();
+  for (int64_t i = begin; i < begin + n; ++i) x[i] = std::clamp(x[i], bounds_->low, bounds_->high);
+}
 
 }  // namespace adaspan

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -92,11 +93,16 @@ class Variable {
   std::shared_ptr<Gradient> gradient_;
 };
 
+/// The range [low, high] in which every value of a parameter lies.
+struct Bounds {
+  float low, high;
+};
+
 /// A trained tensor: the only values that change. Its gradient stays after the backward pass, for
-/// the optimizer.
+/// the optimizer, which keeps the values within the bounds, if there are any.
 class Parameter {
  public:
-  Parameter(std::string name, Tensor initial);
+  Parameter(std::string name, Tensor initial, std::optional<Bounds> bounds = {});
   Parameter(const Parameter&) = delete;  // modules hold references to it
   Parameter& operator=(const Parameter&) = delete;
 
@@ -107,12 +113,17 @@ class Parameter {
   /// d(loss)/d(value), summed over the backward passes since clear_grad(); empty if there was none.
   const Tensor& grad() const { return gradient_->sum(); }
   void clear_grad() { gradient_->take(); }
+  const std::optional<Bounds>& bounds() const { return bounds_; }
+  /// Moves elements begin .. begin+n-1 that are out of bounds to the nearest value within. Every
+  /// update ends with it.
+  void keep_bounds(int64_t begin, int64_t n);
   /// For use in a computation.
   Variable variable() const { return {value_, gradient_}; }
 
  private:
   std::shared_ptr<Tensor> value_;
   std::shared_ptr<Gradient> gradient_;
+  std::optional<Bounds> bounds_;
 };
 
 }  // namespace adaspan

@@ -78,7 +78,7 @@ class Pool {
     }
     require(block != nullptr,
             "[memory] expected {} more bytes; the system has none left ({} in use); use a smaller "
-            "batch, block or model, or --batch-split",
+            "batch, block or model, or batch.split",
             size, use_.in_use);
     if (size >= kHugePage) madvise(block, size, MADV_HUGEPAGE);
     use_.reserved += size;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parallel loops and sums, and the only place with OpenMP pragmas (simd hints aside). Whatever has
-// to be the same bits for any number of threads goes through here: see parallel_parts.
+// Parallel loops and sums. Whatever has to be the same bits for any number of threads goes through
+// here: see parallel_parts.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +8,9 @@
 #include <cassert>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <mutex>
-#include <thread>
 #include <vector>
-
-#include <adaspan/core/cpu.h>
 
 namespace adaspan {
 
@@ -37,29 +35,9 @@ class OneThread {
 };
 
 /// Calls run() once on each of threads() threads, and returns when all are done. For that time each
-/// treats denormal numbers as the calling thread does.
-template <class Run>
-void on_all_threads(const Run& run_on_one) {
-  const auto run = [&run_on_one, flush = flushes_denormals()] {
-    const FlushDenormals as_caller(flush);
-    run_on_one();
-  };
-#if defined(__SANITIZE_THREAD__)
-  // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads(); ++i) {
-    others.emplace_back([&] {
-      const OneThread alone;
-      run();
-    });
-  }
-  const OneThread alone;
-  run();
-#else
-#pragma omp parallel
-  run();
-#endif
-}
+/// treats denormal numbers as the calling thread does. Compiled within the library: in a header it
+/// would be serial in the programs of those who build without OpenMP.
+void on_all_threads(const std::function<void()>& run);
 
 /// How many chunks of `chunk` items [0, n) is cut into.
 constexpr int64_t chunk_count(int64_t n, int64_t chunk) {
@@ -81,7 +59,7 @@ void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
   std::atomic<int64_t> next = 0;
   std::exception_ptr error;
   std::mutex mutex;
-  on_all_threads([&] {
+  const auto take_chunks = [&] {
     for (int64_t i = next++; i < chunks; i = next++) {
       try {
         body(i * chunk, std::min(n, (i + 1) * chunk));
@@ -90,7 +68,8 @@ void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
         if (!error) error = std::current_exception();
       }
     }
-  });
+  };
+  on_all_threads(std::cref(take_chunks));  // a reference: std::function copies nothing
   if (error) std::rethrow_exception(error);
 }
 

@@ -13,8 +13,8 @@ namespace adaspan {
 /// What a stream is for; streams of different purposes never overlap.
 enum class Purpose : uint32_t { initialisation, dropout, data_offset, sampling, benchmark };
 
-/// Names one stream. `site` tells apart streams of one purpose and step: a parameter's index, or a
-/// layer and the place in it.
+/// Names one stream. `site` tells apart streams of one purpose and step: those of a model's
+/// parameters, or of its places of dropout (adaspan/models/random_sites.h).
 struct RandomKey {
   uint64_t seed = 0;
   Purpose purpose = Purpose::initialisation;

@@ -8,36 +8,51 @@
 namespace adaspan {
 namespace {
 
-Parameter& projection(const ModelConfig& config, ParameterStore& store, const std::string& name) {
-  return store.add(name + ".weight", {config.hidden, config.hidden},
-                   Initialiser::fan_in(config.hidden));
+Parameter& projection(const ModelConfig& config, ParameterStore& store, int64_t layer,
+                      const char* name, RandomRole role) {
+  return store.add(layer_name(layer, name), random_site(layer, role),
+                   {config.hidden, config.hidden}, Initialiser::fan_in(config.hidden));
 }
+
+class SpanAttention : public Attention {
+ public:
+  SpanAttention(const ModelConfig& config, ParameterStore& store, int64_t layer)
+      : config_(config),
+        query_(projection(config, store, layer, "attn.proj_query.weight", RandomRole::query)),
+        out_(projection(config, store, layer, "attn.proj_out.weight", RandomRole::attention_out)),
+        value_(projection(config, store, layer, "attn.proj_val.weight", RandomRole::value)),
+        key_(projection(config, store, layer, "attn.proj_key.weight", RandomRole::key)) {}
+
+  Variable forward(Tape& tape, const AttentionInputs& inputs,
+                   const Variable& residual) const override {
+    const LayerSpans& spans = inputs.spans;
+    const Variable key = key_.variable(), value = value_.variable();
+    const Variable qkv = linear(tape, inputs.x, {query_.variable(), key, value});  // [M,B,3H]
+    const Variable past =
+        memory_projection(tape, inputs.memory.segments(), key, value, spans.memory_steps);
+    const Variable heads = span_attention(
+        tape, {.qkv = qkv, .memory_kv = past, .p = inputs.positions.scores, .z = spans.z},
+        {.ramp = config_.ramp,
+         .effective_spans = spans.effective,
+         .memory_steps = spans.memory_steps,
+         .skip_missing = config_.skip_missing,
+         .dropout = inputs.dropout});  // [M,B,H]
+    return linear(tape, heads, out_.variable(), {}, {.residual = residual});
+  }
+
+ private:
+  const ModelConfig config_;
+  Parameter& query_;
+  Parameter& out_;
+  Parameter& value_;
+  Parameter& key_;
+};
 
 }  // namespace
 
-Attention::Attention(const ModelConfig& config, ParameterStore& store, const std::string& prefix)
-    : config_(config),
-      span_(make_span(config, store, prefix + "attn.")),
-      query_(projection(config, store, prefix + "proj_query")),
-      out_(projection(config, store, prefix + "proj_out")),
-      value_(projection(config, store, prefix + "proj_val")),
-      key_(projection(config, store, prefix + "proj_key")) {}
-
-Variable Attention::forward(Tape& tape, const Variable& x, const LayerMemory& memory,
-                            const Variable& positions, const Variable& z,
-                            const Dropout& dropout) const {
-  const SpanAttentionOptions options{.ramp = config_.ramp,
-                                     .effective_spans = effective_spans(z, config_),
-                                     .memory_steps = memory_reaches(z, config_, memory.steps()),
-                                     .skip_missing = config_.skip_missing,
-                                     .dropout = dropout};
-  const Variable key = key_.variable(), value = value_.variable();
-  const Variable qkv = linear(tape, x, {query_.variable(), key, value});  // [M,B,3H]
-  const Variable past =
-      memory_projection(tape, memory.segments(), key, value, options.memory_steps);
-  const Variable heads = span_attention(
-      tape, {.qkv = qkv, .memory_kv = past, .p = positions, .z = z}, options);  // [M,B,H]
-  return linear(tape, heads, out_.variable(), {}, {.residual = x});
+std::unique_ptr<Attention> make_attention(const ModelConfig& config, ParameterStore& store,
+                                          int64_t layer) {
+  return std::make_unique<SpanAttention>(config, store, layer);
 }
 
 }  // namespace adaspan

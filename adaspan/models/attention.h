@@ -2,36 +2,37 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include <adaspan/models/memory_cache.h>
+#include <adaspan/models/positions.h>
 #include <adaspan/models/span.h>
 #include <adaspan/ops/dropout.h>
 
 namespace adaspan {
 
-/// Multi-head attention over a learned span, with memory c (q = Wq x, k = Wk [c;x], v = Wv [c;x],
-/// out = Wo [heads]; no biases).
+/// What attention is computed from.
+struct AttentionInputs {
+  Variable x;                       ///< [M,B,H]: the block
+  const LayerMemory& memory;        ///< C steps before it
+  const LayerSpans& spans;          ///< which of these steps each query sees
+  const BlockPositions& positions;  ///< what it is told of where they stand
+  Dropout dropout;                  ///< of the attention weights
+};
+
+/// How a layer's steps look at those before them.
 class Attention {
  public:
-  /// `prefix`: e.g. "layers.0.attn."
-  Attention(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
-
-  /// x + attention(x)
-  ///   x [M,B,H], memory [C,B,H], positions [D,S], spans z as Span::spans gives -> [M,B,H]
-  Variable forward(Tape& tape, const Variable& x, const LayerMemory& memory,
-                   const Variable& positions, const Variable& z, const Dropout& dropout) const;
-
-  const Span& span() const { return *span_; }
-  Span& span() { return *span_; }
-
- private:
-  const ModelConfig& config_;
-  std::unique_ptr<Span> span_;
-  Parameter& query_;
-  Parameter& out_;
-  Parameter& value_;
-  Parameter& key_;
+  virtual ~Attention() = default;
+  /// residual + attention(x)
+  ///   residual like x: [M,B,H] -> [M,B,H]
+  virtual Variable forward(Tape& tape, const AttentionInputs& inputs,
+                           const Variable& residual) const = 0;
 };
+
+/// Attention of the configuration's kind, of layer `layer`. Today there is one: multi-head
+/// attention over spans, with memory c (q = Wq x, k = Wk [c;x], v = Wv [c;x], out = Wo [heads]; no
+/// biases).
+std::unique_ptr<Attention> make_attention(const ModelConfig& config, ParameterStore& store,
+                                          int64_t layer);
 
 }  // namespace adaspan

@@ -12,11 +12,10 @@ namespace adaspan {
 /// Useful floating-point operations of one training step (forward, backward):
 ///   linear layers: 2 for each multiply-add of forward, data gradient and weight gradient; the
 ///   memory's keys and values (forward, weight gradient) as far back as each head looks;
-///   attention: 18 D for each query and key within a head's effective span, E =
-///   clamp(ceil(z)+R,1,S). (For whole z one more is computed, whose weight is 0 but which moves z.)
+///   attention: 18 D for each query and key within a head's reach (adaspan/ops/span_mask.h).
 /// What is computed a second time to save memory earns no credit.
-/// `spans`: z of each layer and head, in steps.
+///   z: the span of each layer and head, in steps
 double useful_flops(const ModelConfig& config, int64_t B, int64_t M,
-                    const std::vector<std::vector<float>>& spans);
+                    const std::vector<std::vector<float>>& z);
 
 }  // namespace adaspan

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>
-
 #include <adaspan/autograd/tape.h>
 #include <adaspan/models/model_config.h>
 #include <adaspan/models/parameter_store.h>
@@ -13,12 +11,12 @@ namespace adaspan {
 /// FF(x) = fc2(dropout(relu(fc1 x))), each token by itself.
 class FeedForward {
  public:
-  /// `prefix`: e.g. "layers.0.ff."
-  FeedForward(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
+  FeedForward(const ModelConfig& config, ParameterStore& store, int64_t layer);
 
-  /// x + FF(x)
-  ///   x [M,B,H] -> [M,B,H]
-  Variable forward(Tape& tape, const Variable& x, const Dropout& dropout) const;
+  /// residual + FF(x)
+  ///   x [M,B,H], residual [M,B,H] -> [M,B,H]
+  Variable forward(Tape& tape, const Variable& x, const Dropout& dropout,
+                   const Variable& residual) const;
 
  private:
   Parameter& weight1_;

@@ -12,18 +12,19 @@
 namespace adaspan {
 namespace {
 
-int32_t draw(std::span<const float> logits, double temperature, double uniform) {
-  const auto top = std::max_element(logits.begin(), logits.end());
-  if (temperature == 0) return static_cast<int32_t>(top - logits.begin());
+/// The token at which the sum of p^(1/temperature), scaled to 1 over all tokens, passes `uniform`.
+int32_t draw(std::span<const float> log_p, double temperature, double uniform) {
+  const auto top = std::max_element(log_p.begin(), log_p.end());
+  if (temperature == 0) return static_cast<int32_t>(top - log_p.begin());
   std::vector<double> weights;
   double sum = 0;
-  for (float logit : logits) sum += weights.emplace_back(std::exp((logit - *top) / temperature));
+  for (float x : log_p) sum += weights.emplace_back(std::exp((x - *top) / temperature));
   double left = uniform * sum;
   for (size_t v = 0; v < weights.size(); ++v) {
     left -= weights[v];
     if (left < 0) return static_cast<int32_t>(v);
   }
-  return static_cast<int32_t>(top - logits.begin());  // rounding left nothing of the last weight
+  return static_cast<int32_t>(top - log_p.begin());  // rounding left nothing of the last weight
 }
 
 }  // namespace
@@ -37,15 +38,14 @@ std::vector<int32_t> generate(const Transformer& model, const std::vector<int32_
   const FlushDenormals flush;
   const RandomKey key{.seed = options.seed, .purpose = Purpose::sampling};
   Memory memory = model.fresh_memory(1);
+  const auto V = static_cast<size_t>(model.config().vocabulary);
   std::vector<int32_t> next = prompt, drawn;
   for (int64_t i = 0; i < options.length; ++i) {
     const auto M = static_cast<int64_t>(next.size());
-    Tape tape(Tape::Mode::evaluation);
-    TransformerOutput out =
-        model.forward(tape, Tensor::of({M, 1}, std::span<const int32_t>(next)), memory);
-    memory = std::move(out.memory);
-    const int64_t V = model.config().vocabulary;
-    const auto last = out.logits.value().values().last(static_cast<size_t>(V));
+    BlockPrediction block =
+        model.predict(Tensor::of({M, 1}, std::span<const int32_t>(next)), memory);
+    memory = std::move(block.memory);
+    const auto last = block.log_probabilities.values().last(V);
     const int32_t token =
         draw(last, options.temperature, random_uniform(key, static_cast<uint64_t>(i)));
     drawn.push_back(token);

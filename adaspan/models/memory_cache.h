@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What each layer remembers of the blocks before: its own inputs, the newest C of them (Dai et al.
-// 2019). They are values, not variables: no gradient flows into the past.
+// The memory of a model: what each layer keeps of the blocks before, its own inputs of the newest C
+// steps (Dai et al. 2019). They are values, not variables: no gradient flows into the past.
 #pragma once
 
 #include <vector>
@@ -10,8 +10,8 @@
 namespace adaspan {
 
 /// The newest C steps of one layer, [C,B,H]; C grows from 0 at the start of a stream. Steps before
-/// that are zeros that need no storage. They stay where they were made: a memory is a list of parts
-/// of past values, which it shares.
+/// that are zeros that need no storage. Nothing is copied where it can be shared: a memory is a
+/// list of segments, each some steps of a past value.
 class LayerMemory {
  public:
   /// No steps.
@@ -26,10 +26,11 @@ class LayerMemory {
   /// Oldest first; at least one.
   const std::vector<MemorySegment>& segments() const { return segments_; }
 
-  /// The last `length` steps of these followed by x [M,B,H]; fewer if there are fewer. What is
-  /// copied, and what of the values is held without being remembered, is bounded: a value of which
-  /// less than three quarters are left is replaced by a copy of those, and runs of small values by
-  /// one.
+  /// The memory for the next block: the last `length` steps of this one followed by x [M,B,H], or
+  /// all of them if there are not so many. It shares the values that it is made of, but for two
+  /// cases: when less than three quarters of a value's steps are left, these are copied, so that
+  /// the whole value need not be kept; and small neighbours are joined into one, so that there are
+  /// few segments.
   LayerMemory extended(const Value& x, int64_t length) const;
   /// All steps as one tensor.
   Tensor joined() const;
@@ -38,12 +39,12 @@ class LayerMemory {
   std::vector<MemorySegment> segments_;
 };
 
-/// One for each layer.
+/// One per layer.
 using Memory = std::vector<LayerMemory>;
 
 /// Sequences [first, first+count) of a batch's memory: copies.
 Memory sequences_of(const Memory& batch, int64_t first, int64_t count);
-/// The memory of a batch, from that of its parts in order, which remember equally many steps.
+/// The memory of a batch, from that of its parts in order, all of equally many steps.
 Memory side_by_side(const std::vector<Memory>& parts);
 
 Memory empty_memory(int64_t layers, int64_t B, int64_t H, DType type = DType::f32);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What defines a model: two models of one configuration and seed start with the same weights.
+// What defines a model: two models of one configuration and seed start with the same weights. The
+// defaults are those of the paper's released code.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +12,19 @@ namespace adaspan {
 enum class SpanKind { fixed, adaptive, dynamic };
 
 struct ModelConfig {
-  int64_t vocabulary = 0;     ///< V
-  int64_t layers = 8;         ///< L
-  int64_t hidden = 256;       ///< H
-  int64_t inner = 1024;       ///< F, width of the feed-forward layer
-  int64_t heads = 4;          ///< K; divides H
-  int64_t span_limit = 1024;  ///< S
-  int64_t ramp = 32;          ///< R
-  SpanKind span_kind = SpanKind::adaptive;
+  int64_t vocabulary = 0;   ///< V
+  int64_t layers = 8;       ///< L
+  int64_t hidden = 256;     ///< H
+  int64_t inner = 1024;     ///< F, width of the feed-forward layer
+  int64_t heads = 2;        ///< K; divides H
+  int64_t span_limit = 32;  ///< S
+  int64_t ramp = 32;        ///< R
+  SpanKind span_kind = SpanKind::fixed;
   float span_init = 0;          ///< first value of z/S (adaptive)
-  float span_loss = 2e-6f;      ///< lambda
-  bool adapt_cache = true;      ///< keep only as much memory as the spans need
+  float span_loss = 0;          ///< lambda
+  bool adapt_cache = false;     ///< keep only as much memory as the spans need
   bool skip_missing = false;    ///< leave out steps before the stream's start, instead of k = v = 0
-  float dropout = 0;            ///< of attention weights and inner activations
+  float dropout = 0.2f;         ///< of attention weights and inner activations
   float embedding_dropout = 0;  ///< of the embeddings and of the last layer's output
   /// Type of activations and their gradients; parameters, sums and losses are f32.
   DType precision = DType::f32;
@@ -31,7 +32,8 @@ struct ModelConfig {
   int64_t head_width() const { return hidden / heads; }  ///< D
 };
 
-/// Throws Error when sizes are out of range or do not fit each other.
+/// Throws Error, naming the field as "model.<field>", when sizes are out of range or do not fit
+/// each other.
 void check(const ModelConfig& config);
 
 }  // namespace adaspan

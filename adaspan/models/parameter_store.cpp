@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/parameter_store.h"
 
+#include <fmt/core.h>
+
 #include <cmath>
 
 #include "adaspan/core/error.h"
@@ -13,13 +15,20 @@ Initialiser Initialiser::fan_in(int64_t n) {
   return uniform(1 / std::sqrt(static_cast<double>(n)));
 }
 
-Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init) {
+std::string layer_name(int64_t layer, const std::string& name) {
+  return fmt::format("layers.{}.{}", layer, name);
+}
+
+Parameter& ParameterStore::add(std::string name, uint32_t site, Shape shape, Initialiser init,
+                               std::optional<Bounds> bounds) {
   for (const Parameter& other : parameters_) {
     require(other.name() != name, "[parameters] expected distinct names; got {} twice", name);
   }
-  const RandomKey key{.seed = seed_,
-                      .purpose = Purpose::initialisation,
-                      .site = static_cast<uint32_t>(parameters_.size())};
+  require(sites_.insert(site).second,
+          "[parameters] expected distinct sites of random numbers; got {} twice, the second time "
+          "for {}; give it one of its own",
+          site, name);
+  const RandomKey key{.seed = seed_, .purpose = Purpose::initialisation, .site = site};
   Tensor value(std::move(shape));
   parallel_chunks(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -29,7 +38,7 @@ Parameter& ParameterStore::add(std::string name, Shape shape, Initialiser init) 
       value.data()[i] = static_cast<float>(x);
     }
   });
-  return parameters_.emplace_back(std::move(name), std::move(value));
+  return parameters_.emplace_back(std::move(name), std::move(value), bounds);
 }
 
 std::vector<Parameter*> ParameterStore::all() {

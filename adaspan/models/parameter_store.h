@@ -3,15 +3,18 @@
 #pragma once
 
 #include <deque>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <adaspan/autograd/variable.h>
+#include <adaspan/models/random_sites.h>
 
 namespace adaspan {
 
-/// How a parameter starts. Each parameter draws from a stream of its own, keyed by the seed and its
-/// place in the store.
+/// How a parameter starts. Each parameter draws from a stream of its own, keyed by the seed and a
+/// site.
 struct Initialiser {
   enum class Kind { constant, uniform, normal } kind;
   double size;  ///< the constant; the bound of U(-size, size); the deviation of N(0, size^2)
@@ -23,12 +26,17 @@ struct Initialiser {
   static Initialiser fan_in(int64_t n);
 };
 
+/// The name of a parameter of a layer: "layers.<layer>.<name>".
+std::string layer_name(int64_t layer, const std::string& name);
+
 class ParameterStore {
  public:
   explicit ParameterStore(uint64_t seed) : seed_(seed) {}
 
-  /// Adds a parameter; the reference stays valid. Throws Error if the name is taken.
-  Parameter& add(std::string name, Shape shape, Initialiser init);
+  /// Adds a parameter; the reference stays valid. `site` is that of its random numbers
+  /// (random_sites.h). Throws Error if the name or the site is taken.
+  Parameter& add(std::string name, uint32_t site, Shape shape, Initialiser init,
+                 std::optional<Bounds> bounds = {});
 
   std::vector<Parameter*> all();
   std::vector<const Parameter*> all() const;
@@ -36,6 +44,7 @@ class ParameterStore {
 
  private:
   uint64_t seed_;
+  std::set<uint32_t> sites_;
   std::deque<Parameter> parameters_;  // a deque never moves its elements
 };
 

@@ -2,7 +2,6 @@
 #include "adaspan/models/span.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/ops/layout.h"
@@ -12,131 +11,122 @@
 namespace adaspan {
 namespace {
 
-constexpr const char* kSpanName = "adaptive_span._mask.current_val";  // the paper's program's
-
 class FixedSpan : public Span {
  public:
-  Variable spans(Tape&, const Variable&) const override { return {}; }
-};
+  explicit FixedSpan(const ModelConfig& config)
+      : K_(static_cast<size_t>(config.heads)), S_(config.span_limit) {}
 
-/// z_h = S ratio_h, one learned ratio in [0,1] a head
-class AdaptiveSpan : public Span {
- public:
-  AdaptiveSpan(const ModelConfig& config, ParameterStore& store, const std::string& prefix)
-      : K_(config.heads),
-        S_(config.span_limit),
-        ratio_(store.add(prefix + kSpanName, {K_, 1, 1}, Initialiser::constant(config.span_init))) {
-  }
-
-  Variable spans(Tape& tape, const Variable&) const override {
-    return scale(tape, reshape(tape, ratio_.variable(), {K_}), static_cast<float>(S_));
-  }
-
-  void clamp() override {
-    float* ratio = ratio_.value().data();
-    for (int64_t h = 0; h < K_; ++h) ratio[h] = std::clamp(ratio[h], 0.0f, 1.0f);
+  LayerSpans of(Tape&, const Variable&, int64_t C) const override {
+    return {.z = {},
+            .price = {},
+            .mean_z = std::vector<float>(K_, static_cast<float>(S_)),
+            .effective = std::vector<int64_t>(K_, S_),
+            .memory_steps = std::vector<int64_t>(K_, std::min(S_, C)),
+            .memory_length = S_};
   }
 
  private:
-  int64_t K_, S_;
+  size_t K_;
+  int64_t S_;
+};
+
+/// z_h = S ratio_h, one learned ratio in [0,1] per head
+class AdaptiveSpan : public Span {
+ public:
+  AdaptiveSpan(const ModelConfig& config, ParameterStore& store, int64_t layer)
+      : config_(config),
+        ratio_(store.add(layer_name(layer, "attn.attn.adaptive_span._mask.current_val"),
+                         random_site(layer, RandomRole::span_ratio), {config.heads, 1, 1},
+                         Initialiser::constant(config.span_init), Bounds{0, 1})) {}
+
+  LayerSpans of(Tape& tape, const Variable&, int64_t C) const override {
+    const int64_t K = config_.heads, S = config_.span_limit;
+    LayerSpans spans;
+    spans.z = scale(tape, reshape(tape, ratio_.variable(), {K}), static_cast<float>(S));
+    spans.price = mean(tape, spans.z);
+    const auto z = spans.z.value().values();
+    spans.mean_z.assign(z.begin(), z.end());
+    for (float head : z) {
+      const int64_t E = effective_span(head, config_.ramp, S);
+      spans.effective.push_back(E);
+      spans.memory_steps.push_back(std::min(E, C));
+    }
+    spans.memory_length = memory_length(config_, *std::max_element(z.begin(), z.end()));
+    return spans;
+  }
+
+  Parameter* ratio() const override { return &ratio_; }
+
+ private:
+  const ModelConfig config_;
   Parameter& ratio_;
 };
 
 /// z_t = S sigmoid(v . x_t + b), with v and b of each head
 class DynamicSpan : public Span {
  public:
-  DynamicSpan(const ModelConfig& config, ParameterStore& store, const std::string& prefix)
-      : S_(config.span_limit),
-        weight_(store.add(prefix + "dynamic_span.weight", {config.heads, config.hidden},
-                          Initialiser::constant(0))),
-        bias_(store.add(prefix + "dynamic_span.bias", {config.heads}, Initialiser::constant(-4))) {}
+  DynamicSpan(const ModelConfig& config, ParameterStore& store, int64_t layer)
+      : config_(config),
+        weight_(store.add(layer_name(layer, "attn.attn.dynamic_span.weight"),
+                          random_site(layer, RandomRole::span_weight),
+                          {config.heads, config.hidden}, Initialiser::constant(0))),
+        bias_(store.add(layer_name(layer, "attn.attn.dynamic_span.bias"),
+                        random_site(layer, RandomRole::span_bias), {config.heads},
+                        Initialiser::constant(-4))) {}
 
-  Variable spans(Tape& tape, const Variable& x) const override {
+  LayerSpans of(Tape& tape, const Variable& x, int64_t C) const override {
+    const auto K = static_cast<size_t>(config_.heads);
+    const int64_t S = config_.span_limit, M = x.shape()[0], B = x.shape()[1];
+    LayerSpans spans;
     const Variable logit =
         linear(tape, x, weight_.variable(), bias_.variable(), {.type = DType::f32});  // [M,B,K]
-    return scale(tape, sigmoid(tape, logit), static_cast<float>(S_));
+    spans.z = scale(tape, sigmoid(tape, logit), static_cast<float>(S));
+    spans.price = mean(tape, spans.z);
+    spans.effective.assign(K, 1);
+    spans.memory_steps.assign(K, 0);
+    std::vector<double> sums(K, 0);
+    const float* z = spans.z.value().data();
+    for (int64_t row = 0; row < M * B; ++row) {
+      for (size_t h = 0; h < K; ++h, ++z) {
+        const int64_t E = effective_span(*z, config_.ramp, S), time = row / B;
+        sums[h] += *z;
+        spans.effective[h] = std::max(spans.effective[h], E);
+        // The query of this time has `time` steps of the block before those of the memory.
+        spans.memory_steps[h] = std::max(spans.memory_steps[h], std::min(E - time, C));
+      }
+    }
+    for (double sum : sums) {
+      spans.mean_z.push_back(static_cast<float>(sum / static_cast<double>(M * B)));
+    }
+    spans.memory_length = S;  // how far tokens yet to come will look, nobody knows
+    return spans;
   }
 
  private:
-  int64_t S_;
+  const ModelConfig config_;
   Parameter& weight_;
   Parameter& bias_;
 };
 
-/// Calls body(head, z) for every z.
-template <class Body>
-void for_each_span(const Variable& z, int64_t K, const Body& body) {
-  const auto values = z.value().values();
-  for (size_t i = 0; i < values.size(); ++i) body(i % static_cast<size_t>(K), values[i]);
-}
-
-std::vector<float> largest_spans(const Variable& z, const ModelConfig& config) {
-  std::vector<float> largest(config.heads, 0);
-  for_each_span(z, config.heads, [&](size_t h, float s) { largest[h] = std::max(largest[h], s); });
-  return largest;
-}
-
 }  // namespace
 
-bool is_span(const Parameter& parameter) {
-  return parameter.name().ends_with(kSpanName);
-}
-
-std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store,
-                                const std::string& prefix) {
+std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store, int64_t layer) {
   switch (config.span_kind) {
     case SpanKind::adaptive:
-      return std::make_unique<AdaptiveSpan>(config, store, prefix);
+      return std::make_unique<AdaptiveSpan>(config, store, layer);
     case SpanKind::dynamic:
-      return std::make_unique<DynamicSpan>(config, store, prefix);
+      return std::make_unique<DynamicSpan>(config, store, layer);
     case SpanKind::fixed:
       break;
   }
-  return std::make_unique<FixedSpan>();
+  return std::make_unique<FixedSpan>(config);
 }
 
-std::vector<int64_t> effective_spans(const Variable& z, const ModelConfig& config) {
-  if (!z) return std::vector<int64_t>(config.heads, config.span_limit);
-  std::vector<int64_t> spans;
-  for (float largest : largest_spans(z, config)) {
-    spans.push_back(effective_span(largest, config.ramp, config.span_limit));
-  }
-  return spans;
-}
-
-std::vector<int64_t> memory_reaches(const Variable& z, const ModelConfig& config, int64_t C) {
-  const int64_t K = config.heads, S = config.span_limit;
-  if (!z) return std::vector<int64_t>(static_cast<size_t>(K), std::min(S, C));
-  // One step of the block: all queries at once, or those of time t.
-  const int64_t steps = z.shape().rank() == 1 ? 1 : z.shape()[0];
-  const int64_t spans_a_step = z.value().elements() / std::max<int64_t>(steps, 1);
-  std::vector<int64_t> reaches(static_cast<size_t>(K), 0);
-  for (int64_t i = 0; i < z.value().elements(); ++i) {
-    int64_t& reach = reaches[static_cast<size_t>(i % K)];
-    const int64_t E = effective_span(z.value().data()[i], config.ramp, S);
-    reach = std::max(reach, std::min(E - i / spans_a_step, C));
-  }
-  return reaches;
-}
-
-std::vector<float> mean_spans(const Variable& z, const ModelConfig& config) {
-  if (!z) return std::vector<float>(config.heads, static_cast<float>(config.span_limit));
-  std::vector<double> sums(config.heads, 0);
-  for_each_span(z, config.heads, [&](size_t h, float s) { sums[h] += s; });
-  const double n = static_cast<double>(z.value().elements() / config.heads);
-  std::vector<float> means;
-  for (double sum : sums) means.push_back(static_cast<float>(sum / n));
-  return means;
-}
-
-int64_t memory_length(const Variable& z, const ModelConfig& config) {
+int64_t memory_length(const ModelConfig& config, float widest) {
   const int64_t S = config.span_limit;
-  // How far dynamic spans of tokens yet to come will look, nobody knows.
-  if (!z || !config.adapt_cache || config.span_kind == SpanKind::dynamic) return S;
-  const std::vector<float> spans = largest_spans(z, config);
-  const float widest = std::ceil(*std::max_element(spans.begin(), spans.end()));
-  const int64_t E = std::clamp<int64_t>(static_cast<int64_t>(widest) + config.ramp, 0, S);
-  const int64_t window = S - std::min(S - 1, S - E) / 64 * 64;
+  if (!config.adapt_cache) return S;
+  const int64_t reach = span_reach(widest, config.ramp, S);
+  const int64_t window = S - std::min(S - 1, S - reach) / 64 * 64;
   return std::min(S, window + 64);
 }
 

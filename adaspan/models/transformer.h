@@ -1,24 +1,44 @@
 // SPDX-License-Identifier: MIT
-// The whole network: embedding -> L layers of (span attention, feed-forward), each with a residual
-// and a layer norm after it -> output projection. Activations are f32 or bf16, as
-// ModelConfig::precision says.
+// The whole network: embedding -> L layers of (attention, feed-forward), each with a residual and a
+// layer norm after it -> output head. Activations are f32 or bf16, as ModelConfig::precision says.
 #pragma once
 
 #include <deque>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include <adaspan/models/attention.h>
 #include <adaspan/models/feed_forward.h>
 #include <adaspan/models/memory_cache.h>
+#include <adaspan/models/output_head.h>
+#include <adaspan/models/positions.h>
+#include <adaspan/models/span.h>
 
 namespace adaspan {
 
-/// What one block of tokens gives.
-struct TransformerOutput {
-  Variable logits;     ///< [M,B,V], f32
-  Variable span_loss;  ///< [1]: lambda sum over layers of mean z; absent for fixed spans
-  Memory memory;       ///< what the next block remembers
-  std::vector<std::vector<float>> spans;  ///< mean z of each layer and head, in steps
+/// The training step that a block is part of. It decides which activations are dropped, at the
+/// rates of the configuration; without one nothing is.
+struct TrainingStep {
+  uint64_t seed = 0;
+  uint32_t step = 0;
+  int64_t first_sequence = 0;  ///< place of this part's first sequence in the whole batch
+  int64_t batch = 0;           ///< sequences in the whole batch
+};
+
+/// What one block of tokens costs, and what it leaves behind.
+struct BlockLoss {
+  Variable total;                          ///< [1]: nll + span_loss, to be differentiated
+  float nll = 0;                           ///< mean negative log-likelihood of the targets, nats
+  float span_loss = 0;                     ///< lambda sum over layers of mean z; 0 for fixed spans
+  std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
+  Memory memory;                           ///< for the next block
+};
+
+/// What the model says of the next token after each step of a block.
+struct BlockPrediction {
+  Tensor log_probabilities;  ///< [M,B,V], f32
+  Memory memory;             ///< for the next block
 };
 
 class Transformer {
@@ -28,17 +48,21 @@ class Transformer {
   Transformer(const Transformer&) = delete;
   Transformer& operator=(const Transformer&) = delete;
 
-  /// ids [M,B] int32, memory of the block before (fresh_memory at the start of a stream).
-  /// `dropout`: its rate is ignored, the rates are the configuration's; absent for evaluation.
-  /// Throws Error when memory or ids do not fit.
-  TransformerOutput forward(Tape& tape, const Tensor& ids, const Memory& memory,
-                            const Dropout* dropout = nullptr) const;
+  /// ids and targets [M,B] int32, memory of the block before (fresh_memory at the start of a
+  /// stream). Throws Error when these do not fit.
+  BlockLoss loss(Tape& tape, const Tensor& ids, const Tensor& targets, const Memory& memory,
+                 const std::optional<TrainingStep>& training = {}) const;
+
+  /// The same without targets, for those who look at all tokens of the vocabulary.
+  BlockPrediction predict(const Tensor& ids, const Memory& memory) const;
 
   /// The memory of `sequences` streams that have not begun.
   Memory fresh_memory(int64_t sequences) const;
 
-  /// Puts the spans back into [0,1] after an update.
-  void clamp_spans();
+  /// The parameter [K,1,1] of each layer that holds the ratios z / S of its heads; none unless they
+  /// are learned (SpanKind::adaptive).
+  std::vector<Parameter*> span_ratios();
+  std::vector<const Parameter*> span_ratios() const;
 
   const ModelConfig& config() const { return config_; }
   ParameterStore& parameters() { return store_; }
@@ -46,25 +70,36 @@ class Transformer {
 
  private:
   struct Norm {
-    Norm(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
+    Norm(const ModelConfig& config, ParameterStore& store, int64_t layer, const std::string& name,
+         RandomRole gain_role, RandomRole bias_role);
     Variable forward(Tape& tape, const Variable& x) const;
     Parameter& gain;
     Parameter& bias;
   };
   struct Layer {
-    Layer(const ModelConfig& config, ParameterStore& store, const std::string& prefix);
-    Attention attention;
+    Layer(const ModelConfig& config, ParameterStore& store, int64_t index);
+    std::unique_ptr<Span> span;
+    std::unique_ptr<Attention> attention;
     Norm norm1;
     FeedForward feed_forward;
     Norm norm2;
   };
+  /// What the layers make of a block.
+  struct Body {
+    Variable h;           // [M,B,H]: the last layer's output
+    Variable span_price;  // [1]: sum over layers; absent if they have none
+    std::vector<std::vector<float>> mean_z;
+    Memory memory;
+  };
+  Body forward(Tape& tape, const Tensor& ids, const Memory& memory,
+               const std::optional<TrainingStep>& training) const;
+  void check_inputs(const Tensor& ids, const Memory& memory) const;
 
   const ModelConfig config_;
   ParameterStore store_;
-  Parameter& positions_;  // [1,D,S], one table for all layers and heads
-  Parameter& in_embedding_;
-  Parameter& out_embedding_;
-  Parameter& out_bias_;
+  std::unique_ptr<Positions> positions_;
+  Parameter& embedding_;
+  std::unique_ptr<OutputHead> head_;
   std::deque<Layer> layers_;  // layers hold references and do not move
 };
 

@@ -12,15 +12,10 @@ namespace adaspan {
 /// it.
 struct Dropout {
   float rate = 0;              ///< share that is dropped, in [0, 1); 0 turns it off
-  RandomKey key = {};          ///< seed, step and layer
+  RandomKey key = {};          ///< seed, step and site
   int64_t first_sequence = 0;  ///< place of this part's first sequence in the whole batch
   int64_t batch = 0;           ///< sequences in the whole batch
 
-  Dropout at(uint32_t site) const {
-    Dropout other = *this;
-    other.key.site = site;
-    return other;
-  }
   /// The row of the whole batch's [M,B] that row `row` of this part's, of `part` sequences, is.
   int64_t global_row(int64_t row, int64_t part) const {
     return row / part * batch + first_sequence + row % part;

@@ -19,12 +19,20 @@ void for_each_column(float z, int64_t E, int64_t ramp, const Body& body) {
   for (int64_t j = 0; j < E; ++j) body(j, (R + z - static_cast<float>(E - 1 - j)) / R);
 }
 
+/// `steps`, a whole number, within [1, S].
+int64_t whole_steps(double steps, int64_t S) {
+  if (!(steps > 1)) return 1;  // nor is NaN, which the mask hands on, and the loss shows
+  return steps < static_cast<double>(S) ? static_cast<int64_t>(steps) : S;
+}
+
 }  // namespace
 
+int64_t span_reach(double z, int64_t ramp, int64_t span_limit) {
+  return whole_steps(std::ceil(z) + static_cast<double>(ramp), span_limit);
+}
+
 int64_t effective_span(float z, int64_t ramp, int64_t span_limit) {
-  const float reach = std::floor(z + static_cast<float>(ramp)) + 1;
-  if (!(reach > 1)) return 1;  // nor is NaN, which the mask hands on, and the loss shows
-  return reach < static_cast<float>(span_limit) ? static_cast<int64_t>(reach) : span_limit;
+  return whole_steps(std::floor(z + static_cast<float>(ramp)) + 1, span_limit);
 }
 
 Variable span_mask(Tape& tape, const Variable& z, int64_t E, int64_t ramp) {

@@ -7,14 +7,27 @@
 //       |               \             z: the learned span (in steps)
 //     0 |________________\______      R: the ramp, over which the mask falls from 1 to 0
 //       0              z  z+R   u
+//
+// The numbers that tell how far a head looks, S being the span limit; there are no others:
+//
+//   ratio           in [0, 1]                      what an adaptive head learns, and a checkpoint
+//   has z               S ratio, in [0, S]             the span, in steps; a "span" without more is
+//   z reach           clamp(ceil(z) + R, 1, S)       what people are told, and costs are counted
+//   by:
+//                                                  steps that can have a weight above 0
+//   effective span  clamp(floor(z + R) + 1, 1, S)  what the kernels compute, E: one more for whole
+//   z,
+//                                                  a step of weight 0 that still moves z
 #pragma once
 
 #include <adaspan/autograd/tape.h>
 
 namespace adaspan {
 
-/// E: how many steps back a head of span z can have any weight or feel any gradient,
-/// clamp(floor(z + R) + 1, 1, S). (The step at u = z + R has weight 0 but still moves z.)
+/// How many steps back a head of span z can have any weight. `z` may be a mean over heads.
+int64_t span_reach(double z, int64_t ramp, int64_t span_limit);
+
+/// E: how many steps back a head of span z can have any weight or feel any gradient.
 int64_t effective_span(float z, int64_t ramp, int64_t span_limit);
 
 /// The mask over the last E steps; column j is distance E-j.

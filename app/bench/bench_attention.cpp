@@ -11,6 +11,7 @@
 #include "adaspan/ops/span_attention_tiles.h"
 #include "app/bench/bench_gemm.h"
 #include "app/bench/bench_step.h"
+#include "app/bench/fastest.h"
 
 namespace adaspan {
 namespace {
@@ -58,21 +59,21 @@ nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_
 
 }  // namespace
 
-nlohmann::ordered_json bench_attention(const Settings& settings,
+nlohmann::ordered_json bench_attention(const TrainingConfig& config,
                                        const std::vector<int64_t>& spans) {
-  require_settable_spans(settings);
+  require_settable_spans(config.model);
   for (int64_t E : spans) {
-    require(E >= 1 && E <= settings.attn_span,
-            "[bench] expected --span in [1, {}], the limit --attn-span; got {}", settings.attn_span,
-            E);
+    require(E >= 1 && E <= config.model.span_limit,
+            "[bench] expected --span in [1, {}], the limit --attn-span; got {}",
+            config.model.span_limit, E);
   }
   const FlushDenormals flush;  // as in a training step
-  const DType type = precision_of(settings);
-  const double peak = gemm_peak(settings, type);
+  const DType type = config.model.precision;
+  const double peak = gemm_peak(config, type);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (int64_t E : spans) {
-    rows.push_back(row_of(model_config(settings, 1), settings.batch_sz / settings.batch_split,
-                          settings.block_sz, E, peak));
+    rows.push_back(row_of(config.model, config.batch.sequences / config.batch.split,
+                          config.batch.block, E, peak));
   }
   return {{"precision", name(type)}, {"gemm_peak_gflops", peak}, {"rows", rows}};
 }

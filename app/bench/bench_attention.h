@@ -4,7 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include <adaspan/train/run/settings.h>
+#include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
 
@@ -13,6 +13,7 @@ namespace adaspan {
 /// each query and key: 6 forward and 16 backward, of which 4 make the scores again.
 /// -> {precision, gemm_peak_gflops, rows: [{span, forward_s, backward_s, gflops, peak_share}], ...}
 /// Throws Error for a span that is not in [1, S].
-nlohmann::ordered_json bench_attention(const Settings& settings, const std::vector<int64_t>& spans);
+nlohmann::ordered_json bench_attention(const TrainingConfig& config,
+                                       const std::vector<int64_t>& spans);
 
 }  // namespace adaspan

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/ops/gemm.h"
+#include "app/bench/fastest.h"
 
 namespace adaspan {
 namespace {
@@ -16,11 +17,11 @@ struct Layer {
   int64_t in, out;
 };
 
-std::vector<Layer> linear_layers(const Settings& s) {
-  return {{"query, key, value", s.hid_sz, 3 * s.hid_sz},
-          {"attention output", s.hid_sz, s.hid_sz},
-          {"feed-forward 1", s.hid_sz, s.inner_hid_sz},
-          {"feed-forward 2", s.inner_hid_sz, s.hid_sz}};
+std::vector<Layer> linear_layers(const ModelConfig& c) {
+  return {{"query, key, value", c.hidden, 3 * c.hidden},
+          {"attention output", c.hidden, c.hidden},
+          {"feed-forward 1", c.hidden, c.inner},
+          {"feed-forward 2", c.inner, c.hidden}};
 }
 
 /// GFLOP/s of a layer's products
@@ -55,26 +56,26 @@ class Products {
   double flops;
 };
 
-int64_t tokens_of(const Settings& s) {
-  return s.batch_sz / s.batch_split * s.block_sz;
+int64_t tokens_of(const BatchConfig& c) {
+  return c.sequences / c.split * c.block;
 }
 
 }  // namespace
 
-double gemm_peak(const Settings& settings, DType type) {
+double gemm_peak(const TrainingConfig& config, DType type) {
   double best = 0;
-  for (const Layer& layer : linear_layers(settings)) {
-    best = std::max(best, Products(tokens_of(settings), layer, type).rates().best());
+  for (const Layer& layer : linear_layers(config.model)) {
+    best = std::max(best, Products(tokens_of(config.batch), layer, type).rates().best());
   }
   return best;
 }
 
-nlohmann::ordered_json bench_gemm(const Settings& settings) {
-  const DType type = precision_of(settings);
+nlohmann::ordered_json bench_gemm(const TrainingConfig& config) {
+  const DType type = config.model.precision;
   nlohmann::ordered_json products = nlohmann::ordered_json::array();
   double peak = 0;
-  for (const Layer& layer : linear_layers(settings)) {
-    const Rates rates = Products(tokens_of(settings), layer, type).rates();
+  for (const Layer& layer : linear_layers(config.model)) {
+    const Rates rates = Products(tokens_of(config.batch), layer, type).rates();
     peak = std::max(peak, rates.best());
     products.push_back({{"layer", layer.name},
                         {"in", layer.in},
@@ -85,7 +86,7 @@ nlohmann::ordered_json bench_gemm(const Settings& settings) {
   }
   return {{"precision", name(type)},
           {"gemm_peak_gflops", peak},
-          {"tokens", tokens_of(settings)},
+          {"tokens", tokens_of(config.batch)},
           {"products", products}};
 }
 

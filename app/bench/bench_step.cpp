@@ -17,6 +17,7 @@
 #include "adaspan/models/cost.h"
 #include "adaspan/train/run/trainer.h"
 #include "app/bench/bench_gemm.h"
+#include "app/bench/fastest.h"
 
 namespace adaspan {
 namespace {
@@ -35,13 +36,11 @@ TokenStream random_tokens(int64_t count, int64_t vocabulary) {
 }
 
 void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans) {
-  size_t layer = 0;
-  for (Parameter* p : model.parameters().all()) {
-    if (!is_span(*p)) continue;
-    for (size_t h = 0; h < spans[layer].size(); ++h) {
-      p->value().data()[h] = spans[layer][h] / static_cast<float>(model.config().span_limit);
+  const std::vector<Parameter*> ratios = model.span_ratios();
+  for (size_t l = 0; l < spans.size(); ++l) {
+    for (size_t h = 0; h < spans[l].size(); ++h) {
+      ratios[l]->value().data()[h] = spans[l][h] / static_cast<float>(model.config().span_limit);
     }
-    ++layer;
   }
 }
 
@@ -73,14 +72,12 @@ std::vector<std::vector<float>> spans_of_file(const std::string& path, const Mod
 }
 
 /// Blocks after which every layer has all the memory that it keeps.
-int64_t blocks_of_memory(const Settings& s, const std::vector<std::vector<float>>& spans) {
+int64_t blocks_of_memory(const TrainingConfig& c, const std::vector<std::vector<float>>& spans) {
   int64_t kept = 0;
   for (const auto& layer : spans) {
-    const Variable z = Variable::constant(
-        Tensor::of({static_cast<int64_t>(layer.size())}, std::span<const float>(layer)));
-    kept = std::max(kept, memory_length(z, model_config(s, kVocabulary)));
+    kept = std::max(kept, memory_length(c.model, std::ranges::max(layer)));
   }
-  return (kept + s.block_sz - 1) / s.block_sz;
+  return (kept + c.batch.block - 1) / c.batch.block;
 }
 
 nlohmann::ordered_json profile_rows(const std::vector<ProfileRow>& rows, double step) {
@@ -123,29 +120,30 @@ std::vector<std::vector<float>> span_pattern(const std::string& name, const Mode
   return spans;
 }
 
-void require_settable_spans(const Settings& s) {
-  require(s.adapt_span && !s.dynamic_span,
+void require_settable_spans(const ModelConfig& config) {
+  require(config.span_kind == SpanKind::adaptive,
           "[bench] expected --adapt-span without --dynamic-span, spans that can be set; got {}; "
           "choose a preset that has such spans, as --preset enwik8_small, or other options",
-          s.adapt_span ? "--dynamic-span" : "--no-adapt-span");
+          config.span_kind == SpanKind::dynamic ? "--dynamic-span" : "--no-adapt-span");
 }
 
-nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options) {
+nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOptions& options) {
   require(options.steps >= 1 && options.steps <= kMostSteps,
           "[bench] expected --steps of 1 to {}; got {}", kMostSteps, options.steps);
-  require_settable_spans(settings);
-  const auto spans = span_pattern(options.spans, model_config(settings, kVocabulary));
-  Settings s = settings;
-  s.adapt_span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
-  const DType type = precision_of(s);
-  const double peak_f32 = gemm_peak(s, DType::f32);
-  const double peak = type == DType::f32 ? peak_f32 : gemm_peak(s, type);
+  require_settable_spans(given.model);
+  const auto spans = span_pattern(options.spans, given.model);
+  TrainingConfig c = given;
+  c.model.vocabulary = kVocabulary;
+  c.model.span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
+  const DType type = c.model.precision;
+  const double peak_f32 = gemm_peak(c, DType::f32);
+  const double peak = type == DType::f32 ? peak_f32 : gemm_peak(c, type);
   release_kept_memory();
 
-  const int64_t memory_blocks = blocks_of_memory(s, spans);
-  const int64_t columns = (options.steps + memory_blocks + 2) * s.block_sz + 1;
-  TokenStream tokens = random_tokens(s.batch_sz * columns, kVocabulary);
-  Trainer trainer(s, kVocabulary, tokens, tokens);
+  const int64_t memory_blocks = blocks_of_memory(c, spans);
+  const int64_t columns = (options.steps + memory_blocks + 2) * c.batch.block + 1;
+  TokenStream tokens = random_tokens(c.batch.sequences * columns, kVocabulary);
+  Trainer trainer(c, kVocabulary, tokens, tokens);
   const auto step = [&] {
     set_spans(trainer.model(), spans);
     trainer.step();
@@ -154,8 +152,8 @@ nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptio
   for (int64_t i = 0; i < memory_blocks; ++i) step();
   const double seconds = fastest(options.steps, step);
 
-  const double flops = useful_flops(model_config(s, kVocabulary), s.batch_sz, s.block_sz, spans);
-  const auto tokens_a_step = static_cast<double>(s.batch_sz * s.block_sz);
+  const double flops = useful_flops(c.model, c.batch.sequences, c.batch.block, spans);
+  const auto tokens_a_step = static_cast<double>(c.batch.sequences * c.batch.block);
   nlohmann::ordered_json result = {
       {"spans", options.spans},
       {"precision", name(type)},

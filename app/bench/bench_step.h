@@ -5,7 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include <adaspan/train/run/settings.h>
+#include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
 
@@ -14,8 +14,8 @@ namespace adaspan {
 /// Error for anything else, or when the file does not fit the model.
 std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config);
 
-/// Throws Error unless the settings give each head one span, which a benchmark can set.
-void require_settable_spans(const Settings& settings);
+/// Throws Error unless each head has one span, which a benchmark can set.
+void require_settable_spans(const ModelConfig& config);
 
 struct BenchStepOptions {
   std::string spans = "initial";
@@ -26,6 +26,6 @@ struct BenchStepOptions {
 /// Times steps on random tokens, after as many as fill the memory.
 /// -> {seconds, tokens_per_s, useful_gflops, gemm_peak_gflops, peak_share, peak_rss_gb, ...}, and
 /// with a profile {profile: [{kernel, calls, seconds, share, gflops, gb_per_s}]}
-nlohmann::ordered_json bench_step(const Settings& settings, const BenchStepOptions& options);
+nlohmann::ordered_json bench_step(const TrainingConfig& config, const BenchStepOptions& options);
 
 }  // namespace adaspan

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
 #include "app/bench/bench_attention.h"
 #include "app/bench/bench_gemm.h"
@@ -61,7 +62,7 @@ void print(const ordered_json& result, bool as_json) {
   }
 }
 
-/// One benchmark: `add_options` declares what it alone has, `run` gets the settings.
+/// One benchmark: `add_options` declares what it alone has, `run` gets the configuration.
 template <class Options, class AddOptions, class Run>
 void add_benchmark(CLI::App& bench, const char* name, const char* help,
                    const AddOptions& add_options, const Run& run) {
@@ -72,7 +73,7 @@ void add_benchmark(CLI::App& bench, const char* name, const char* help,
   add_options(*command, *options);
   command->add_flag("--json", *as_json, "one JSON object instead of a table");
   command->callback([settings, options, as_json, run] {
-    const Settings chosen = settings->resolve();
+    const TrainingConfig chosen = settings->resolve().training;
     ordered_json result = run(chosen, *options);
     result.update(environment());
     result["configuration"] = to_json(chosen);
@@ -115,7 +116,7 @@ void add_bench(CLI::App& app) {
   struct None {};
   add_benchmark<None>(
       *bench, "gemm", "the matrix products of one layer", [](CLI::App&, None&) {},
-      [](const Settings& settings, None) { return bench_gemm(settings); });
+      [](const TrainingConfig& config, None) { return bench_gemm(config); });
 }
 
 }  // namespace adaspan::cli

@@ -6,25 +6,21 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/ops/process.h"
-#include "adaspan/train/run/checkpoint.h"
-#include "adaspan/train/run/evaluate.h"
 #include "app/commands/commands.h"
+#include "app/commands/open_model.h"
 
 namespace adaspan::cli {
 
 void print_evaluation(const std::string& checkpoint, const std::string& data, Part part) {
-  const LoadedModel loaded = load_model(checkpoint);
-  if (!loaded.note.empty()) fmt::print(stderr, "adaspan: {}\n", loaded.note);
-  const Settings& settings = loaded.header.settings;
+  const LoadedModel loaded = open_model(checkpoint);
   const Corpus corpus = open_corpus(loaded.header, data);
-  const Evaluation result =
-      evaluate(*loaded.model, TokenStream::of(corpus, part), kEvaluationBatch, settings.block_sz);
-  const nlohmann::ordered_json line = {
-      {"part", name(part)},
-      {"loss", result.loss},
-      {settings.data_unit, in_unit(result.loss, settings.data_unit)},
-      {"tokens", result.tokens},
-      {"step", loaded.header.progress.step}};
+  const Evaluation result = evaluate_part(loaded, corpus, part);
+  const DataUnit unit = loaded.header.config.run.data_unit;
+  const nlohmann::ordered_json line = {{"part", name(part)},
+                                       {"loss", result.loss},
+                                       {name(unit), in_unit(result.loss, unit)},
+                                       {"tokens", result.tokens},
+                                       {"step", loaded.header.progress.step}};
   fmt::print("{}\n", line.dump());
 }
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "adaspan/ops/process.h"
-#include "adaspan/train/run/checkpoint.h"
 #include "app/commands/commands.h"
+#include "app/commands/open_model.h"
 
 namespace adaspan::cli {
 
@@ -38,8 +38,7 @@ void add_generate(CLI::App& app) {
       ->capture_default_str();
   command->callback([options] {
     open_process();
-    const LoadedModel loaded = load_model(options->checkpoint);
-    if (!loaded.note.empty()) fmt::print(stderr, "adaspan: {}\n", loaded.note);
+    const LoadedModel loaded = open_model(options->checkpoint);
     const Corpus corpus = open_corpus(loaded.header, options->data);
     const Vocabulary& vocabulary = corpus.vocabulary();
     const std::vector<int32_t> prompt = options->prompt

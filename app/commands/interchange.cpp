@@ -37,7 +37,7 @@ void add_import(CLI::App& app) {
   options->settings = std::make_unique<SettingsOptions>(*command);
   command->callback([options] {
     const PytorchCheckpoint checkpoint(options->from, options->out, options->python);
-    const int64_t step = checkpoint.save(options->settings->resolve(checkpoint.settings()));
+    const int64_t step = checkpoint.save(options->settings->resolve(checkpoint.config()).training);
     fmt::print("wrote {}, after step {}\n", options->out, step);
   });
 }

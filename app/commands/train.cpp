@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "app/train.h"
+#include "adaspan/train/run/run.h"
 
+#include <atomic>
 #include <csignal>
 
 #include "adaspan/core/error.h"
 #include "app/commands/commands.h"
 #include "app/commands/eval.h"
+#include "app/progress_line.h"
 #include "app/settings_options.h"
 
 namespace adaspan::cli {
@@ -17,6 +19,14 @@ void ask_to_stop(int) {
   stop_asked = true;
 }
 
+void train(const TrainingConfig& config) {
+  const Corpus corpus = Corpus::open(config.run.data);
+  Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
+                  TokenStream::of(corpus, Part::valid));
+  ProgressLine progress(trainer.config());
+  run(trainer, progress, stop_asked);
+}
+
 }  // namespace
 
 void add_train(CLI::App& app) {
@@ -24,17 +34,18 @@ void add_train(CLI::App& app) {
   auto options = std::make_shared<SettingsOptions>(*command);
   command->callback([options] {
     const Settings settings = options->resolve();
-    require(!settings.data.empty(),
+    const RunConfig& files = settings.training.run;
+    require(!files.data.empty(),
             "[train] expected --data with the folder of a corpus; got none; make one with 'adaspan "
             "prepare'");
     if (settings.full_eval_mode) {
-      print_evaluation(settings.checkpoint, settings.data, Part::valid);
-      print_evaluation(settings.checkpoint, settings.data, Part::test);
+      print_evaluation(files.checkpoint, files.data, Part::valid);
+      print_evaluation(files.checkpoint, files.data, Part::test);
       return;
     }
     std::signal(SIGINT, ask_to_stop);
     std::signal(SIGTERM, ask_to_stop);
-    train(settings, stop_asked);
+    train(settings.training);
   });
 }
 

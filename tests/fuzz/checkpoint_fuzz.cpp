@@ -12,22 +12,20 @@
 namespace adaspan {
 namespace {
 
-Settings smallest_settings() {
-  Settings s;
-  s.nlayers = 1;
-  s.hid_sz = 2;
-  s.inner_hid_sz = 2;
-  s.nheads = 1;
-  s.attn_span = 4;
-  s.adapt_span_ramp = 2;
-  s.adapt_span = true;
-  s.adapt_span_init = 0.5;
-  s.batch_sz = 2;
-  s.block_sz = 2;
-  s.nbatches = 10;
-  s.threads = 1;
-  s.precision = "f32";
-  s.isa = "plain";  // as every machine has it
+TrainingConfig smallest_config() {
+  TrainingConfig s;
+  s.model.layers = 1;
+  s.model.hidden = 2;
+  s.model.inner = 2;
+  s.model.heads = 1;
+  s.model.span_limit = 4;
+  s.model.ramp = 2;
+  s.model.span_kind = SpanKind::adaptive;
+  s.model.span_init = 0.5f;
+  s.batch.sequences = 2;
+  s.batch.block = 2;
+  s.run.steps_per_round = 10;
+  s.model.precision = DType::f32;
   return s;
 }
 
@@ -39,19 +37,19 @@ struct Run {
     return all;
   }
   RunPlace place{text()};
-  Trainer trainer = place.trainer(smallest_settings());
+  Trainer trainer = place.trainer(smallest_config());
 };
 
 /// The model alone, as `adaspan generate` reads it, where it is no larger than a small file's.
 void read_model(const SafetensorsFile& file) {
   const CheckpointHeader header = read_header(file);
-  const ModelConfig config = model_config(header.settings, header.vocabulary);
+  const ModelConfig& config = header.config.model;
   constexpr int64_t kLargest = 64;
   if (std::max({config.vocabulary, config.layers, config.hidden, config.inner, config.span_limit}) >
       kLargest) {
     return;
   }
-  Transformer model(config, static_cast<uint64_t>(header.settings.seed));
+  Transformer model(config, static_cast<uint64_t>(header.config.run.seed));
   copy_weights(model, file);
 }
 
@@ -63,7 +61,7 @@ void read_input(std::string_view input) {
   const SafetensorsFile file(run.place.path);
   allow_error([&] { file.verify(); });
   allow_error([&] { read_model(file); });
-  restore(file, run.trainer, run.place.corpus);
+  restore(file, run.trainer);
   run.trainer.step();
   run.trainer.validate();
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <nlohmann/json.hpp>
 
 #include "adaspan/core/file.h"
 #include "adaspan/train/run/manifest.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The three ways to give settings: a TOML file, flags, and the JSON of a checkpoint.
-#include "adaspan/train/run/settings.h"
+#include "app/settings.h"
 
 #include <cassert>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/file.h"
+#include "adaspan/train/run/config_record.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
 
@@ -14,23 +15,24 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Settings that were read are saved and come back the same; check() may refuse them.
-void use(const Settings& settings) {
-  const std::string saved = to_json(settings).dump();
-  assert(to_json(settings_from_json(ordered_json::parse(saved))).dump() == saved);
-  check(settings);
+/// A configuration that was read is saved and comes back the same; check() may refuse it.
+void use(const TrainingConfig& config) {
+  const std::string saved = to_json(config).dump();
+  assert(to_json(config_from_json(ordered_json::parse(saved))).dump() == saved);
+  check(config);
 }
 
 /// One "name value" a line
-Settings from_flags(std::string_view lines) {
-  Settings settings;
+SettingTexts from_flags(std::string_view lines) {
+  SettingTexts texts;
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(std::min(line.size() + 1, lines.size()));
     const std::string_view name = line.substr(0, line.find(' '));
-    assign(settings, name, line.substr(std::min(name.size() + 1, line.size())));
+    give(texts, std::string(name),
+         std::string(line.substr(std::min(name.size() + 1, line.size()))));
   }
-  return settings;
+  return texts;
 }
 
 }  // namespace
@@ -39,13 +41,13 @@ void read_input(std::string_view input) {
   static const TemporaryFolder folder;
   atomic_write(folder / "input", input);
   allow_error([&] {
-    Settings settings;
-    apply_toml(settings, folder / "input");
-    use(settings);
+    SettingTexts texts;
+    give_toml(texts, folder / "input");
+    use(settings_of(texts).training);
   });
-  allow_error([&] { use(from_flags(input)); });
+  allow_error([&] { use(settings_of(from_flags(input)).training); });
   const ordered_json json = ordered_json::parse(input, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_discarded()) use(settings_from_json(json));
+  if (!json.is_discarded()) use(config_from_json(json));
 }
 
 }  // namespace adaspan

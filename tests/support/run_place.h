@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <adaspan/core/file.h>
+#include <adaspan/train/data/corpus.h>
 #include <adaspan/train/data/prepare.h>
 #include <adaspan/train/run/checkpoint.h>
 #include "tests/support/temporary_folder.h"
@@ -35,10 +36,10 @@ inline Corpus corpus_of(const std::filesystem::path& folder, const std::string& 
 }
 
 /// Of a small run with dropout, in two parts.
-inline Settings run_settings() {
-  Settings s = tiny_settings(SpanKind::adaptive);
-  s.dropout = 0.2;
-  s.batch_split = 2;
+inline TrainingConfig run_config() {
+  TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.model.dropout = 0.2f;
+  s.batch.split = 2;
   return s;
 }
 
@@ -47,22 +48,23 @@ struct RunPlace {
   explicit RunPlace(const std::string& text = letters(1))
       : corpus(corpus_of(folder.path(), text)) {}
 
-  Trainer trainer(const Settings& s) const {
-    return {s, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
-            TokenStream::of(corpus, Part::valid)};
+  Trainer trainer(const TrainingConfig& s) const { return trainer(s, corpus.identity()); }
+  /// On the same tokens, but for other data by name.
+  Trainer trainer(const TrainingConfig& s, const DataIdentity& data) const {
+    return {s, data, TokenStream::of(corpus, Part::train), TokenStream::of(corpus, Part::valid)};
   }
   /// Saves a run after 3 steps.
   void save() const {
-    Trainer run = trainer(run_settings());
+    Trainer run = trainer(run_config());
     for (int i = 0; i < 3; ++i) run.step();
-    save_checkpoint(path, run, corpus);
+    save_checkpoint(path, run);
   }
   /// Loads it into a run of settings `s` on `data`.
-  void load(const Settings& s, const Corpus& data) const {
-    Trainer run = trainer(s);
-    load_checkpoint(path, run, data);
+  void load(const TrainingConfig& s, const Corpus& data) const {
+    Trainer run = trainer(s, data.identity());
+    load_checkpoint(path, run);
   }
-  void load() const { load(run_settings(), corpus); }
+  void load() const { load(run_config(), corpus); }
 
   TemporaryFolder folder;
   Corpus corpus;

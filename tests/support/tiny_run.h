@@ -13,35 +13,33 @@ namespace adaspan {
 
 /// 2 layers of 2 heads, H = 16, S = 24, in blocks of 8 of 4 sequences: what a block needs to see
 /// lies 3 blocks back.
-inline Settings tiny_settings() {
-  Settings s;
-  s.nlayers = 2;
-  s.hid_sz = 16;
-  s.inner_hid_sz = 32;
-  s.nheads = 2;
-  s.attn_span = 24;
-  s.adapt_span_ramp = 4;
-  s.dropout = 0;
-  s.optim = "adagrad";
-  s.lr = 0.05;
-  s.momentum = 0;
-  s.grad_clip = 0.1;
-  s.batch_sz = 4;
-  s.block_sz = 8;
-  s.nbatches = 10;
-  s.threads = 1;
-  s.precision = "f32";
+inline TrainingConfig tiny_config() {
+  TrainingConfig s;
+  s.model.layers = 2;
+  s.model.hidden = 16;
+  s.model.inner = 32;
+  s.model.heads = 2;
+  s.model.span_limit = 24;
+  s.model.ramp = 4;
+  s.model.dropout = 0;
+  s.optimizer.kind = OptimizerKind::adagrad;
+  s.schedule.learning_rate = 0.05;
+  s.optimizer.momentum = 0;
+  s.optimizer.grad_clip = 0.1;
+  s.batch.sequences = 4;
+  s.batch.block = 8;
+  s.run.steps_per_round = 10;
+  s.model.precision = DType::f32;
   return s;
 }
 
 /// The same with the spans of a kind; learned ones begin in the middle and cost something.
-inline Settings tiny_settings(SpanKind kind) {
-  Settings s = tiny_settings();
-  s.adapt_span = kind == SpanKind::adaptive;
-  s.dynamic_span = kind == SpanKind::dynamic;
-  s.adapt_span_init = 0.4;
-  s.adapt_span_loss = 1e-3;
-  s.adapt_span_cache = kind == SpanKind::adaptive;
+inline TrainingConfig tiny_config(SpanKind kind) {
+  TrainingConfig s = tiny_config();
+  s.model.span_kind = kind;
+  s.model.span_init = 0.4f;
+  s.model.span_loss = 1e-3f;
+  s.model.adapt_cache = kind == SpanKind::adaptive;
   return s;
 }
 

@@ -8,8 +8,6 @@
 #include <adaspan/core/parallel.h>
 #include <adaspan/core/random.h>
 #include <adaspan/models/transformer.h>
-#include <adaspan/ops/cross_entropy.h>
-#include <adaspan/ops/elementwise.h>
 #include <adaspan/train/optim/optimizer.h>
 
 namespace adaspan::testing {
@@ -31,24 +29,21 @@ inline std::vector<int32_t> make_stream(const Rule& rule, int64_t M, int64_t B, 
   return ids;
 }
 
-/// Trains with Adam on fresh streams of the rule, each from empty memory; returns the last output.
-inline TransformerOutput train_on(Transformer& model, const Rule& rule, int64_t M, int64_t B,
-                                  int64_t steps, double learning_rate) {
+/// Trains with Adam on fresh streams of the rule, each from empty memory; returns the last loss.
+inline BlockLoss train_on(Transformer& model, const Rule& rule, int64_t M, int64_t B, int64_t steps,
+                          double learning_rate) {
   set_threads(1);  // too little work to share
   const auto optimizer = make_optimizer({.kind = OptimizerKind::adam}, model.parameters().all());
-  TransformerOutput out;
+  BlockLoss out;
   for (int64_t step = 1; step <= steps; ++step) {
     const std::vector<int32_t> ids = make_stream(rule, M, B, static_cast<uint32_t>(step));
     const std::span<const int32_t> all(ids);
     const auto n = static_cast<size_t>(M * B);
     Tape tape;
-    out = model.forward(tape, Tensor::of({M, B}, all.first(n)),
-                        empty_memory(model.config().layers, B, model.config().hidden));
-    Variable loss = cross_entropy(tape, out.logits, Tensor::of({M, B}, all.last(n)));
-    if (out.span_loss) loss = add(tape, loss, out.span_loss);
-    tape.backward(loss);
+    out = model.loss(tape, Tensor::of({M, B}, all.first(n)), Tensor::of({M, B}, all.last(n)),
+                     model.fresh_memory(B));
+    tape.backward(out.total);
     optimizer->update(learning_rate, step);
-    model.clamp_spans();
     for (Parameter* p : model.parameters().all()) p->clear_grad();
   }
   return out;

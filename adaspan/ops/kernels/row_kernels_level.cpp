@@ -2,7 +2,8 @@
 // Compiled once for each instruction set, in a namespace of its name (ADASPAN_LEVEL). Nothing here
 // may call an inline function or template of a header that is not written for such files (level_*):
 // the linker keeps one copy of those for the whole program, perhaps the one for the larger
-// instruction set. Hence no <algorithm>, <cmath>.
+// instruction set. Hence no <algorithm>, <cmath>. Longer than most files: each level is one file,
+// and its kernels are many and short.
 #include "adaspan/ops/kernels/row_kernels.h"
 
 #include "adaspan/ops/kernels/level_random.h"

@@ -19,9 +19,15 @@ struct DotLanes {
   static Left left(const bf16* x) {
     int32_t pair;  // may lie at any even address
     __builtin_memcpy(&pair, x, sizeof pair);
-    return (__m512bh)_mm512_set1_epi32(pair);
+    __m512i pairs = _mm512_set1_epi32(pair);
+#if defined(__clang__) && __clang_major__ == 16
+    asm("" : "+v"(pairs));  // it crashes where it sees that a vector of bf16 repeats one pair
+#endif
+    return (__m512bh)pairs;
   }
-  static Right right(const bf16* x) { return (__m512bh)_mm512_loadu_si512(x); }
+  static Right right(const bf16* x) {
+    return (__m512bh)_mm512_loadu_si512(x);
+  }
   static Sum multiply_add(Sum sum, Left left, Right right) {
     return _mm512_dpbf16_ps(sum, left, right);
   }

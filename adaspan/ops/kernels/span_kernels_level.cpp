@@ -96,10 +96,10 @@ void span_mask(float* mask, float* slope, const MaskedRow& row) {
 #pragma omp simd
   for (int32_t j = 0; j < whole_vectors(row.E); ++j) {
     const float left = reach - static_cast<float>(end - 1 - j);  // R + z - u
-    const float seen = (j >= first) & (j < end) ? per_ramp : 0;
+    const float seen = ((j >= first) & (j < end)) ? per_ramp : 0;
     const float below_top = left > ramp ? ramp : left;  // NaN stays NaN
     mask[j] = seen * (below_top < 0 ? 0 : below_top);
-    slope[j] = seen * ((left >= 0) & (left <= ramp) ? 1.0f : 0.0f);
+    slope[j] = seen * (((left >= 0) & (left <= ramp)) ? 1.0f : 0.0f);
   }
 }
 

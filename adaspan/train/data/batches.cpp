@@ -41,7 +41,7 @@ BlockReader::BlockReader(TokenStream stream, int64_t B, int64_t M, uint64_t seed
     : stream_(std::move(stream)), B_(B), M_(M), columns_(stream_.size / B), seed_(seed) {
   require(columns_ >= M + 1,
           "[data] expected at least {} tokens in {} for a batch of {} and blocks of {}; got {}; "
-          "take a longer text, or a smaller --batch-sz or --block-sz",
+          "take a longer text, or a smaller batch.sequences or batch.block",
           B * (M + 1), stream_.name, B, M, stream_.size);
 }
 

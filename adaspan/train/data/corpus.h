@@ -8,6 +8,7 @@
 #include <string>
 
 #include <adaspan/train/data/corpus_record.h>
+#include <adaspan/train/data/data_identity.h>
 #include <adaspan/train/data/token_file.h>
 #include <adaspan/train/data/vocabulary.h>
 
@@ -16,8 +17,8 @@ namespace adaspan {
 class Corpus {
  public:
   /// Throws Error, with the command to run, when the folder has no corpus, one of another version,
-  /// a missing or damaged file, or when the text is still where it was and is another by now. A
-  /// text that was moved away or deleted is no error.
+  /// a missing or damaged file, or when the text it was made from is still there but has changed.
+  /// A text that was moved away or deleted is no error.
   static Corpus open(const std::filesystem::path& folder);
 
   TextFormat format() const { return record_.format; }
@@ -28,6 +29,8 @@ class Corpus {
   std::string text_hash() const { return record_.text_hash(); }
   const std::string& vocabulary_hash() const { return record_.vocabulary_hash; }
   const CorpusRecord& record() const { return record_; }
+  /// What a checkpoint keeps of it.
+  DataIdentity identity() const { return {vocabulary_.size(), vocabulary_hash(), text_hash()}; }
 
  private:
   Corpus(CorpusRecord record, Vocabulary vocabulary, std::array<TokenFile, 3> parts)

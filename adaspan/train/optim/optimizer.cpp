@@ -169,6 +169,7 @@ void Optimizer::update(double learning_rate, int64_t step, const GradientNorms& 
   parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t k) {
     const Piece& piece = pieces[static_cast<size_t>(k)];
     update_piece(piece.parameter, piece.begin, piece.n);
+    parameters_[piece.parameter]->keep_bounds(piece.begin, piece.n);
   });
 }
 

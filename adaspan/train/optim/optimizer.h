@@ -15,8 +15,8 @@ enum class OptimizerKind { sgd, adagrad, adam };
 
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::sgd;
-  double momentum = 0;   ///< of sgd
-  double grad_clip = 0;  ///< largest gradient norm that counts in full; 0: no clipping
+  double momentum = 0.9;  ///< of sgd
+  double grad_clip = 0;   ///< largest gradient norm that counts in full; 0: no clipping
 };
 
 /// Lengths of the gradients of parameters: sqrt of the sum of squares, added in double, in an order
@@ -31,9 +31,9 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  /// Updates every parameter from its gradient; `step` counts updates from 1, and `norms` are those
-  /// of the gradients, which the caller has looked at before. Gradients stay as they are: the
-  /// caller clears them.
+  /// Updates every parameter from its gradient and keeps it within its bounds; `step` counts
+  /// updates from 1, and `norms` are those of the gradients, which the caller has looked at before.
+  /// Gradients stay as they are: the caller clears them.
   void update(double learning_rate, int64_t step, const GradientNorms& norms);
   void update(double learning_rate, int64_t step) {
     update(learning_rate, step, gradient_norms(parameters_));

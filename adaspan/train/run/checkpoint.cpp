@@ -11,13 +11,15 @@
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/whole_number.h"
+#include "adaspan/train/run/config_record.h"
 
 namespace adaspan {
 namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kFormat = "adaspan checkpoint 2";
+constexpr const char* kFormat = "adaspan checkpoint 3";
+constexpr const char* kOlderFormat = "adaspan checkpoint 2";
 
 ordered_json to_json(const BlockReader::Position& position) {
   return {{"column", position.column}, {"restarts", position.restarts}};
@@ -50,36 +52,47 @@ std::string memory_name(const char* stream, size_t layer) {
   return fmt::format("memory.{}.{}", stream, layer);
 }
 
-void check_format(const SafetensorsFile& file) {
+std::string format_of(const SafetensorsFile& file) {
   const auto found = file.metadata().find("format");
-  const std::string format = found == file.metadata().end() ? "" : found->second;
-  require(format == kFormat,
+  return found == file.metadata().end() ? "" : found->second;
+}
+
+void check_format(const SafetensorsFile& file) {
+  const std::string format = format_of(file);
+  require(format == kFormat || format == kOlderFormat,
           "[checkpoint] expected a file of format \"{}\" at {}; got {}; another version of this "
           "program may have written it",
           kFormat, file.path().string(), format.empty() ? "none named" : "\"" + format + "\"");
 }
 
-void check_fixed(const Settings& now, const Settings& then, const std::string& path) {
-  for (const SettingChange& change : changes(adaspan::to_json(then), now)) {
-    require(change.role != Role::fixed,
-            "[checkpoint] expected --{} {} as in {}; got {}; give it as it was, or another "
-            "--checkpoint to start anew",
-            change.name, change.before, path, change.now);
+/// Throws Error when a checkpoint's configuration is one that no run can have. Whether bf16 can run
+/// on this machine is another question, asked of the one who would run it.
+void check_recorded(TrainingConfig config) {
+  config.model.precision = DType::f32;
+  check(config);
+}
+
+void check_fixed(const TrainingConfig& now, const TrainingConfig& then, const std::string& path) {
+  for (const FieldChange& change : changes(adaspan::to_json(then), now)) {
+    require(change.field.role != Role::fixed,
+            "[checkpoint] expected {} {} as in {}; got {}; give it as it was, or another "
+            "run.checkpoint to start anew",
+            change.field.path, change.before, path, change.now);
   }
 }
 
-Memory memory_of(const SafetensorsFile& file, const char* stream, const Settings& settings) {
+Memory memory_of(const SafetensorsFile& file, const char* stream, const TrainingConfig& config) {
+  const int64_t B = config.batch.sequences, H = config.model.hidden;
+  const DType type = config.model.precision;
   Memory memory;
-  for (size_t l = 0; l < static_cast<size_t>(settings.nlayers); ++l) {
+  for (size_t l = 0; l < static_cast<size_t>(config.model.layers); ++l) {
     const std::string name = memory_name(stream, l);
     Tensor layer = file.tensor(name);
     const Shape& shape = layer.shape();
-    require(shape.rank() == 3 && shape[1] == settings.batch_sz && shape[2] == settings.hid_sz &&
-                adaspan::name(layer.type()) == settings.precision,
+    require(shape.rank() == 3 && shape[1] == B && shape[2] == H && layer.type() == type,
             "[checkpoint] expected {} of shape [C,{},{}] and type {}; got {} of type {}; the file "
             "is damaged",
-            name, settings.batch_sz, settings.hid_sz, settings.precision, shape.text(),
-            adaspan::name(layer.type()));
+            name, B, H, adaspan::name(type), shape.text(), adaspan::name(layer.type()));
     memory.emplace_back(share(std::move(layer)));
   }
   return memory;
@@ -113,17 +126,16 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader&
   make_folder_of(path);
   write_safetensors(path, tensors,
                     {{"format", kFormat},
-                     {"settings", recorded_json(header.settings).dump()},
+                     {"settings", recorded_json(header.config).dump()},
+                     {"isa", header.isa},
                      {"progress", state.dump()},
-                     {"vocabulary_size", fmt::format("{}", header.vocabulary)},
-                     {"vocabulary_sha256", header.vocabulary_hash},
-                     {"text_sha256", header.text_hash}});
+                     {"vocabulary_size", fmt::format("{}", header.data.vocabulary)},
+                     {"vocabulary_sha256", header.data.vocabulary_hash},
+                     {"text_sha256", header.data.text_hash}});
 }
 
-void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const Corpus& corpus) {
-  write_checkpoint(path,
-                   {trainer.settings(), corpus.vocabulary().size(), corpus.vocabulary_hash(),
-                    corpus.text_hash(), trainer.progress()},
+void save_checkpoint(const std::filesystem::path& path, Trainer& trainer) {
+  write_checkpoint(path, {trainer.config(), trainer.data(), trainer.progress(), name(isa())},
                    state_of(trainer.model(), trainer.optimizer()));
 }
 
@@ -138,21 +150,27 @@ SafetensorsFile open_checkpoint(const std::filesystem::path& path) {
 
 CheckpointHeader read_header(const SafetensorsFile& file) {
   check_format(file);
-  CheckpointHeader header;
   try {
     const ordered_json state = ordered_json::parse(file.metadata("progress"));
-    header.settings = settings_from_json(ordered_json::parse(file.metadata("settings")));
-    header.vocabulary = std::stoll(file.metadata("vocabulary_size"));
-    header.vocabulary_hash = file.metadata("vocabulary_sha256");
-    header.text_hash = file.metadata("text_sha256");
+    const ordered_json settings = ordered_json::parse(file.metadata("settings"));
+    const bool resumable = format_of(file) == kFormat;
+    CheckpointHeader header{
+        .config = config_from_json(settings),
+        .data = {std::stoll(file.metadata("vocabulary_size")), file.metadata("vocabulary_sha256"),
+                 file.metadata("text_sha256")},
+        .progress = {},
+        .isa = resumable ? file.metadata("isa") : settings.at("isa").get<std::string>(),
+        .resumable = resumable};
+    header.config.model.vocabulary = header.data.vocabulary;
+    check_recorded(header.config);
     header.progress.step = whole_number(state, "step");
     header.progress.train = position_from(state.at("train"));
     header.progress.valid = position_from(state.at("valid"));
     header.progress.losses = losses_from(state.at("losses"));
+    return header;
   } catch (const std::exception& e) {
     fail("[checkpoint] expected a whole header; got: {}; the file is damaged", e.what());
   }
-  return header;
 }
 
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name) {
@@ -169,76 +187,60 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
 void copy_weights(Transformer& model, const SafetensorsFile& file) {
   for (Parameter* p : model.parameters().all()) {
     copy_tensor(p->value(), file, p->name());
-    if (!is_span(*p)) continue;
-    for (float share : p->value().values()) {
-      require(share >= 0 && share <= 1,
-              "[checkpoint] expected {} in [0, 1], shares of the span limit; got {}; the file is "
-              "damaged",
-              p->name(), share);
+    if (!p->bounds()) continue;
+    const auto [low, high] = *p->bounds();
+    for (float x : p->value().values()) {
+      require(x >= low && x <= high,
+              "[checkpoint] expected {} in [{}, {}]; got {}; the file is damaged", p->name(), low,
+              high, x);
     }
   }
 }
 
-Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
-  require(!data.empty() || !header.settings.data.empty(),
-          "[checkpoint] expected --data with a corpus, which this checkpoint does not name; got "
-          "none; make one with 'adaspan prepare'");
-  Corpus corpus = Corpus::open(data.empty() ? header.settings.data : data);
-  check_vocabulary(header, corpus);
-  return corpus;
-}
-
-void check_vocabulary(const CheckpointHeader& header, const Corpus& corpus) {
-  if (header.vocabulary_hash.empty()) {
-    require(header.vocabulary == corpus.vocabulary().size(),
-            "[checkpoint] expected a vocabulary of {} tokens; got {}; give the --data it was "
+void check_vocabulary(const CheckpointHeader& header, const DataIdentity& found) {
+  const DataIdentity& own = header.data;
+  if (own.vocabulary_hash.empty()) {
+    require(own.vocabulary == found.vocabulary,
+            "[checkpoint] expected a vocabulary of {} tokens; got {}; give the run.data it was "
             "trained on",
-            header.vocabulary, corpus.vocabulary().size());
+            own.vocabulary, found.vocabulary);
     return;
   }
   require(
-      header.vocabulary_hash == corpus.vocabulary_hash(),
+      own.vocabulary_hash == found.vocabulary_hash,
       "[checkpoint] expected the vocabulary that the model was trained with ({} tokens, SHA-256 "
-      "{}); got another ({} tokens, {}); give the --data it was trained on",
-      header.vocabulary, header.vocabulary_hash.substr(0, 12), corpus.vocabulary().size(),
-      corpus.vocabulary_hash().substr(0, 12));
+      "{}); got another ({} tokens, {}); give the run.data it was trained on",
+      own.vocabulary, own.vocabulary_hash.substr(0, 12), found.vocabulary,
+      found.vocabulary_hash.substr(0, 12));
 }
 
-Settings restore(const SafetensorsFile& file, Trainer& trainer, const Corpus& corpus) {
+CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer) {
   CheckpointHeader header = read_header(file);
-  check_fixed(trainer.settings(), header.settings, file.path().string());
-  check_vocabulary(header, corpus);
-  require(header.text_hash.empty() || header.text_hash == corpus.text_hash(),
+  const std::string path = file.path().string();
+  require(header.resumable,
+          "[checkpoint] expected a file of format \"{}\" to go on from at {}; got \"{}\", of a "
+          "version that drew other random numbers: its run cannot go on with the same bits; give "
+          "another run.checkpoint to start anew, or go on with the version that wrote it",
+          kFormat, path, kOlderFormat);
+  check_fixed(trainer.config(), header.config, path);
+  check_vocabulary(header, trainer.data());
+  require(header.data.text_hash.empty() || header.data.text_hash == trainer.data().text_hash,
           "[checkpoint] expected the text that {} was trained on; got another of the same "
-          "vocabulary; give the --data it was trained on, or another --checkpoint to start anew",
-          file.path().string());
+          "vocabulary; give the run.data it was trained on, or another run.checkpoint to start "
+          "anew",
+          path);
 
   copy_weights(trainer.model(), file);
   for (const auto& [name, tensor] : trainer.optimizer().state()) copy_tensor(*tensor, file, name);
-  header.progress.memory = memory_of(file, "train", trainer.settings());
-  header.progress.valid_memory = memory_of(file, "valid", trainer.settings());
-  trainer.restore(std::move(header.progress));
-  return header.settings;
+  Trainer::Progress progress = header.progress;
+  progress.memory = memory_of(file, "train", trainer.config());
+  progress.valid_memory = memory_of(file, "valid", trainer.config());
+  trainer.restore(std::move(progress));
+  return header;
 }
 
-Settings load_checkpoint(const std::filesystem::path& path, Trainer& trainer,
-                         const Corpus& corpus) {
-  return restore(open_checkpoint(path), trainer, corpus);
-}
-
-LoadedModel load_model(const std::filesystem::path& path) {
-  const SafetensorsFile file = open_checkpoint(path);
-  LoadedModel loaded{read_header(file), nullptr, ""};
-  const Settings& settings = loaded.header.settings;
-  ModelConfig config = model_config(settings, loaded.header.vocabulary);
-  if (config.precision == DType::bf16 && !bf16_obstacle().empty()) {
-    config.precision = DType::f32;
-    loaded.note = fmt::format("{} was trained in bf16; here it runs in f32, since {}",
-                              path.string(), bf16_obstacle());
-  }
-  loaded.model = std::make_unique<Transformer>(config, static_cast<uint64_t>(settings.seed));
-  copy_weights(*loaded.model, file);
-  return loaded;
+CheckpointHeader load_checkpoint(const std::filesystem::path& path, Trainer& trainer) {
+  return restore(open_checkpoint(path), trainer);
 }
 
 }  // namespace adaspan

@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
+#include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 
 namespace adaspan {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
 fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
@@ -36,14 +39,24 @@ fs::path set_aside(const fs::path& path) {
   }
 }
 
+std::vector<FieldChange> changes_since(const CheckpointHeader& saved, const Trainer& now) {
+  std::vector<FieldChange> all = changes(recorded_json(saved.config), now.config());
+  if (saved.isa != name(isa())) {
+    const Field instructions{"isa", "isa", Role::changeable};
+    all.push_back({instructions, json(saved.isa).dump(), json(name(isa())).dump()});
+  }
+  return all;
+}
+
 }  // namespace
 
 CheckpointFolder::CheckpointFolder(fs::path newest, int64_t keep_last)
     : newest_(std::move(newest)), keep_last_(keep_last), lock_(made_folder_of(newest_)) {
-  require(newest_.filename() != best_path().filename(),
-          "[checkpoint] expected another --checkpoint than {}, where the best one by validation is "
-          "kept; copy it to go on from it",
-          newest_.string());
+  require(
+      newest_.filename() != best_path().filename(),
+      "[checkpoint] expected another run.checkpoint than {}, where the best one by validation is "
+      "kept; copy it to go on from it",
+      newest_.string());
 }
 
 fs::path CheckpointFolder::older_path(int64_t step) const {
@@ -73,8 +86,7 @@ int64_t CheckpointFolder::best_step() const {
   }
 }
 
-std::optional<CheckpointFolder::Resumption> CheckpointFolder::resume(Trainer& trainer,
-                                                                     const Corpus& corpus) {
+std::optional<Resumption> CheckpointFolder::resume(Trainer& trainer) {
   std::vector<Older> candidates = older();
   // A best one alone may be that of another run.
   if (!fs::exists(newest_) && candidates.empty()) return std::nullopt;
@@ -89,7 +101,7 @@ std::optional<CheckpointFolder::Resumption> CheckpointFolder::resume(Trainer& tr
   std::vector<std::pair<fs::path, std::string>> damaged;
   for (const auto& [step, path] : candidates) {
     try {
-      Resumption resumption{path, load_checkpoint(path, trainer, corpus), {}};
+      Resumption resumption{path, changes_since(load_checkpoint(path, trainer), trainer), {}};
       for (const auto& [bad, reason] : damaged) {
         resumption.skipped.push_back(
             fmt::format("skipped {}, now {}: {}", bad.string(), set_aside(bad).string(), reason));
@@ -102,15 +114,15 @@ std::optional<CheckpointFolder::Resumption> CheckpointFolder::resume(Trainer& tr
   }
   fail(
       "[checkpoint] expected a whole checkpoint in {}; got {} damaged ones, the newest: {}; give "
-      "another --checkpoint to start anew",
+      "another run.checkpoint to start anew",
       folder_of(newest_).string(), damaged.size(), damaged[0].second);
 }
 
-void CheckpointFolder::save(Trainer& trainer, const Corpus& corpus, bool best) {
+void CheckpointFolder::save(Trainer& trainer, bool best) {
   // First the best one: after an end between the two the run repeats the steps that made it.
-  if (best) save_checkpoint(best_path(), trainer, corpus);
+  if (best) save_checkpoint(best_path(), trainer);
   if (keep_last_ > 1 && newest_step_ >= 0 && newest_step_ != trainer.steps_done()) keep_newest();
-  save_checkpoint(newest_, trainer, corpus);
+  save_checkpoint(newest_, trainer);
   newest_step_ = trainer.steps_done();
   drop_oldest();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The checkpoints of one run, so that no accident loses more than the steps since the last one:
-//   checkpoint.safetensors            the newest; its name is that of --checkpoint
+//   checkpoint.safetensors            the newest; the name that the run was given
 //   checkpoint.step-300.safetensors   older ones
 //   best.safetensors                  the best by validation
 #pragma once
@@ -12,8 +12,16 @@
 
 #include <adaspan/core/file.h>
 #include <adaspan/train/run/checkpoint.h>
+#include <adaspan/train/run/config_record.h>
 
 namespace adaspan {
+
+/// From where a run goes on.
+struct Resumption {
+  std::filesystem::path path;        ///< which checkpoint it was
+  std::vector<FieldChange> changed;  ///< fields that have changed since, and the instructions used
+  std::vector<std::string> skipped;  ///< one line for each damaged one, and where it is now
+};
 
 class CheckpointFolder {
  public:
@@ -22,19 +30,14 @@ class CheckpointFolder {
   /// when `newest` has the name of the best one.
   CheckpointFolder(std::filesystem::path newest, int64_t keep_last);
 
-  struct Resumption {
-    std::filesystem::path path;        ///< which one it was
-    Settings settings;                 ///< it was saved with
-    std::vector<std::string> skipped;  ///< one line for each damaged one, and where it is now
-  };
   /// Puts the newest whole checkpoint into `trainer`; nothing when there is none, or only a best
   /// one. Damaged ones are passed over and renamed, never deleted. Throws Error as restore does,
   /// and when all are damaged.
-  std::optional<Resumption> resume(Trainer& trainer, const Corpus& corpus);
+  std::optional<Resumption> resume(Trainer& trainer);
 
   /// Saves the state of `trainer`, also as the best one if it is. A failure, or an end of the
   /// process at any moment, leaves the older ones as they were. Throws Error as save_checkpoint.
-  void save(Trainer& trainer, const Corpus& corpus, bool best);
+  void save(Trainer& trainer, bool best);
 
  private:
   struct Older {

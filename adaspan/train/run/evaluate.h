@@ -14,6 +14,9 @@ struct Evaluation {
   std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
 };
 
+/// The next `blocks` blocks of a stream, going on from `memory` and leaving it as they do.
+Evaluation evaluate(const Transformer& model, BlockReader& reader, int64_t blocks, Memory& memory);
+
 /// The whole stream in B rows and contiguous blocks of M, from empty memory; the last partial block
 /// is dropped. Throws Error when the stream has fewer than B (M+1) tokens.
 Evaluation evaluate(const Transformer& model, const TokenStream& stream, int64_t B, int64_t M);

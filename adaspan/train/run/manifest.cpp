@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/manifest.h"
 
+#include <nlohmann/json.hpp>
+
 #include "adaspan/core/build.h"
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
@@ -8,6 +10,7 @@
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/shallow_json.h"
 #include "adaspan/ops/onednn.h"
+#include "adaspan/train/run/config_record.h"
 
 namespace adaspan {
 namespace {
@@ -32,14 +35,14 @@ ordered_json environment() {
           {"isa", name(isa())},       {"threads", threads()}};
 }
 
-ordered_json manifest_entry(const Trainer& trainer, const Corpus& corpus) {
+ordered_json manifest_entry(const Trainer& trainer) {
   return {{"step", trainer.steps_done()},
-          {"configuration", to_json(trainer.settings())},
+          {"configuration", to_json(trainer.config())},
           {"environment", environment()},
           {"data",
-           {{"text_sha256", corpus.text_hash()},
-            {"vocabulary_sha256", corpus.vocabulary_hash()},
-            {"vocabulary", corpus.vocabulary().size()}}},
+           {{"text_sha256", trainer.data().text_hash},
+            {"vocabulary_sha256", trainer.data().vocabulary_hash},
+            {"vocabulary", trainer.data().vocabulary}}},
           {"parameters", trainer.parameters()}};
 }
 

@@ -4,17 +4,17 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
 
-#include <adaspan/train/data/corpus.h>
 #include <adaspan/train/run/trainer.h>
 
 namespace adaspan {
 
-/// One entry: "step" it begins after, "configuration" (all settings), "environment" (version and
+/// One entry: "step" it begins after, "configuration" (all fields), "environment" (version and
 /// commit, compiler and flags, oneDNN, processor, instruction set in use, threads), "data" (SHA-256
 /// of text and vocabulary, sizes), "parameters".
-nlohmann::ordered_json manifest_entry(const Trainer& trainer, const Corpus& corpus);
+nlohmann::ordered_json manifest_entry(const Trainer& trainer);
 
 /// The "environment" of this process.
 nlohmann::ordered_json environment();
@@ -23,7 +23,7 @@ nlohmann::ordered_json environment();
 /// later ones, which a stopped run had not saved, go. Throws Error when it cannot be written.
 void record_start(const std::filesystem::path& path, const nlohmann::ordered_json& entry);
 
-/// All entries. Throws Error when there is no manifest at `path`, or it is none.
+/// All entries. Throws Error when there is no file at `path`, or what is there is no manifest.
 std::vector<nlohmann::ordered_json> read_manifest(const std::filesystem::path& path);
 
 }  // namespace adaspan

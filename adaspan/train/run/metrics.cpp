@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/core/shallow_json.h"
+#include "adaspan/ops/span_mask.h"
 
 namespace adaspan {
 namespace {
@@ -43,17 +43,17 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
       heads += 1;
     }
   }
-  const auto R = static_cast<double>(ramp), S = static_cast<double>(span_limit);
-  return {std::min(S, std::ceil(sum / std::max(heads, 1.0)) + R),
-          std::min(S, std::ceil(largest) + R)};
+  const auto reach = [&](double z) { return static_cast<double>(span_reach(z, ramp, span_limit)); };
+  return {reach(sum / std::max(heads, 1.0)), reach(largest)};
 }
 
-ordered_json step_line(const StepReport& report, const Settings& settings) {
+ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
+  const DataUnit unit = config.run.data_unit;
   const SpanSummary spans =
-      summarise_spans(report.spans, settings.adapt_span_ramp, settings.attn_span);
+      summarise_spans(report.spans, config.model.ramp, config.model.span_limit);
   return {{"step", report.step},
           {"loss", report.loss},
-          {settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {name(unit), in_unit(report.loss, unit)},
           {"span_loss", report.span_loss},
           {"lr", report.learning_rate},
           {"grad_norm", report.gradient_norm},
@@ -62,10 +62,11 @@ ordered_json step_line(const StepReport& report, const Settings& settings) {
           {"spans", report.spans}};
 }
 
-ordered_json validation_line(const ValidationReport& report, const Settings& settings) {
+ordered_json validation_line(const ValidationReport& report, const TrainingConfig& config) {
+  const DataUnit unit = config.run.data_unit;
   return {{"step", report.step},
           {"valid_loss", report.loss},
-          {"valid_" + settings.data_unit, in_unit(report.loss, settings.data_unit)},
+          {std::string("valid_") + name(unit), in_unit(report.loss, unit)},
           {"best", report.best}};
 }
 

@@ -6,15 +6,15 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <vector>
 
 #include <adaspan/train/run/trainer.h>
 
 namespace adaspan {
 
-/// "Span" as papers and the reference state it: the mean (or largest) z over the heads of a layer,
-/// rounded up, plus the ramp, at most the limit; here over all layers.
+/// The reach (adaspan/ops/span_mask.h) of the mean z over all heads and layers, and of the largest:
+/// what papers and the reference state as "span", there layer by layer.
 struct SpanSummary {
   double mean = 0, max = 0;
 };
@@ -22,8 +22,9 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
                             int64_t span_limit);
 
 /// The line of a step, but for the speed; of a validation.
-nlohmann::ordered_json step_line(const StepReport& report, const Settings& settings);
-nlohmann::ordered_json validation_line(const ValidationReport& report, const Settings& settings);
+nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig& config);
+nlohmann::ordered_json validation_line(const ValidationReport& report,
+                                       const TrainingConfig& config);
 
 /// The lines of a metrics file, in order. What a crash cut short, and what is no object with a
 /// step, is left out. Throws Error when the file cannot be read.

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "adaspan/core/error.h"
+#include "adaspan/train/data/corpus.h"
+#include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
 #include "adaspan/train/run/metrics.h"
 
@@ -67,7 +70,7 @@ RunDifference compare(const RunRecord& a, const RunRecord& b) {
     break;
   }
   require(result.steps_compared > 0,
-          "[diff] expected steps that both runs recorded; got none; is --log-steps too large?");
+          "[diff] expected steps that both runs recorded; got none; is run.log_steps too large?");
   result.settings = differences(entry_of(a, last), entry_of(b, last));
   return result;
 }
@@ -75,7 +78,7 @@ RunDifference compare(const RunRecord& a, const RunRecord& b) {
 /// The last of `steps` that was made with the settings of the first.
 int64_t steps_of_first_settings(const std::vector<ordered_json>& starts, int64_t steps) {
   const auto settings_of = [](const ordered_json& start) {
-    return recorded_json(settings_from_json(start["configuration"]));
+    return recorded_json(config_from_json(start["configuration"]));
   };
   for (const ordered_json& start : starts) {
     if (settings_of(start) != settings_of(starts[0])) {
@@ -113,7 +116,11 @@ RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem
 }
 
 Isa recorded_isa(const std::filesystem::path& folder) {
-  return isa_of(settings_from_json(read_manifest(folder / "manifest.json")[0]["configuration"]));
+  const ordered_json environment = read_manifest(folder / "manifest.json")[0]["environment"];
+  require(environment.contains("isa") && environment["isa"].is_string(),
+          "[repro] expected the level of instructions in the record of {}; got none",
+          folder.string());
+  return isa_of(environment["isa"].get<std::string>());
 }
 
 RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
@@ -123,26 +130,26 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
   require(start["step"] == 0,
           "[repro] expected the record of a run from its first step in {}; got one from step {}",
           folder.string(), start["step"].dump());
-  const Settings settings = settings_from_json(start["configuration"]);
-  require(
-      isa() == isa_of(settings),
-      "[repro] expected the process to be at the level that {} was trained at, {}; got {}; open "
-      "it at that level",
-      folder.string(), name(isa_of(settings)), name(isa()));
-  const Corpus corpus = Corpus::open(data.empty() ? settings.data : data);
+  const Isa level = recorded_isa(folder);
+  require(isa() == level,
+          "[repro] expected the process to be at the level that {} was trained at, {}; got {}; "
+          "open it at that level",
+          folder.string(), name(level), name(isa()));
+  const TrainingConfig config = config_from_json(start["configuration"]);
+  const Corpus corpus = Corpus::open(data.empty() ? config.run.data : data);
   require(start["data"].value("text_sha256", ordered_json()) == corpus.text_hash(),
-          "[repro] expected the text that {} was trained on; got another; give the right --data",
+          "[repro] expected the text that {} was trained on; got another; give the right run.data",
           folder.string());
   steps = steps_of_first_settings(recorded.starts, steps);
 
-  Trainer trainer(settings, corpus.vocabulary().size(), TokenStream::of(corpus, Part::train),
+  Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
   RunRecord now;
-  now.starts.push_back(manifest_entry(trainer, corpus));
+  now.starts.push_back(manifest_entry(trainer));
   while (trainer.steps_done() < steps) {
-    add_line(now.lines, step_line(trainer.step(), settings));
-    if (trainer.steps_done() % settings.nbatches == 0) {
-      add_line(now.lines, validation_line(trainer.validate(), settings));
+    add_line(now.lines, step_line(trainer.step(), config));
+    if (trainer.steps_done() % config.run.steps_per_round == 0) {
+      add_line(now.lines, validation_line(trainer.validate(), config));
     }
   }
   return compare(recorded, now);

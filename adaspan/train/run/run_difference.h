@@ -2,9 +2,8 @@
 // Whether two runs are the same run: from their metrics and manifests, or by training again.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -6,32 +6,30 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
-#include "adaspan/ops/cross_entropy.h"
 #include "adaspan/ops/elementwise.h"
+#include "adaspan/train/run/evaluate.h"
 
 namespace adaspan {
 namespace {
 
-/// The settings, checked, with what "auto" stands for.
-Settings resolved(Settings settings) {
-  check(settings);
-  settings.precision = name(precision_of(settings));
-  settings.isa = name(isa());
-  return settings;
+TrainingConfig checked(TrainingConfig config, const DataIdentity& data) {
+  config.model.vocabulary = data.vocabulary;
+  check(config);
+  return config;
 }
 
 }  // namespace
 
-Trainer::Trainer(const Settings& settings, int64_t vocabulary, TokenStream train, TokenStream valid)
-    : settings_(resolved(settings)),
-      model_(model_config(settings, vocabulary), static_cast<uint64_t>(settings.seed)),
-      optimizer_(make_optimizer(optimizer_config(settings), model_.parameters().all())),
-      train_(std::move(train), settings.batch_sz, settings.block_sz,
-             static_cast<uint64_t>(settings.seed)),
-      valid_(std::move(valid), settings.batch_sz, settings.block_sz,
-             static_cast<uint64_t>(settings.seed)),
+Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream train,
+                 TokenStream valid)
+    : config_(checked(config, data)),
+      data_(std::move(data)),
+      model_(config_.model, seed()),
+      optimizer_(make_optimizer(config_.optimizer, model_.parameters().all())),
+      train_(std::move(train), config_.batch.sequences, config_.batch.block, seed()),
+      valid_(std::move(valid), config_.batch.sequences, config_.batch.block, seed()),
       memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())),
-      valid_memory_(model_.fresh_memory(settings.batch_sz)) {}
+      valid_memory_(model_.fresh_memory(config_.batch.sequences)) {}
 
 StepReport Trainer::step() {
   const FlushDenormals flush;
@@ -45,12 +43,13 @@ StepReport Trainer::step() {
   report.gradient_norm = norms.all;
   require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
           "[train] expected a finite loss and gradient; got {} and {} at step {}; the last "
-          "checkpoint is kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
+          "checkpoint is kept; try a smaller schedule.learning_rate, a longer schedule.warmup or "
+          "optimizer.grad_clip",
           report.loss, report.gradient_norm, report.step);
 
-  report.learning_rate = learning_rate_at(report.step, settings_.lr, settings_.lr_warmup);
+  report.learning_rate =
+      learning_rate_at(report.step, config_.schedule.learning_rate, config_.schedule.warmup);
   optimizer_->update(report.learning_rate, report.step, norms);
-  model_.clamp_spans();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
   losses_.training = report.loss;
@@ -60,48 +59,36 @@ StepReport Trainer::step() {
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   Memory& memory = memory_[index];
   if (part.starts_stream) memory = model_.fresh_memory(part_size());
-  const Dropout dropout{.key = {.seed = static_cast<uint64_t>(settings_.seed),
-                                .purpose = Purpose::dropout,
-                                .step = static_cast<uint32_t>(report.step)},
-                        .first_sequence = index * part_size(),
-                        .batch = settings_.batch_sz};
+  const TrainingStep training{.seed = seed(),
+                              .step = static_cast<uint32_t>(report.step),
+                              .first_sequence = index * part_size(),
+                              .batch = config_.batch.sequences};
   const auto share = static_cast<float>(1.0 / static_cast<double>(parts()));
 
   Tape tape;
-  TransformerOutput out = model_.forward(tape, part.inputs, memory, &dropout);
-  const Variable nll = cross_entropy(tape, out.logits, part.targets);
-  const Variable loss = out.span_loss ? add(tape, nll, out.span_loss) : nll;
-  tape.backward(scale(tape, loss, share));
+  BlockLoss out = model_.loss(tape, part.inputs, part.targets, memory, training);
+  tape.backward(scale(tape, out.total, share));
   memory = std::move(out.memory);
 
-  report.loss += nll.value().item() * share;
-  if (out.span_loss) report.span_loss += out.span_loss.value().item() * share;
-  report.spans.resize(out.spans.size());
-  for (size_t l = 0; l < out.spans.size(); ++l) {
-    report.spans[l].resize(out.spans[l].size());
-    for (size_t h = 0; h < out.spans[l].size(); ++h) {
-      report.spans[l][h] += out.spans[l][h] * share;
+  report.loss += out.nll * share;
+  report.span_loss += out.span_loss * share;
+  report.spans.resize(out.mean_z.size());
+  for (size_t l = 0; l < out.mean_z.size(); ++l) {
+    report.spans[l].resize(out.mean_z[l].size());
+    for (size_t h = 0; h < out.mean_z[l].size(); ++h) {
+      report.spans[l][h] += out.mean_z[l][h] * share;
     }
   }
 }
 
 ValidationReport Trainer::validate() {
-  const FlushDenormals flush;
-  const int64_t blocks = std::max<int64_t>(1, settings_.nbatches / 10);
-  double sum = 0;
-  for (int64_t i = 0; i < blocks; ++i) {
-    const Block block = valid_.next();
-    if (block.starts_stream) valid_memory_ = model_.fresh_memory(settings_.batch_sz);
-    Tape tape(Tape::Mode::evaluation);
-    TransformerOutput out = model_.forward(tape, block.inputs, valid_memory_);
-    sum += cross_entropy(tape, out.logits, block.targets).value().item();
-    valid_memory_ = std::move(out.memory);
-  }
-  const double loss = sum / static_cast<double>(blocks);
-  require(std::isfinite(loss),
-          "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
-          "kept; try a smaller --lr, a longer --lr-warmup or --grad-clip",
-          loss, step_);
+  const int64_t blocks = std::max<int64_t>(1, config_.run.steps_per_round / 10);
+  const double loss = evaluate(model_, valid_, blocks, valid_memory_).loss;
+  require(
+      std::isfinite(loss),
+      "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
+      "kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
+      loss, step_);
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
   if (best) losses_.best_validation = loss;

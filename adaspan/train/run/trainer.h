@@ -8,8 +8,9 @@
 
 #include <adaspan/models/transformer.h>
 #include <adaspan/train/data/batches.h>
+#include <adaspan/train/data/data_identity.h>
 #include <adaspan/train/optim/optimizer.h>
-#include <adaspan/train/run/settings.h>
+#include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
 
@@ -38,19 +39,21 @@ struct ValidationReport {
 
 class Trainer {
  public:
-  /// A fresh model. Throws Error when settings do not fit, or a stream is too short for them.
-  Trainer(const Settings& settings, int64_t vocabulary, TokenStream train, TokenStream valid);
+  /// A fresh model for `data`, whose tokens the streams give; a vocabulary size alone will do for
+  /// `data`, and decides the model's. Throws Error when the configuration does not fit, or a stream
+  /// is too short for it.
+  Trainer(const TrainingConfig& config, DataIdentity data, TokenStream train, TokenStream valid);
 
   /// The next block of the training stream: forward, backward, update. Throws Error, naming the
   /// step, when the loss is no longer a number; the parameters are then those before the step.
   StepReport step();
 
-  /// The loss of the next nbatches/10 blocks (at least one) of the validation stream, which
+  /// The loss of the next steps_per_round/10 blocks (at least one) of the validation stream, which
   /// goes on where the last validation ended. Throws Error when it is not finite.
   ValidationReport validate();
 
-  /// As they were given; "auto" is replaced by the precision and instructions it stands for.
-  const Settings& settings() const { return settings_; }
+  const TrainingConfig& config() const { return config_; }
+  const DataIdentity& data() const { return data_; }
   Transformer& model() { return model_; }
   int64_t steps_done() const { return step_; }
   int64_t parameters() const { return model_.parameters().elements(); }
@@ -63,18 +66,20 @@ class Trainer {
     Losses losses;
   };
   Progress progress() const;
-  /// Throws Error when the step or a position is none of these settings.
+  /// Throws Error when the step is out of range, or a position lies outside of its stream.
   void restore(Progress progress);
   Optimizer& optimizer() { return *optimizer_; }
   const Losses& losses() const { return losses_; }
 
  private:
-  int64_t parts() const { return parts_of(settings_); }
-  int64_t part_size() const { return settings_.batch_sz / parts(); }
+  int64_t parts() const { return config_.batch.parts(); }
+  int64_t part_size() const { return config_.batch.sequences / parts(); }
+  uint64_t seed() const { return static_cast<uint64_t>(config_.run.seed); }
   /// Adds the gradients of one part of a block; returns its share of the report.
   void accumulate(const Block& part, int64_t index, StepReport& report);
 
-  Settings settings_;
+  TrainingConfig config_;
+  DataIdentity data_;
   Transformer model_;
   std::unique_ptr<Optimizer> optimizer_;
   BlockReader train_, valid_;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// A run from its first step, or from its newest checkpoint, to its end: what Trainer alone does not
+// do, files and their order.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+
+#include <adaspan/train/run/checkpoint_folder.h>
+#include <adaspan/train/run/trainer.h>
+
+namespace adaspan {
+
+/// What happens in a run, as it happens; each function may be overridden, and may throw to end it.
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+  /// Before the first step: from where the run goes on, if it does, and its manifest's entry.
+  virtual void started(const std::optional<Resumption>& from, const nlohmann::ordered_json& entry);
+  virtual void stepped(const StepReport& report, double tokens_per_second);
+  virtual void validated(const ValidationReport& report);
+  /// The state after `step` is at `path`.
+  virtual void saved(const std::filesystem::path& path, int64_t step);
+  /// The run was asked to stop after `step`; all is saved.
+  virtual void stopped(int64_t step);
+};
+
+/// Trains to the end of trainer.config().run: metrics.jsonl, a validation and checkpoints every
+/// round, and manifest.json, in the folder of run.checkpoint, from which it goes on if there is
+/// one. When `stop` becomes true the step under way is finished, the state saved, and false
+/// returned. Throws Error as its parts do, and when run.checkpoint is empty; the last checkpoint
+/// then stays.
+bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop);
+
+}  // namespace adaspan

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/train/run/training_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "adaspan/core/error.h"
+#include "adaspan/train/run/config_record.h"
+
+namespace adaspan {
+namespace {
+
+constexpr int64_t kLargest = 1 << 30;  // products of two such numbers still fit 64 bits
+
+template <class T>
+void at_least(const char* path, T value, T least) {
+  require(value >= least, "[settings] expected {} of at least {}; got {}", path, least, value);
+}
+
+}  // namespace
+
+int64_t BatchConfig::parts() const {
+  if (!exact_split) return split;
+  int64_t parts = 8;
+  while (sequences % parts != 0) parts /= 2;
+  return parts;
+}
+
+const char* name(DataUnit unit) {
+  return unit == DataUnit::ppl ? "ppl" : "bpc";
+}
+
+double in_unit(double nats, DataUnit unit) {
+  return unit == DataUnit::ppl ? std::exp(nats) : nats / std::log(2.0);
+}
+
+void check(const TrainingConfig& c) {
+  for_each_field(c, [&](const Field& field, const auto& value) {
+    if constexpr (std::is_same_v<decltype(value), const int64_t&>) {
+      require(value <= kLargest || &value == &c.run.seed,
+              "[settings] expected {} of at most {}; got {}", field.path, kLargest, value);
+    }
+  });
+  ModelConfig model = c.model;
+  model.vocabulary = std::max<int64_t>(1, model.vocabulary);
+  check(model);
+  at_least<int64_t>("batch.sequences", c.batch.sequences, 1);
+  at_least<int64_t>("batch.split", c.batch.split, 1);
+  at_least<int64_t>("batch.block", c.batch.block, 1);
+  at_least<int64_t>("run.steps_per_round", c.run.steps_per_round, 1);
+  at_least<int64_t>("run.rounds", c.run.rounds, 1);
+  at_least<int64_t>("run.log_steps", c.run.log_steps, 1);
+  at_least<int64_t>("run.keep_last", c.run.keep_last, 1);
+  at_least<int64_t>("run.seed", c.run.seed, 0);
+  at_least<int64_t>("schedule.warmup", c.schedule.warmup, 0);
+  at_least("schedule.learning_rate", c.schedule.learning_rate, 0.0);
+  at_least("optimizer.momentum", c.optimizer.momentum, 0.0);
+  at_least("optimizer.grad_clip", c.optimizer.grad_clip, 0.0);
+  require(c.batch.sequences % c.batch.split == 0,
+          "[settings] expected batch.split to divide batch.sequences; got {} parts of {}",
+          c.batch.split, c.batch.sequences);
+  require(c.batch.parts() % c.batch.split == 0,
+          "[settings] expected batch.split to divide {}, the parts of batch.exact_split at "
+          "batch.sequences {}; got {}",
+          c.batch.parts(), c.batch.sequences, c.batch.split);
+}
+
+}  // namespace adaspan

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What a training run is told: one struct for each part that it concerns. The defaults are those of
+// the paper's released program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <adaspan/models/model_config.h>
+#include <adaspan/train/optim/optimizer.h>
+
+namespace adaspan {
+
+struct ScheduleConfig {
+  double learning_rate = 0.03;
+  int64_t warmup = 0;  ///< steps over which the learning rate rises from 0
+};
+
+struct BatchConfig {
+  int64_t sequences = 64;    ///< B
+  int64_t block = 256;       ///< M, tokens of each sequence per step
+  int64_t split = 1;         ///< parts that a batch is worked on in, one after another; divides B
+  bool exact_split = false;  ///< the same small groups of sequences whatever the split: same bits
+
+  /// Parts that a batch is worked on in: `split` of them, or with exact_split as many as the
+  /// largest power of two up to 8 that divides the batch.
+  int64_t parts() const;
+};
+
+/// How losses are shown.
+enum class DataUnit {
+  bpc,  ///< bits per character, nats / ln 2
+  ppl   ///< perplexity, e^nats
+};
+const char* name(DataUnit unit);
+double in_unit(double nats, DataUnit unit);
+
+struct RunConfig {
+  int64_t seed = 1;                ///< first number of all random streams
+  int64_t steps_per_round = 1000;  ///< steps between validations and checkpoints
+  int64_t rounds = 1000;
+  int64_t log_steps = 10;  ///< steps between lines of metrics.jsonl
+  int64_t keep_last = 2;   ///< newest checkpoints to keep
+  std::string checkpoint;  ///< file to save to, and to go on from if it is there
+  std::string data;        ///< where the data is, for the record; a trainer is given its tokens
+  DataUnit data_unit = DataUnit::bpc;
+
+  int64_t steps() const { return rounds * steps_per_round; }
+};
+
+struct TrainingConfig {
+  ModelConfig model;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  BatchConfig batch;
+  RunConfig run;
+};
+
+/// Throws Error, naming the field by its path ("batch.split"), when one is out of range or two do
+/// not fit each other. The model's vocabulary, which the data decide, may still be 0.
+void check(const TrainingConfig& config);
+
+}  // namespace adaspan

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// What a command line tells the program: a training configuration, and how the process runs. A
+// setting may come from a preset, a file or a flag, by the same name; here all of them are texts.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <adaspan/core/cpu.h>
+#include <adaspan/train/run/training_config.h>
+
+namespace adaspan {
+
+/// A flag of the command line, "--name".
+struct Flag {
+  enum class Kind { boolean, integer, number, text };
+  std::string name;
+  Kind kind;
+  std::string standard;  ///< what holds where nobody gives it
+  const char* help;
+};
+
+/// All of them, in the order that help lists them.
+const std::vector<Flag>& flags();
+
+struct Settings {
+  TrainingConfig training;
+  bool full_eval_mode = false;  ///< only evaluate the checkpoint on valid and test
+};
+
+/// Settings by name, as given.
+using SettingTexts = std::map<std::string, std::string>;
+
+/// Adds one setting, or replaces it. Throws Error for an unknown name or a text of the wrong kind.
+void give(SettingTexts& texts, const std::string& name, const std::string& text);
+
+/// Adds what the TOML file gives. Throws Error as give does, and when the file cannot be read or
+/// parsed.
+void give_toml(SettingTexts& texts, const std::filesystem::path& path);
+
+/// The level of instructions that the texts ask for; of "auto", which holds where none is given,
+/// the best there is.
+Isa isa_of(const SettingTexts& texts);
+
+/// The threads that they ask for; 0, which holds where none are given, for one per processor.
+/// Throws Error for a number that no process has.
+int threads_of(const SettingTexts& texts);
+
+/// The settings that the texts give on top of `defaults`, checked. A precision of "auto", which
+/// holds where none is given, is the fastest at the level of instructions in use. Throws Error when
+/// they do not fit.
+Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults = {});
+
+/// An error's text with the flags of the fields that it names: "--nlayers" for "model.layers".
+std::string with_flags(std::string message);
+
+}  // namespace adaspan
