@@ -5,8 +5,6 @@
 
 #include <adaspan/core/random.h>
 #include <adaspan/models/transformer.h>
-#include <adaspan/ops/cross_entropy.h>
-#include <adaspan/ops/elementwise.h>
 #include <adaspan/ops/process.h>
 #include <adaspan/train/optim/optimizer.h>
 
@@ -46,14 +44,11 @@ int main() {
     const Tensor targets = Tensor::of({kBlock, kBatch}, all.last(kBlock * kBatch));
 
     Tape tape;
-    const Memory nothing = empty_memory(config.layers, kBatch, config.hidden);
-    const TransformerOutput out = model.forward(tape, inputs, nothing);
-    const Variable nll = cross_entropy(tape, out.logits, targets);
-    tape.backward(add(tape, nll, out.span_loss));
+    const BlockLoss out = model.loss(tape, inputs, targets, model.fresh_memory(kBatch));
+    tape.backward(out.total);
     optimizer->update(/*learning_rate=*/0.01, step);
-    model.clamp_spans();
     for (Parameter* p : model.parameters().all()) p->clear_grad();
-    (step == 1 ? first : last) = nll.value().item();
+    (step == 1 ? first : last) = out.nll;
   }
   std::printf("loss %.3f at first, %.3f at last\n", first, last);
   return last < first / 2 ? 0 : complain(first, last);
