@@ -235,7 +235,7 @@ TEST_CASE("a recording that contradicts itself is refused") {
   SUBCASE("a size that is none") {
     recording.metadata["layers"] = "two";
     CHECK_THROWS_WITH_AS(recording.failures(),
-                         Contains("[settings] expected --nlayers to be a whole number"), Error);
+                         Contains("expected model.layers to be a whole number"), Error);
   }
 }
 
