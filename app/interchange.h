@@ -25,7 +25,7 @@ class PytorchCheckpoint {
   /// block, batch, dropout ...) are defaults.
   TrainingConfig config() const;
 
-  /// Writes a checkpoint to `out`: weights, the optimizer's memory, the step. Training goes on from
+  /// Writes a checkpoint to `out`: weights, the optimizer's state, the step. Training goes on from
   /// it at the start of the text with an empty memory, as in the paper's program. Returns the step.
   /// Throws Error, naming the tensor, when the weights are not those of a model of this
   /// configuration.

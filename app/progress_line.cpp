@@ -45,7 +45,7 @@ void ProgressLine::stepped(const StepReport& report, double tokens_per_second) {
       static_cast<double>((steps - report.step) * config_.batch.sequences * config_.batch.block) /
       tokens_per_second;
   const SpanSummary spans =
-      summarise_spans(report.spans, config_.model.ramp, config_.model.span_limit);
+      summarise_spans(report.mean_z, config_.model.ramp, config_.model.span_limit);
   const DataUnit unit = config_.run.data_unit;
   const std::string line = fmt::format(
       "step {}/{}  loss {:.3f} {}  {:.0f} {}/s  span mean {:.0f} max {:.0f}  {} left", report.step,

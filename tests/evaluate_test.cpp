@@ -74,7 +74,7 @@ TEST_CASE("the last partial block is dropped") {
 TEST_CASE("evaluations say the mean span of each layer and head") {
   const TokenStream stream = random_stream(65, kVocabulary);
   const auto spans = [&](SpanKind kind) {
-    return evaluate(Transformer(config(kind, false), 1), stream, 1, 8).spans;
+    return evaluate(Transformer(config(kind, false), 1), stream, 1, 8).mean_z;
   };
   const auto fixed = spans(SpanKind::fixed), adaptive = spans(SpanKind::adaptive);
   REQUIRE(adaptive.size() == 2);

@@ -16,7 +16,7 @@
 set -euo pipefail
 self=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/$(basename -- "${BASH_SOURCE[0]}")
 
-# Every file of the project, one a line: what git would track, or what lies there without git.
+# Every file of the project, one per line: what git would track, or what lies there without git.
 list_files() {
   if [[ $(git rev-parse --show-toplevel 2>/dev/null) == "$(pwd -P)" ]]; then
     git -c core.quotepath=off ls-files --cached --others --exclude-standard

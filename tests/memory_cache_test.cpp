@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "adaspan/core/memory.h"
+#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/random.h"
 
 namespace adaspan {
@@ -80,9 +80,9 @@ TEST_CASE("blocks that are kept whole are shared, and let go when they are out o
   for (int i = 0; i < 5; ++i) {
     const Value x = large(2, static_cast<float>(2 * i));
     blocks.push_back(x);
-    const size_t before = memory_use().in_use;
+    const size_t before = pool_use().in_use;
     memory = memory.extended(x, 6);
-    CHECK(memory_use().in_use <= before);  // nothing was copied
+    CHECK(pool_use().in_use <= before);  // nothing was copied
   }
   CHECK(memory.segments().size() == 3);
   CHECK(numbers(memory) == std::vector<float>{4, 5, 6, 7, 8, 9});
@@ -90,17 +90,17 @@ TEST_CASE("blocks that are kept whole are shared, and let go when they are out o
 }
 
 TEST_CASE("a block of which little is kept is not held") {
-  const size_t before = memory_use().in_use;
+  const size_t before = pool_use().in_use;
   LayerMemory memory(1, 1 << 19);
   memory = memory.extended(large(4, 0), 1);
   CHECK(numbers(memory) == std::vector<float>{3});
-  CHECK(memory_use().in_use <= before + (size_t{3} << 20));  // one step of 2 MB
+  CHECK(pool_use().in_use <= before + (size_t{3} << 20));  // one step of 2 MB
   memory = memory.extended(large(4, 4), 3);
   CHECK(numbers(memory) == std::vector<float>{5, 6, 7});
-  CHECK(memory_use().in_use <= before + (size_t{9} << 20));  // of 4 steps 3 are kept: shared
+  CHECK(pool_use().in_use <= before + (size_t{9} << 20));  // of 4 steps 3 are kept: shared
   memory = memory.extended(large(2, 8), 4);
   CHECK(numbers(memory) == std::vector<float>{6, 7, 8, 9});
-  CHECK(memory_use().in_use <= before + (size_t{9} << 20));  // 2 of 4 steps copied
+  CHECK(pool_use().in_use <= before + (size_t{9} << 20));  // 2 of 4 steps copied
 }
 
 TEST_CASE("any steps one after another are remembered, in few segments if they are small") {

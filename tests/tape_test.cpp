@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "adaspan/core/error.h"
-#include "adaspan/core/memory.h"
+#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/parallel.h"
 
 namespace adaspan {
@@ -172,7 +172,7 @@ TEST_CASE("saved values are released as the backward pass goes by") {
     // y = x, with a backward pass that looks around; saved: x, though it is not needed
     y = tape.record("look", {y}, y.value().clone(),
                     [&, dx = y.grad(), x = y.shared_value()](Tensor dy) {
-                      seen.emplace_back(alive(), memory_use().in_use);
+                      seen.emplace_back(alive(), pool_use().in_use);
                       dx.add(std::move(dy));
                     });
   }
@@ -195,9 +195,9 @@ TEST_CASE("gradients of intermediate values are released as the backward pass go
   Variable y = a.variable();
   for (int i = 0; i < 8; ++i) y = increment(tape, y);
   const Variable loss = sum(tape, y);
-  const size_t before = memory_use().in_use;
+  const size_t before = pool_use().in_use;
   tape.backward(loss);
-  CHECK(memory_use().in_use == before + a.value().bytes());  // y is held above; one gradient is new
+  CHECK(pool_use().in_use == before + a.value().bytes());  // y is held above; one gradient is new
   CHECK(y.shared_gradient()->sum().empty());
 }
 

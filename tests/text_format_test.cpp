@@ -34,7 +34,7 @@ TEST_CASE("text8 takes every byte") {
   CHECK(tokens("a b\n", TextFormat::text8) == Strings{"a", " ", "b", "\n"});
 }
 
-TEST_CASE("words are what white space leaves, with one end of a line a line") {
+TEST_CASE("words are what white space leaves, with one end of a line per line") {
   CHECK(tokens(" the\tcat \r\n\n sat\f", TextFormat::words) ==
         Strings{"the", "cat", "<eol>", "<eol>", "sat"});
   CHECK(tokens("one", TextFormat::words) == Strings{"one"});

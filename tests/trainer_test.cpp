@@ -119,9 +119,9 @@ TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
   CHECK(first.step == 1);
   CHECK(first.learning_rate == Approx(s.schedule.learning_rate / 4));
   CHECK(first.gradient_norm > 0);
-  REQUIRE(first.spans.size() == 2);
-  CHECK(first.spans[1] == std::vector<float>(2, first.spans[0][0]));
-  CHECK(first.spans[0][0] == Approx(0.4 * 24));
+  REQUIRE(first.mean_z.size() == 2);
+  CHECK(first.mean_z[1] == std::vector<float>(2, first.mean_z[0][0]));
+  CHECK(first.mean_z[0][0] == Approx(0.4 * 24));
   CHECK(first.span_loss == Approx(1e-3 * 2 * 0.4 * 24));  // lambda, layers, mean span
   CHECK(trainer.step().learning_rate == Approx(s.schedule.learning_rate / 2));
 }
@@ -150,7 +150,7 @@ TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece")
         CHECK(parts.loss == Approx(one.loss).epsilon(1e-5));
         CHECK(parts.span_loss == Approx(one.span_loss).epsilon(1e-5));
         CHECK(parts.gradient_norm == Approx(one.gradient_norm).epsilon(1e-4));
-        CHECK(parts.spans[1][1] == Approx(one.spans[1][1]).epsilon(1e-5));
+        CHECK(parts.mean_z[1][1] == Approx(one.mean_z[1][1]).epsilon(1e-5));
       }
     }
     for (size_t t : {1, 2}) CHECK(distance(weights(trainers[t]), weights(trainers[0])) <= 1e-4);

@@ -24,7 +24,7 @@ struct ProfileRow {
 
 /// Forgets what was recorded and records what the calling thread does from now on.
 void start_profile();
-/// Ends the recording. One row a kernel, the longest time first; none if there was no start.
+/// Ends the recording. One row per kernel, the longest time first; none if there was no start.
 std::vector<ProfileRow> stop_profile();
 
 /// Records its own lifetime under the name of a kernel. To be put around whole parallel loops, not

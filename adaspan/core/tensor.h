@@ -10,7 +10,7 @@
 #include <type_traits>
 
 #include <adaspan/core/bf16.h>
-#include <adaspan/core/memory.h>
+#include <adaspan/core/buffer_pool.h>
 #include <adaspan/core/shape.h>
 
 namespace adaspan {

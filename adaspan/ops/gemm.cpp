@@ -11,13 +11,13 @@
 namespace adaspan {
 namespace {
 
-// As fast as the whole matrix at once, and enough bands for many threads.
-constexpr int64_t kBand = 512;
+// As fast as the whole matrix at once, and enough pieces for many threads.
+constexpr int64_t kMostRows = 512;
 
 /// Rows (or columns) of a piece: at least two pieces, for the threads.
 int64_t piece_of(int64_t extent) {
   const int64_t half = extent > 16 ? (extent + 31) / 32 * 16 : (extent + 1) / 2;
-  return std::clamp<int64_t>(half, 1, kBand);
+  return std::clamp<int64_t>(half, 1, kMostRows);
 }
 
 // Rows that lie a power of two apart share few sets of a cache, and a product with a transposed

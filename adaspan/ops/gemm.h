@@ -12,7 +12,7 @@
 
 namespace adaspan {
 
-/// Called with each band [begin, end) of rows of a product once it is there, by the thread that
+/// Called with each piece [begin, end) of rows of a product once it is there, by the thread that
 /// made it.
 using BandDone = std::function<void(int64_t begin, int64_t end)>;
 

@@ -21,10 +21,8 @@ using dnnl::memory;
 using dnnl::primitive_attr;
 using Arguments = std::unordered_map<int, memory>;
 
-// As many rows as a product is planned for when b is packed.
-constexpr int64_t kTypicalRows = 512;
-// From here on a reorder of b costs less than it gains.
-constexpr int64_t kRowsWorthPacking = 64;
+constexpr int64_t kTypicalRows = 512;      // that a product is made for when b is packed
+constexpr int64_t kRowsWorthPacking = 64;  // from here on a reorder of b gains more than it costs
 
 const dnnl::engine& engine() {
   static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
@@ -166,12 +164,14 @@ Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
   if (options.bias) state_->bias_desc = describe(matrix(options.bias, 1, n));
   if (k == 0 || n == 0 || (b.type == a && rows < kRowsWorthPacking)) return;
   const memory::desc given = state_->b_desc;
-  const OneThread alone;  // as in run()
-  const int64_t band = std::clamp<int64_t>(rows, 1, kTypicalRows);
-  const ConstMatrix a_band{nullptr, a, band, k, k}, c_band{nullptr, c, band, n, n};
-  const memory::desc any({k, n}, type_of(a), memory::format_tag::any);
-  state_->b_desc = made(
-      a_band, b, [&] { return state_->description(a_band, any, c_band, c_band).weights_desc(); });
+  {
+    const OneThread alone;  // as in run(); the copy below is the same bits from any number
+    const int64_t typical = std::clamp<int64_t>(rows, 1, kTypicalRows);
+    const ConstMatrix some_a{nullptr, a, typical, k, k}, some_c{nullptr, c, typical, n, n};
+    const memory::desc any({k, n}, type_of(a), memory::format_tag::any);
+    state_->b_desc = made(
+        some_a, b, [&] { return state_->description(some_a, any, some_c, some_c).weights_desc(); });
+  }
   if (state_->b_desc == given) return;
   state_->packed = allocate(state_->b_desc.get_size());
   memory from = wrap(given, b.data), to = wrap(state_->b_desc, state_->packed.get());

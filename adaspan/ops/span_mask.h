@@ -10,14 +10,12 @@
 //
 // The numbers that tell how far a head looks, S being the span limit; there are no others:
 //
-//   ratio           in [0, 1]                      what an adaptive head learns, and a checkpoint
-//   has z               S ratio, in [0, S]             the span, in steps; a "span" without more is
-//   z reach           clamp(ceil(z) + R, 1, S)       what people are told, and costs are counted
-//   by:
-//                                                  steps that can have a weight above 0
-//   effective span  clamp(floor(z + R) + 1, 1, S)  what the kernels compute, E: one more for whole
-//   z,
-//                                                  a step of weight 0 that still moves z
+//   ratio      in [0, 1]                      what an adaptive head learns, and a checkpoint has
+//   z          S ratio, in [0, S]             the span, in steps; "span" without more is this
+//   reach      clamp(ceil(z) + R, 1, S)       steps that can have a weight above 0: what people are
+//                                             told, and what costs are counted by
+//   effective  clamp(floor(z + R) + 1, 1, S)  E, what the kernels compute: one more step for whole
+//   span                                      z, of weight 0, which still moves z
 #pragma once
 
 #include <adaspan/autograd/tape.h>

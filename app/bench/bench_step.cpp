@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
-#include "adaspan/core/memory.h"
 #include "adaspan/core/profile.h"
 #include "adaspan/core/random.h"
 #include "adaspan/core/shallow_json.h"
@@ -138,7 +138,7 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   const DType type = c.model.precision;
   const double peak_f32 = gemm_peak(c, DType::f32);
   const double peak = type == DType::f32 ? peak_f32 : gemm_peak(c, type);
-  release_kept_memory();
+  release_kept_buffers();
 
   const int64_t memory_blocks = blocks_of_memory(c, spans);
   const int64_t columns = (options.steps + memory_blocks + 2) * c.batch.block + 1;
@@ -164,7 +164,7 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
       {"peak_share", flops / seconds * 1e-9 / peak},
       {"gemm_peak_f32_gflops", peak_f32},
       {"peak_rss_gb", static_cast<double>(peak_resident_bytes()) * 1e-9},
-      {"peak_tensor_gb", static_cast<double>(memory_use().peak) * 1e-9}};
+      {"peak_tensor_gb", static_cast<double>(pool_use().peak) * 1e-9}};
   if (options.profile) {
     start_profile();
     const double profiled = fastest(1, step);

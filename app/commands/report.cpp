@@ -24,7 +24,7 @@ void print(const Report& report, const CheckpointHeader& header) {
   }
   const int64_t R = config.model.ramp, S = config.model.span_limit;
   fmt::print("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
-             std::min(R, S), S, span_table(report.test.spans, R, S));
+             std::min(R, S), S, span_table(report.test.mean_z, R, S));
   fmt::print("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
 }
 

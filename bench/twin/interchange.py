@@ -33,7 +33,7 @@ def command_line():
     cli.add_argument("--rounds", type=int, default=0)
     cli.add_argument("--out")
     cli.add_argument("--from", dest="source")
-    cli.add_argument("--nbatches", type=int, default=1000, help="steps a round")
+    cli.add_argument("--nbatches", type=int, default=1000, help="steps per round")
     cli.add_argument("--seed", type=int, default=1)
     for name in ("adapt-span", "dynamic-span", "adapt-span-cache"):
         cli.add_argument(f"--{name}", action="store_true")

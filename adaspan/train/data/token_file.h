@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A part of a corpus on disk: token ids of 1, 2 or 4 bytes each, the fewest that hold the largest.
-//   8 bytes "adatoken" | u32 version | u32 bytes an id | u64 number of ids | the ids
+//   8 bytes "adatoken" | u32 version | u32 bytes per id | u64 number of ids | the ids
 // All numbers are little-endian. Opened files are mapped, so a corpus costs no memory of its own.
 #pragma once
 

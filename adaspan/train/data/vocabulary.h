@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The tokens of a corpus and their ids, 0 .. size()-1. On disk (vocab.txt) one token a line, in the
-// order of the ids: visible ASCII stands for itself, any other byte and the backslash are written
-// \xNN, and <eol> is the end of a line (a word of that text is written \x3ceol>).
+// The tokens of a corpus and their ids, 0 .. size()-1. On disk (vocab.txt) one token per line, in
+// the order of the ids: visible ASCII stands for itself, any other byte and the backslash are
+// written \xNN, and <eol> is the end of a line (a word of that text is written \x3ceol>).
 #pragma once
 
 #include <array>

@@ -39,8 +39,8 @@ class Optimizer {
     update(learning_rate, step, gradient_norms(parameters_));
   }
 
-  /// The optimizer's memory, one tensor a parameter and slot, named "optim.<slot>.<parameter>"; to
-  /// be written, or to be filled by copying.
+  /// What the optimizer remembers: one tensor per parameter and slot, named
+  /// "optim.<slot>.<parameter>"; to be written, or to be filled by copying.
   std::vector<std::pair<std::string, Tensor*>> state();
 
  protected:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A run's state in one safetensors file with checksums: parameters under their own names, the
-// optimizer's memory as "optim.<slot>.<parameter>", the layers' memory as "memory.train.<layer>"
+// optimizer's state as "optim.<slot>.<parameter>", the layers' memory as "memory.train.<layer>"
 // and "memory.valid.<layer>"; configuration, step, losses and positions in the header.
 //
 // Files are of format 3. Those of format 2 can be read, but their runs cannot go on: random streams
@@ -24,7 +24,7 @@ struct CheckpointHeader {
   bool resumable = true;       ///< whether its run can go on: not of format 2
 };
 
-/// Weights and the optimizer's memory, by name.
+/// Weights and the optimizer's state, by name.
 std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
 
 /// Replaces `path` by a checkpoint of such tensors; the layers' memory is that of the header. On

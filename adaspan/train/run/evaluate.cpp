@@ -27,8 +27,8 @@ Evaluation evaluate(const Transformer& model, BlockReader& reader, int64_t block
   const auto n = static_cast<double>(blocks);
   result.loss = loss / n;
   for (const auto& layer : sums) {
-    auto& spans = result.spans.emplace_back();
-    for (double sum : layer) spans.push_back(static_cast<float>(sum / n));
+    auto& mean_z = result.mean_z.emplace_back();
+    for (double sum : layer) mean_z.push_back(static_cast<float>(sum / n));
   }
   return result;
 }

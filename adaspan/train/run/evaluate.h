@@ -9,9 +9,9 @@ namespace adaspan {
 inline constexpr int64_t kEvaluationBatch = 8;  ///< as in the reference's full evaluation
 
 struct Evaluation {
-  double loss = 0;                        ///< mean negative log-likelihood, nats
-  int64_t tokens = 0;                     ///< predicted
-  std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
+  double loss = 0;                         ///< mean negative log-likelihood, nats
+  int64_t tokens = 0;                      ///< predicted
+  std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
 };
 
 /// The next `blocks` blocks of a stream, going on from `memory` and leaving it as they do.

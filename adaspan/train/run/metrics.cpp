@@ -50,7 +50,7 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
 ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
   const DataUnit unit = config.run.data_unit;
   const SpanSummary spans =
-      summarise_spans(report.spans, config.model.ramp, config.model.span_limit);
+      summarise_spans(report.mean_z, config.model.ramp, config.model.span_limit);
   return {{"step", report.step},
           {"loss", report.loss},
           {name(unit), in_unit(report.loss, unit)},
@@ -59,7 +59,7 @@ ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
           {"grad_norm", report.gradient_norm},
           {"span_mean", spans.mean},
           {"span_max", spans.max},
-          {"spans", report.spans}};
+          {"spans", report.mean_z}};
 }
 
 ordered_json validation_line(const ValidationReport& report, const TrainingConfig& config) {

@@ -72,11 +72,11 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
 
   report.loss += out.nll * share;
   report.span_loss += out.span_loss * share;
-  report.spans.resize(out.mean_z.size());
+  report.mean_z.resize(out.mean_z.size());
   for (size_t l = 0; l < out.mean_z.size(); ++l) {
-    report.spans[l].resize(out.mean_z[l].size());
+    report.mean_z[l].resize(out.mean_z[l].size());
     for (size_t h = 0; h < out.mean_z[l].size(); ++h) {
-      report.spans[l][h] += out.mean_z[l][h] * share;
+      report.mean_z[l][h] += out.mean_z[l][h] * share;
     }
   }
 }

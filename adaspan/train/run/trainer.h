@@ -27,8 +27,8 @@ struct StepReport {
   double loss = 0;       ///< mean negative log-likelihood of the block, nats
   double span_loss = 0;  ///< lambda sum over layers of mean span
   double learning_rate = 0;
-  double gradient_norm = 0;               ///< over all parameters, before clipping
-  std::vector<std::vector<float>> spans;  ///< mean z of each layer and head
+  double gradient_norm = 0;                ///< over all parameters, before clipping
+  std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
 };
 
 struct ValidationReport {

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-inline int complain(float first, float last) {
+inline int complain(double first, double last) {
   std::fprintf(stderr, "embed: expected a loss below half of the first, %.3f; got %.3f\n", first,
                last);
   return 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "adaspan/core/memory.h"
+#include "adaspan/core/buffer_pool.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -76,10 +76,10 @@ TEST_CASE("buffers that live together do not overlap") {
 TEST_CASE("a freed block is handed out again") {
   for (size_t bytes : {size_t{100}, 3 * kMiB}) {
     const std::byte* first = allocate(bytes).get();
-    const size_t reserved = memory_use().reserved;
+    const size_t reserved = pool_use().reserved;
     const Buffer second = allocate(bytes);
     CHECK(second.get() == first);
-    CHECK(memory_use().reserved == reserved);
+    CHECK(pool_use().reserved == reserved);
   }
 }
 
@@ -87,50 +87,50 @@ TEST_CASE("sizes that differ little share freed blocks, and waste at most two fi
   const std::byte* first = allocate(8 * kMiB - 1).get();
   CHECK(allocate(8 * kMiB - 100).get() == first);
   for (size_t bytes = 512; bytes < 64 * kMiB; bytes = bytes * 5 / 4 + 1) {
-    const size_t before = memory_use().in_use;
+    const size_t before = pool_use().in_use;
     const Buffer buffer = allocate(bytes);
-    const size_t taken = memory_use().in_use - before;
+    const size_t taken = pool_use().in_use - before;
     CHECK(taken >= bytes);
     CHECK(taken <= bytes * 45 / 32);  // 9/8 by its class, 5/4 by the block at hand
   }
 }
 
 TEST_CASE("bytes in use rise and fall with the buffers, the peak stays") {
-  const MemoryUse before = memory_use();
+  const PoolUse before = pool_use();
   {
     const Buffer one = allocate(before.peak + 4 * kMiB);
     const Buffer two = allocate(4 * kMiB);
-    CHECK(memory_use().in_use >= before.in_use + before.peak + 8 * kMiB);
-    CHECK(memory_use().peak == memory_use().in_use);
+    CHECK(pool_use().in_use >= before.in_use + before.peak + 8 * kMiB);
+    CHECK(pool_use().peak == pool_use().in_use);
   }
-  CHECK(memory_use().in_use == before.in_use);
-  CHECK(memory_use().peak >= before.peak + 8 * kMiB);
+  CHECK(pool_use().in_use == before.in_use);
+  CHECK(pool_use().peak >= before.peak + 8 * kMiB);
 }
 
 TEST_CASE("kept memory can be given back to the system") {
   const Buffer used = allocate(kMiB);
   { const Buffer kept = allocate(16 * kMiB); }
-  CHECK(memory_use().reserved >= memory_use().in_use + 16 * kMiB);
-  release_kept_memory();
-  CHECK(memory_use().reserved == memory_use().in_use);
+  CHECK(pool_use().reserved >= pool_use().in_use + 16 * kMiB);
+  release_kept_buffers();
+  CHECK(pool_use().reserved == pool_use().in_use);
 }
 
 TEST_CASE("blocks of sizes that nobody asks for any more do not pile up") {
-  release_kept_memory();
+  release_kept_buffers();
   for (size_t i = 0; i < 200; ++i) allocate((i + 1) * kMiB);  // 20 GiB if all were kept
-  CHECK(memory_use().reserved <= memory_use().peak + memory_use().peak / 4 + 64 * kMiB);
+  CHECK(pool_use().reserved <= pool_use().peak + pool_use().peak / 4 + 64 * kMiB);
 }
 
 TEST_CASE("more memory than the system has throws") {
-  const MemoryUse before = memory_use();
+  const PoolUse before = pool_use();
   CHECK_THROWS_WITH_AS(allocate(size_t{1} << 60), doctest::Contains("[memory] expected"), Error);
   CHECK_THROWS_WITH_AS(allocate(SIZE_MAX), doctest::Contains("[memory] expected at most"), Error);
-  CHECK(memory_use().in_use == before.in_use);
-  CHECK(memory_use().peak == before.peak);
+  CHECK(pool_use().in_use == before.in_use);
+  CHECK(pool_use().peak == before.peak);
 }
 
 TEST_CASE("kept memory is given back before an allocation fails") {
-  release_kept_memory();
+  release_kept_buffers();
   { const Buffer kept = allocate(1024 * kMiB); }
   rlimit limit{};
   getrlimit(RLIMIT_AS, &limit);
@@ -142,7 +142,7 @@ TEST_CASE("kept memory is given back before an allocation fails") {
 }
 
 TEST_CASE("threads that take and return memory at the same time do not disturb one another") {
-  const size_t before = memory_use().in_use;
+  const size_t before = pool_use().in_use;
   std::atomic<int> damaged = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
@@ -150,7 +150,7 @@ TEST_CASE("threads that take and return memory at the same time do not disturb o
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(damaged == 0);
-  CHECK(memory_use().in_use == before);
+  CHECK(pool_use().in_use == before);
 }
 
 TEST_CASE("the resident peak covers memory that was written to") {

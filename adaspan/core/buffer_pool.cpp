@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "adaspan/core/memory.h"
+#include "adaspan/core/buffer_pool.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -60,7 +60,7 @@ class Pool {
     release_locked();
   }
 
-  MemoryUse use() {
+  PoolUse use() {
     std::lock_guard lock(mutex_);
     return use_;
   }
@@ -99,7 +99,7 @@ class Pool {
 
   std::mutex mutex_;
   std::map<size_t, std::vector<std::byte*>> kept_;  // no empty lists
-  MemoryUse use_{};
+  PoolUse use_{};
 };
 
 Pool& pool() {
@@ -118,11 +118,11 @@ Buffer allocate(size_t bytes) {
   return pool().take(bytes);
 }
 
-MemoryUse memory_use() {
+PoolUse pool_use() {
   return pool().use();
 }
 
-void release_kept_memory() {
+void release_kept_buffers() {
   pool().release();
 }
 

@@ -10,7 +10,7 @@
 
 namespace adaspan {
 
-struct MemoryUse {
+struct PoolUse {
   size_t in_use;    ///< bytes held by live buffers
   size_t peak;      ///< most bytes ever in use at once
   size_t reserved;  ///< bytes taken from the system, in use or kept for later
@@ -27,10 +27,10 @@ using Buffer = std::unique_ptr<std::byte[], BufferDeleter>;
 /// `bytes` uninitialised bytes. Throws Error when the system has no more memory.
 Buffer allocate(size_t bytes);
 
-MemoryUse memory_use();
+PoolUse pool_use();
 
 /// Gives all kept blocks back to the system.
-void release_kept_memory();
+void release_kept_buffers();
 
 /// Largest resident set of this process so far, in bytes.
 size_t peak_resident_bytes();
