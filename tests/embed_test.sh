@@ -47,6 +47,9 @@ test_installed() {
   has_presets "$moved/bin/adaspan"
   names_script "$moved/bin/adaspan" "$moved/share/adaspan/tools/pytorch_checkpoint.py"
   build_and_run installed -DCMAKE_PREFIX_PATH="$moved"
+  # Whatever header is installed finds those that it names.
+  (cd "$moved/include" && find adaspan -name '*.h' -printf '#include <%p>\n') >"$work/all.cpp"
+  "$compiler" -std=c++20 -fsyntax-only -I"$moved/include" "$work/all.cpp"
 
   # A build folder moves together with the sources that it was made from.
   from_build=$(realpath --relative-to="$build" "$source")

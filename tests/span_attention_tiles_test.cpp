@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fused attention is the naive one: values and every gradient, for every level of kernels.
-#include "adaspan/ops/span_attention_tiles.h"
+#include "adaspan/ops/tiles/span_attention_passes.h"
 
 #include <doctest/doctest.h>
 

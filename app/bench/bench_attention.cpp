@@ -8,7 +8,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/random.h"
-#include "adaspan/ops/span_attention_tiles.h"
+#include "adaspan/ops/tiles/span_attention_passes.h"
 #include "app/bench/bench_gemm.h"
 #include "app/bench/bench_step.h"
 #include "app/bench/fastest.h"

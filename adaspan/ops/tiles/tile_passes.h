@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <vector>
 
-#include <adaspan/ops/span_attention_tiles.h>
 #include <adaspan/ops/tiles/row_masks.h>
 #include <adaspan/ops/tiles/score_tile.h>
+#include <adaspan/ops/tiles/span_attention_passes.h>
 #include <adaspan/ops/tiles/tile_geometry.h>
 #include <adaspan/ops/tiles/tile_operands.h>
 

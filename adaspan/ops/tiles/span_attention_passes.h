@@ -2,7 +2,8 @@
 // Fused span attention, tile by tile: 64 queries of one head and sequence at a time, against the
 // keys that they see. Only the scores of one tile exist at any time, forward and backward; the
 // backward pass computes them again: 3 multiply-adds for each query, key and channel forward, 8
-// backward, of which 2 are done a second time.
+// backward, of which 2 are done a second time. (In span_attention.cpp; apart from the op for
+// benches and tests, which may choose the kernels.)
 #pragma once
 
 #include <adaspan/core/tensor.h>
