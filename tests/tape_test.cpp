@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "adaspan/core/error.h"
 #include "adaspan/core/buffer_pool.h"
+#include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 
 namespace adaspan {

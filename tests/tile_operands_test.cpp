@@ -152,7 +152,7 @@ TEST_CASE("positions end at distance 1, and are zeros beyond S") {
   const Tensor p = numbers({20, 33}, DType::f32);
   const auto check = [&]<class T>(T) {
     for (int64_t widest : {12, 34}) {  // S is odd: a column beyond it
-      const Positions<T> positions(p, widest, kWidth);
+      const PositionOperands<T> positions(p, widest, kWidth);
       for (int64_t E : {int64_t{2}, widest}) {
         for (int64_t j = 0; j < E; ++j) {
           for (int64_t d = 0; d < kWidth; ++d) {

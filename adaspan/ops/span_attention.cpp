@@ -26,7 +26,7 @@ int64_t pairs_per_part(const SpanAttentionSizes& n) {
 
 /// Calls body(pass, part, b, h) for every sequence and head.
 template <template <class> class Pass, class T, class Body>
-void for_each_head(const Setting<T>& s, const Body& body) {
+void for_each_head(const PassSetup<T>& s, const Body& body) {
   const int64_t K = s.n.K;
   parallel_parts(s.n.B * K, pairs_per_part(s.n), [&](int64_t part, int64_t begin, int64_t end) {
     Pass<T> pass(s);
@@ -37,7 +37,7 @@ void for_each_head(const Setting<T>& s, const Body& body) {
 template <class T>
 SpanAttentionForward forward(const SpanAttentionValues& x, const SpanAttentionOptions& options,
                              const SpanKernelTables& kernels) {
-  const Setting<T> s(x, options, kernels);
+  const PassSetup<T> s(x, options, kernels);
   const SpanAttentionSizes& n = s.n;
   SpanAttentionForward result{Tensor({n.M, n.B, n.H()}, x.qkv.type()),
                               {Tensor({n.B, n.K, n.M}), Tensor({n.B, n.K, n.M})}};
@@ -48,7 +48,7 @@ SpanAttentionForward forward(const SpanAttentionValues& x, const SpanAttentionOp
 
 /// dp [D,S] = the sum of parts [parts, widest + slack, width], whose row j is distance widest - j
 template <class T>
-Tensor sum_positions(const Setting<T>& s, const Tensor& parts) {
+Tensor sum_positions(const PassSetup<T>& s, const Tensor& parts) {
   const SpanAttentionSizes& n = s.n;
   const int64_t known = std::min(s.widest, n.S), first = s.widest - known;
   Tensor sum = Tensor::zeros({known, s.width});
@@ -72,7 +72,7 @@ template <class T>
 SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentionOptions& options,
                                 const SoftmaxScales& scales, const Tensor& dout,
                                 const SpanKernelTables& kernels) {
-  const Setting<T> s(x, options, kernels);
+  const PassSetup<T> s(x, options, kernels);
   const SpanAttentionSizes& n = s.n;
   SpanAttentionGradients d{Tensor(x.qkv.shape(), x.qkv.type()),
                            Tensor(x.memory_kv.shape(), x.qkv.type()), Tensor(), Tensor()};

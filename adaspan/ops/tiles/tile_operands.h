@@ -29,12 +29,12 @@ class Scratch {
 /// Positions as right operands; column j is distance widest - j, zero beyond S, which no weight
 /// reaches. The same for all heads: with positions per head (Transformer-XL) each has its own.
 template <class T>
-class Positions {
+class PositionOperands {
   static constexpr int64_t G = kGroup<T>;
 
  public:
   /// p [D,S]; widest: the largest E of all heads, even
-  Positions(const Tensor& p, int64_t widest, int64_t width)
+  PositionOperands(const Tensor& p, int64_t widest, int64_t width)
       : widest_(widest),
         width_(width),
         stride_(widest + kSlack),

@@ -20,9 +20,9 @@ namespace adaspan {
 
 /// What all tiles of a call share.
 template <class T>
-struct Setting {
-  Setting(const SpanAttentionValues& values, const SpanAttentionOptions& o,
-          const SpanKernelTables& kernels)
+struct PassSetup {
+  PassSetup(const SpanAttentionValues& values, const SpanAttentionOptions& o,
+            const SpanKernelTables& kernels)
       : x(values),
         options(o),
         n(sizes_of(values, o)),
@@ -45,13 +45,13 @@ struct Setting {
   const int64_t keys;        ///< most keys of a head and sequence, padded
   const int64_t key_stride;  ///< where keys are columns
   const TileLayout layout;
-  const Positions<T> positions;
+  const PositionOperands<T> positions;
 };
 
 /// What both passes do: they gather a tile's queries and keys, and score them.
 template <class T>
 struct TileScores {
-  explicit TileScores(const Setting<T>& setting)
+  explicit TileScores(const PassSetup<T>& setting)
       : s(setting),
         head(s.x, s.options, s.width, s.rows),
         masks(s.x, s.options, s.rows),
@@ -85,7 +85,7 @@ struct TileScores {
                       {s.layout.padded(tile.rows), 0, tile.E}, true);
   }
 
-  const Setting<T>& s;
+  const PassSetup<T>& s;
   HeadData<T> head;
   RowMasks masks;
   Scratch<T> key_rows;   ///< of the keys or values gathered last
@@ -97,7 +97,7 @@ struct TileScores {
 template <class T>
 class ForwardPass {
  public:
-  explicit ForwardPass(const Setting<T>& setting)
+  explicit ForwardPass(const PassSetup<T>& setting)
       : s(setting),
         tiles_(s),
         grouped_v_(s.keys, s.width, s.rows),
@@ -133,7 +133,7 @@ class ForwardPass {
   }
 
  private:
-  const Setting<T>& s;
+  const PassSetup<T>& s;
   TileScores<T> tiles_;
   GroupedRows<T> grouped_v_;
   TileByRows<T> a_;
@@ -143,7 +143,7 @@ class ForwardPass {
 template <class T>
 class BackwardPass {
  public:
-  explicit BackwardPass(const Setting<T>& setting)
+  explicit BackwardPass(const PassSetup<T>& setting)
       : s(setting),
         tiles_(s),
         v_columns_(s.key_stride * s.width),
@@ -223,7 +223,7 @@ class BackwardPass {
                    true);
   }
 
-  const Setting<T>& s;
+  const PassSetup<T>& s;
   TileScores<T> tiles_;
   Scratch<T> v_columns_;  // v^T
   GroupedRows<T> grouped_k_, grouped_q_, grouped_dout_;
