@@ -53,7 +53,7 @@ constexpr Help kHelp[] = {
     {"full-eval-mode", "only evaluate the checkpoint on valid and test"},
     {"keep-last", "newest checkpoints to keep; older ones are named after their step"},
     {"seed", "first number of all random streams"},
-    {"threads", "threads to use; 0: one per core"},
+    {"threads", "threads to use; 0: as many as this process may use"},
     {"log-steps", "steps between lines of metrics.jsonl"},
     {"precision", "of activations: f32, bf16, or auto: bf16 where the processor computes in it"},
     {"isa", "instructions to use: plain, avx2, avx512, amx, or auto: the best there are"}};

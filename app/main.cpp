@@ -26,6 +26,17 @@ int complain(const std::string& text) {
   return kWrongInput;
 }
 
+/// Those of the command line; of --flag=value the value, too.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const size_t equals = word.find('=');
+    if (equals != std::string::npos) words.push_back(word.substr(equals + 1));
+  }
+  return words;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -64,6 +75,6 @@ int main(int argc, char** argv) {
     return complain(
         "[memory] expected more memory than the system has; use a smaller batch or model");
   } catch (const std::exception& e) {
-    return complain(adaspan::with_flags(e.what()));
+    return complain(adaspan::with_flags(e.what(), words_of(argc, argv)));
   }
 }

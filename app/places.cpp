@@ -26,7 +26,7 @@ fs::path data_folder() {
 fs::path preset_path(const std::string& name) {
   const fs::path folder = data_folder() / "presets";
   const fs::path path = folder / (name + ".toml");
-  if (fs::is_regular_file(path)) return path;
+  if (name.find('/') == std::string::npos && fs::is_regular_file(path)) return path;
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());

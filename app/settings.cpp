@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
@@ -15,6 +16,14 @@ namespace adaspan {
 namespace {
 
 constexpr int64_t kMostThreads = 4096;
+
+/// Flags of what is no field of a training configuration.
+constexpr std::pair<const char*, const char*> kOtherFlags[] = {
+    {"process.threads", "--threads"},
+    {"process.isa", "--isa"},
+    {"generate.length", "--length"},
+    {"generate.temperature", "--temperature"},
+    {"prepare.split", "--split"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {
   const auto found = texts.find(name);
@@ -66,6 +75,12 @@ std::string text_of(std::string_view name, const toml::node& node) {
   if (const auto value = node.value_exact<double>()) return fmt::format("{}", *value);
   fail("[settings] expected a text, a number, true or false for --{}; got {}", name,
        node.is_value() ? "a date or time" : "a table or list");
+}
+
+void replace_all(std::string& text, const std::string& what, const std::string& by) {
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) {
+    text.replace(at, what.size(), by);
+  }
 }
 
 void replace_words(std::string& text, const std::string& word, const std::string& by) {
@@ -141,10 +156,17 @@ Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) 
   return settings;
 }
 
-std::string with_flags(std::string message) {
+std::string with_flags(std::string message, const std::vector<std::string>& words) {
+  // What the user wrote stays as it is, also where it looks like a field: out of the way meanwhile.
+  const auto mark = [](size_t i) { return fmt::format("\1{}\1", i); };
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i].find('.') != std::string::npos) replace_all(message, words[i], mark(i));
+  }
   for (const Field& field : fields()) {
     replace_words(message, field.path, std::string("--") + field.name);
   }
+  for (const auto& [path, flag] : kOtherFlags) replace_words(message, path, flag);
+  for (size_t i = 0; i < words.size(); ++i) replace_all(message, mark(i), words[i]);
   return message;
 }
 

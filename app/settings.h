@@ -53,7 +53,8 @@ int threads_of(const SettingTexts& texts);
 /// they do not fit.
 Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults = {});
 
-/// An error's text with the flags of the fields that it names: "--nlayers" for "model.layers".
-std::string with_flags(std::string message);
+/// An error's text with the flags of the fields that it names: "--nlayers" for "model.layers"; but
+/// `words`, those of the command line, are left as they are.
+std::string with_flags(std::string message, const std::vector<std::string>& words = {});
 
 }  // namespace adaspan

@@ -77,7 +77,7 @@ expect "the same level has the same bits" cmp -s <(grep -o '"loss":[^,]*' plain-
   <(grep -o '"loss":[^,]*' auto-plain/metrics.jsonl)
 accept '"precision":"f32"' -- train --data data --checkpoint f32/ckpt "${small[@]}" --precision f32
 refuse "[model] expected --precision f32, since the kernels of level plain compute in f32; got bf16" \
-  "use --precision f32 or auto" -- train --data data --checkpoint new/ckpt "${small[@]}" \
+  "use --precision f32" -- train --data data --checkpoint new/ckpt "${small[@]}" \
   --precision bf16 --isa plain
 refuse '[settings] expected --precision to be f32, bf16 or auto; got "half"' -- \
   train --data data --checkpoint new/ckpt "${small[@]}" --precision half
@@ -85,7 +85,7 @@ refuse '[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got "s
   train --data data --checkpoint new/ckpt "${small[@]}" --isa sse
 refuse "--precision: half not in" -- parity "$golden/fixed.safetensors" --precision half
 grep -q amx_tile /proc/cpuinfo ||
-  refuse "[isa] expected a level that this processor has" -- \
+  refuse "[isa] expected --isa of a level that this processor has" -- \
     train --data data --checkpoint new/ckpt "${small[@]}" --isa amx
 if grep -q avx512_bf16 /proc/cpuinfo; then
   accept '"precision":"bf16"' -- train --data data --checkpoint bf16/ckpt "${small[@]}"
@@ -115,7 +115,7 @@ mkdir -p old && cp "$old" old/ckpt
 accept "bpc of the test text" -- report --checkpoint old/ckpt --data data
 accept -- generate --checkpoint "$old" --data data --length 20
 refuse '[checkpoint] expected a file of format "adaspan checkpoint 3" to go on from at old/ckpt' \
-  'got "adaspan checkpoint 2"' "give another --checkpoint to start anew" -- \
+  'got "adaspan checkpoint 2"' "give a --checkpoint in another folder to start anew" -- \
   train --data data --checkpoint old/ckpt "${tiny[@]}"
 
 # --- flags, files, presets ----------------------------------------------------------------------
@@ -191,6 +191,10 @@ refuse "expected at least 136 tokens" "batch of 8 and blocks of 16" -- \
   eval --checkpoint run/ckpt --data short-data --part valid
 refuse '[settings] expected the name of a preset; got "enwik9"; there are: ' "enwik8" -- \
   train --preset enwik9
+refuse '[settings] expected the name of a preset; got "../presets/demo"' -- \
+  train --preset ../presets/demo
+refuse '[process] expected --threads of at least 0; got -3' -- eval --checkpoint none --threads -3
+refuse 'in run.data' -- train --data run.data
 refuse "[settings] expected a configuration file at nowhere" -- train --config nowhere
 printf 'lr = \n' >bad.toml
 refuse "[settings] expected TOML in bad.toml" "(line 1)" -- train --config bad.toml

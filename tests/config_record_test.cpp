@@ -2,9 +2,11 @@
 #include "adaspan/train/run/config_record.h"
 
 #include <doctest/doctest.h>
+
 #include <fmt/core.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -197,6 +199,27 @@ TEST_CASE("changes are told with their role, before and now") {
 
 TEST_CASE("the defaults fit together") {
   CHECK_NOTHROW(check(TrainingConfig()));
+}
+
+TEST_CASE("what no record could hold is refused by its path, in whatever field") {
+  const auto refused = [](const char* path, const auto& change) {
+    TrainingConfig config;
+    change(config);
+    CAPTURE(path);
+    CHECK_THROWS_WITH_AS(check(config), Contains(path), Error);
+  };
+  const double infinite = std::numeric_limits<double>::infinity();
+  refused("optimizer.grad_clip", [&](auto& c) { c.optimizer.grad_clip = infinite; });
+  refused("schedule.learning_rate", [&](auto& c) { c.schedule.learning_rate = infinite; });
+  refused("model.span_loss", [&](auto& c) { c.model.span_loss = static_cast<float>(infinite); });
+  refused("model.dropout", [](auto& c) { c.model.dropout = std::nanf(""); });
+  refused("model.precision", [](auto& c) { c.model.precision = DType::i32; });
+  refused("model.span_kind", [](auto& c) { c.model.span_kind = static_cast<SpanKind>(7); });
+  refused("optimizer.kind", [](auto& c) { c.optimizer.kind = static_cast<OptimizerKind>(9); });
+  refused("run.data_unit", [](auto& c) { c.run.data_unit = static_cast<DataUnit>(9); });
+  refused("run.data", [](auto& c) { c.run.data = "\xff\xfe"; });
+  refused("run.rounds times run.steps_per_round",
+          [](auto& c) { c.run.rounds = c.run.steps_per_round = 1 << 30; });
 }
 
 TEST_CASE("fields out of range are refused by their path") {

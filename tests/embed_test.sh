@@ -68,7 +68,8 @@ test_part() {
     echo 'expected a program of others to be left alone; got the lines above'
     exit 1
   fi
-  build_and_run shared -DADASPAN_SOURCE="$source" -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_TYPE=Release
+  build_and_run shared -DADASPAN_SOURCE="$source" -DBUILD_SHARED_LIBS=ON -DADASPAN_INSTALL=ON \
+    -DCMAKE_BUILD_TYPE=Release
   cmake --install "$work/shared" --prefix "$work/prefix" >/dev/null
   rm -r "$work/shared"
   build_and_run installed-shared -DCMAKE_PREFIX_PATH="$work/prefix"

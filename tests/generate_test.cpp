@@ -89,14 +89,16 @@ TEST_CASE("an empty prompt, a negative length and a negative temperature are ref
   const Model model;
   CHECK_THROWS_WITH_AS(generate(model, {}, {}),
                        "[generate] expected a prompt of at least one token; got none", Error);
-  CHECK_THROWS_WITH_AS(generate(model, {1}, {.length = -1}),
-                       Contains("[generate] expected a length and a temperature of at least 0; got "
-                                "-1 and 0.8"),
-                       Error);
-  CHECK_THROWS_WITH_AS(generate(model, {1}, {.temperature = -0.5}),
-                       Contains("[generate] expected a length and a temperature of at least 0; got "
-                                "300 and -0.5"),
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      generate(model, {1}, {.length = -1}),
+      Contains("[generate] expected generate.length and generate.temperature of at least 0; got "
+               "-1 and 0.8"),
+      Error);
+  CHECK_THROWS_WITH_AS(
+      generate(model, {1}, {.temperature = -0.5}),
+      Contains("[generate] expected generate.length and generate.temperature of at least 0; got "
+               "300 and -0.5"),
+      Error);
 }
 
 TEST_CASE("a prompt of tokens that the model does not have is refused") {

@@ -6,7 +6,9 @@
 #   spelling  headers of the library name each other as their users do: <adaspan/core/error.h>;
 #             only examples/embed, a project of its own, has a core/error.h
 #   onednn    oneDNN headers are included by adaspan/ops/onednn.cpp alone
-#   library   nothing in adaspan/ prints, starts a process, or reads flags or TOML: app/ does
+#   library   nothing in adaspan/ prints, starts or ends a process, or reads flags, TOML or the
+#             environment: app/ does
+#   place     adaspan/ holds the five floors, and no sources but .h and .cpp
 #   openmp    `#pragma omp` other than simd is in adaspan/core/parallel.cpp alone
 #   macro     a header defines no macro
 #   licence   the first 5 lines name the licence
@@ -75,8 +77,13 @@ check_lines='
     if (target ~ /^(CLI|toml[+][+]|spawn[.]h)/ && path ~ /^adaspan\//)
       report("library", "only the program, app/, reads flags or TOML or starts processes; got " target)
   }
-  /fmt::print|(^|[^a-z_])(f?printf|f?puts|popen|system) *[(]|std::(cout|cerr)/ && path ~ /^adaspan\// {
-    report("library", "only the program, app/, prints or starts processes: return a value instead")
+  path ~ /^adaspan\// && (/fmt::v?print/ || /(^|[^a-z_>.])(stdout|stderr|cout|cerr|clog)([^a-z_]|$)/ ||
+      /(^|[^a-z_>.])(printf|puts|putchar|perror|popen|system|fork|getenv|exit|abort) *[(]/ ||
+      /(^|[^a-z_])(exec[lv]p?e?|posix_spawnp?) *[(]/ || /include *<iostream>/) {
+    report("library", "only the program, app/, prints, starts or ends processes: return a value instead")
+  }
+  FNR == 1 && path ~ /^adaspan\// && !(floor in level) {
+    report("place", "expected a file of a floor of adaspan/; got " path)
   }
   (/^[ \t]*#[ \t]*pragma[ \t]+omp/ && !/omp[ \t]+(declare[ \t]+)?simd/ || /_Pragma.*omp/) &&
       path != "adaspan/core/parallel.cpp" {
@@ -91,7 +98,15 @@ check_project() {
   cd -- "$1"
   local file bad=0 sources=() code=()
   while IFS= read -r file; do
-    if [[ ! -f $file ]] || ! is_source "$file"; then continue; fi
+    [[ -f $file ]] || continue
+    case $file in
+      adaspan/*.h | adaspan/*.cpp | adaspan/*.cmake | adaspan/*CMakeLists.txt) ;;
+      adaspan/*)
+        echo "$file:1: [place] expected sources of the library to be .h or .cpp files"
+        bad=1
+        ;;
+    esac
+    is_source "$file" || continue
     sources+=("$file")
     [[ $file == *.h || $file == *.cpp ]] && code+=("./$file")
   done < <(list_files)
@@ -160,6 +175,13 @@ self_test() {
   plant adaspan/core/a.cpp 'std::cerr << line;' library
   plant adaspan/core/a.h '  printf("%d", n);' library
   plant adaspan/train/a.cpp '  std::FILE* pipe = ::popen(line, "r");' library
+  plant adaspan/ops/a.cpp '#include <iostream>' library
+  plant adaspan/ops/a.cpp 'std::fwrite(text, 1, n, stdout);' library
+  plant adaspan/ops/a.cpp 'if (::fork() == 0) run();' library
+  plant adaspan/ops/a.cpp '::execvp(words[0], words);' library
+  plant adaspan/core/a.cpp 'const char* threads = std::getenv("THREADS");' library
+  plant adaspan/core/a.cpp 'std::exit(1);' library
+  plant app/a.cpp 'std::fwrite(text, 1, n, stdout);'
   plant adaspan/train/a.cpp '#include <CLI/CLI.hpp>' library
   plant adaspan/train/a.cpp '#include <toml++/toml.h>' library
   plant adaspan/core/a.cpp '  std::snprintf(text, size, "%d", n);'
@@ -180,6 +202,15 @@ self_test() {
     plant $file '' licence
   done
   plant docs/text.md 'no source'
+  for file in adaspan/other/a.cpp adaspan/ops/a.hpp; do
+    mkdir -p "$scratch/adaspan/other" "$scratch/adaspan/ops"
+    echo '// SPDX-License-Identifier: MIT' >"$scratch/$file"
+    if [[ $(bash "$self" "$scratch") != "$file:1: [place] "* ]]; then
+      echo "expected a violation for $file; got none"
+      failed=1
+    fi
+    rm "$scratch/$file"
+  done
   printf '#!/bin/sh\n' >"$scratch/run"
   if bash "$self" "$scratch" >/dev/null; then
     echo "expected a violation for a script without a licence or an extension; got none"

@@ -41,7 +41,7 @@ Segments cut(const Tensor& memory, const std::vector<int64_t>& lengths) {
   return segments;
 }
 
-/// Of each head the last reach_h steps of the memory times wk_h^T and wv_h^T, side by side.
+/// Of each head the last steps_h steps of the memory times wk_h^T and wv_h^T, side by side.
 Array projection_of(const Array& memory, const Array& wk, const Array& wv,
                     const MemorySteps& memory_steps) {
   const int64_t C = memory.shape()[0], B = memory.shape()[1], H = memory.shape()[2];

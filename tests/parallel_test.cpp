@@ -165,16 +165,16 @@ TEST_CASE("fewer than one thread throws") {
   CHECK_THROWS_AS(set_threads(-2), Error);
 }
 
-TEST_CASE("one thread is all there is while OneThread lives, for its own thread only") {
+TEST_CASE("one thread is all there is while ThreadLimit lives, for its own thread only") {
   set_threads(3);
   {
-    const OneThread alone;
+    const ThreadLimit alone(1);
     CHECK(threads() == 1);
   }
   CHECK(threads() == 3);
   std::atomic<int> wrong = 0;
   parallel_for(6, [&](int64_t) {
-    const OneThread alone;
+    const ThreadLimit alone(1);
     if (threads() != 1) ++wrong;
   });
   CHECK(wrong == 0);

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/ops/gemm.h"
@@ -28,6 +30,13 @@ TEST_CASE("the process has as many threads as processors and the best level, unl
   CHECK(threads() == 3);
 }
 
+TEST_CASE("threads hold for loops that any thread begins") {
+  open_process({.threads = 3});
+  int seen = 0;
+  std::thread([&] { seen = threads(); }).join();
+  CHECK(seen == 3);
+}
+
 TEST_CASE("what was chosen is said in one line") {
   CHECK(Process{.threads = 1, .isa = Isa::plain}.text() == "1 thread, plain");
   CHECK(Process{.threads = 2, .isa = Isa::avx512}.text() == "2 threads, avx512");
@@ -35,13 +44,15 @@ TEST_CASE("what was chosen is said in one line") {
 
 TEST_CASE("what no process can have is refused") {
   CHECK_THROWS_WITH_AS(open_process({.threads = -1}),
-                       "[process] expected threads of at least 0; got -1; 0 stands for all "
-                       "processors there are",
+                       "[process] expected process.threads of at least 0; got -1; 0 stands for "
+                       "OMP_NUM_THREADS, or all processors there are",
                        Error);
+  CHECK(threads() == 3);
   if (best_isa() == Isa::amx) return;
-  CHECK_THROWS_WITH_AS(open_process({.isa = Isa::amx}),
-                       doctest::Contains("[isa] expected a level that this processor has, at most"),
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      open_process({.isa = Isa::amx}),
+      doctest::Contains("[isa] expected process.isa of a level that this processor has, at most"),
+      Error);
 }
 
 // The last: from the first product on the level stays.
@@ -54,6 +65,7 @@ TEST_CASE("the level is set for products too, and stays from the first of them o
   CHECK_THROWS_WITH_AS(open_process(),
                        doctest::Contains("to be set before the first product; got one before"),
                        Error);
+  CHECK(isa() == level);  // a refusal changes nothing
 }
 
 }  // namespace

@@ -197,6 +197,11 @@ TEST_CASE("errors name the flag of a field, and leave alone what only looks like
                            "a.run.data", "over-run.data"}) {
     CHECK(with_flags(same) == same);
   }
+  CHECK(with_flags("no run.data in run.data or run.data=x; give run.data", {"run.data"}) ==
+        "no run.data in run.data or run.data=x; give run.data");
+  CHECK(with_flags("model.layers in my.run.data", {"--data", "my.run.data"}) ==
+        "--nlayers in my.run.data");
+  CHECK(with_flags("expected process.threads of at least 0") == "expected --threads of at least 0");
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ struct WrittenFile {
 TEST_CASE("ids come back as written, in the fewest bytes that hold the vocabulary") {
   struct Case {
     int64_t vocabulary_size;
-    int64_t bytes_an_id;
+    int64_t bytes_per_id;
   };
   for (const Case c : {Case{2, 1}, {256, 1}, {257, 2}, {65536, 2}, {65537, 4}, {1 << 30, 4}}) {
     CAPTURE(c.vocabulary_size);
@@ -43,7 +43,7 @@ TEST_CASE("ids come back as written, in the fewest bytes that hold the vocabular
     Ids read(3);
     file.read(0, 3, read.data());
     CHECK(read == ids);
-    CHECK(std::filesystem::file_size(written.path) == 24 + 3 * c.bytes_an_id);
+    CHECK(std::filesystem::file_size(written.path) == 24 + 3 * c.bytes_per_id);
   }
 }
 

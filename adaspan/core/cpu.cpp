@@ -98,7 +98,8 @@ Isa best_isa() {
 
 void set_isa(Isa isa) {
   require(isa <= best_isa(),
-          "[isa] expected a level that this processor has, at most {}; got {}; use that one or "
+          "[isa] expected process.isa of a level that this processor has, at most {}; got {}; use "
+          "that one or "
           "the best there is",
           name(best_isa()), name(isa));
   chosen_isa() = isa;
@@ -122,34 +123,33 @@ std::string cpu_report() {
                      f.avx512_bf16 ? " avx512_bf16" : "", f.amx_bf16 ? " amx_bf16" : "");
 }
 
-#if defined(__x86_64__)
 namespace {
+
 constexpr unsigned kFlush = 0x8040;  // results are flushed to zero, operands taken for zero
 
-void set_flush(bool flush) {
-  const unsigned now = _mm_getcsr(), wanted = flush ? now | kFlush : now & ~kFlush;
+void set_denormal_state([[maybe_unused]] unsigned state) {
+#if defined(__x86_64__)
+  const unsigned now = _mm_getcsr(), wanted = (now & ~kFlush) | state;
   if (wanted != now) _mm_setcsr(wanted);
-}
-}  // namespace
-
-bool flushes_denormals() {
-  return (_mm_getcsr() & kFlush) == kFlush;
-}
-#else
-namespace {
-void set_flush(bool) {}
-}  // namespace
-
-bool flushes_denormals() {
-  return false;
-}
 #endif
+}
 
-FlushDenormals::FlushDenormals(bool flush) : before_(flushes_denormals()) {
-  set_flush(flush);
+}  // namespace
+
+unsigned denormal_state() {
+#if defined(__x86_64__)
+  return _mm_getcsr() & kFlush;
+#else
+  return 0;
+#endif
+}
+
+FlushDenormals::FlushDenormals() : FlushDenormals(kFlush) {}
+FlushDenormals::FlushDenormals(unsigned state) : before_(denormal_state()) {
+  set_denormal_state(state);
 }
 FlushDenormals::~FlushDenormals() {
-  set_flush(before_);
+  set_denormal_state(before_);
 }
 
 }  // namespace adaspan

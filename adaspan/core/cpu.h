@@ -38,23 +38,25 @@ std::string bf16_obstacle();
 /// One line for logs: "AMD EPYC, 2 cores, avx2 avx512 avx512_bf16".
 std::string cpu_report();
 
-/// While it lives, the calling thread treats denormal numbers as zero (or, with `flush` false, does
-/// not); then it is as before. They are 100 times slower and far below any rounding that matters
-/// here, but what a program that embeds this library does with them is its own business: hence a
-/// guard within each training step, evaluation and generation, and not a setting of the process.
-/// Loops of core/parallel.h give their threads what the caller has.
+/// While it lives, the calling thread treats denormal numbers as zero; then it is as before. They
+/// are 100 times slower and far below any rounding that matters here, but what a program that
+/// embeds this library does with them is its own business: hence a guard within each training step,
+/// evaluation and generation, and not a setting of the process. Loops of core/parallel.h give their
+/// threads what the caller has.
 class FlushDenormals {
  public:
-  explicit FlushDenormals(bool flush = true);
+  FlushDenormals();
+  /// As a thread does that denormal_state() was asked on.
+  explicit FlushDenormals(unsigned state);
   ~FlushDenormals();
   FlushDenormals(const FlushDenormals&) = delete;
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 
  private:
-  bool before_;
+  unsigned before_;
 };
 
-/// Whether the calling thread treats denormal numbers as zero.
-bool flushes_denormals();
+/// How the calling thread treats denormal numbers, as operands and as results.
+unsigned denormal_state();
 
 }  // namespace adaspan

@@ -4,6 +4,7 @@
 
 #include <omp.h>
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -11,45 +12,60 @@
 #include "adaspan/core/error.h"
 
 namespace adaspan {
+namespace {
+
+std::atomic<int> chosen = 0;                    // 0: nobody has chosen
+thread_local int own_limit = 0;                 // of the ThreadLimit that lives; 0: none does
+const int asked_for_early = default_threads();  // before anything can change it
+
+}  // namespace
 
 void set_threads(int threads) {
   require(threads >= 1, "[threads] expected at least 1; got {}", threads);
-  omp_set_num_threads(threads);
+  chosen = threads;
 }
 
 int threads() {
-  return omp_get_max_threads();
+  if (own_limit > 0) return own_limit;
+  const int n = chosen;
+  return n > 0 ? n : default_threads();
 }
 
 int default_threads() {
-  return omp_get_num_procs();  // knows the affinity of the process
+  // What OpenMP starts with knows OMP_NUM_THREADS and the affinity of the process.
+  static const int at_start = omp_get_max_threads();
+  return at_start;
 }
 
-OneThread::OneThread() : before_(omp_get_max_threads()) {
-  omp_set_num_threads(1);
+ThreadLimit::ThreadLimit(int threads)
+    : before_(own_limit), before_of_openmp_(omp_get_max_threads()) {
+  own_limit = threads;
+  omp_set_num_threads(threads);
 }
-OneThread::~OneThread() {
-  omp_set_num_threads(before_);
+ThreadLimit::~ThreadLimit() {
+  own_limit = before_;
+  omp_set_num_threads(before_of_openmp_);
 }
 
 void on_all_threads(const std::function<void()>& run_on_one) {
-  const auto run = [&run_on_one, flush = flushes_denormals()] {
-    const FlushDenormals as_caller(flush);
+  const auto run = [&run_on_one, state = denormal_state()] {
+    const FlushDenormals as_caller(state);
     run_on_one();
   };
+  const int count = threads();
 #if defined(__SANITIZE_THREAD__)
   // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
   std::vector<std::jthread> others;
-  for (int i = 1; i < threads(); ++i) {
+  for (int i = 1; i < count; ++i) {
     others.emplace_back([&] {
-      const OneThread alone;
+      const ThreadLimit alone(1);
       run();
     });
   }
-  const OneThread alone;
+  const ThreadLimit alone(1);
   run();
 #else
-#pragma omp parallel
+#pragma omp parallel num_threads(count)
   run();
 #endif
 }

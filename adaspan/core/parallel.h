@@ -14,24 +14,27 @@
 
 namespace adaspan {
 
-/// Sets how many threads the loops below may use, for the whole process. A part of open_process
-/// (ops/process.h), which programs call. Throws Error below 1.
+/// Sets how many threads the loops below may use, whichever thread begins them; OpenMP loops of the
+/// program around are not touched. A part of open_process (ops/process.h), which programs call.
+/// Throws Error below 1.
 void set_threads(int threads);
+/// That number, or what a ThreadLimit of the calling thread says.
 int threads();
-/// The number of threads when nobody names one: the processors that this process may use.
+/// The number of threads when nobody names one: OMP_NUM_THREADS, or the processors that this
+/// process may use.
 int default_threads();
 
-/// While it lives, parallel loops that the thread which made it begins have one thread: for calls
-/// of a library whose result could depend on the number.
-class OneThread {
+/// While it lives, parallel loops that the thread which made it begins have `threads` threads, and
+/// so have those of a library that uses OpenMP: one, where its results could depend on the number.
+class ThreadLimit {
  public:
-  OneThread();
-  ~OneThread();
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
+  explicit ThreadLimit(int threads);
+  ~ThreadLimit();
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
 
  private:
-  int before_;
+  int before_, before_of_openmp_;
 };
 
 /// Calls run() once on each of threads() threads, and returns when all are done. For that time each

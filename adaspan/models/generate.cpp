@@ -32,9 +32,10 @@ int32_t draw(std::span<const float> log_p, double temperature, double uniform) {
 std::vector<int32_t> generate(const Transformer& model, const std::vector<int32_t>& prompt,
                               const GenerateOptions& options) {
   require(!prompt.empty(), "[generate] expected a prompt of at least one token; got none");
-  require(options.length >= 0 && options.temperature >= 0,
-          "[generate] expected a length and a temperature of at least 0; got {} and {}",
-          options.length, options.temperature);
+  require(
+      options.length >= 0 && options.temperature >= 0,
+      "[generate] expected generate.length and generate.temperature of at least 0; got {} and {}",
+      options.length, options.temperature);
   const FlushDenormals flush;
   const RandomKey key{.seed = options.seed, .purpose = Purpose::sampling};
   Memory memory = model.fresh_memory(1);

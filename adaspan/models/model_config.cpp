@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/model_config.h"
 
+#include <cmath>
+
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/models/random_sites.h"
@@ -32,11 +34,13 @@ void check(const ModelConfig& c) {
   share("dropout", c.dropout, false);
   share("embedding_dropout", c.embedding_dropout, false);
   share("span_init", c.span_init, true);
+  require(c.precision == DType::f32 || c.precision == DType::bf16,
+          "[model] expected model.precision f32 or bf16; got {}", name(c.precision));
   require(c.precision == DType::f32 || bf16_obstacle().empty(),
-          "[model] expected model.precision f32, since {}; got bf16; use model.precision f32 or "
-          "auto",
+          "[model] expected model.precision f32, since {}; got bf16; use model.precision f32",
           bf16_obstacle());
-  require(c.span_loss >= 0, "[model] expected model.span_loss of at least 0; got {}", c.span_loss);
+  require(c.span_loss >= 0 && std::isfinite(c.span_loss),
+          "[model] expected model.span_loss of at least 0; got {}", c.span_loss);
 }
 
 }  // namespace adaspan

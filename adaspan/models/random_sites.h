@@ -41,6 +41,9 @@ enum class RandomRole : uint32_t {
   outer_bias = 0xc3,
 };
 
+/// Which numbering of streams this is, for the record of a run; 1 counted parameters and places.
+inline constexpr int kRandomNumbering = 2;
+
 /// In place of a layer's number: the model itself.
 inline constexpr int64_t kModelItself = 0xffff;
 

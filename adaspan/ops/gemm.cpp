@@ -29,7 +29,7 @@ CopiedRows spread(const ConstMatrix& m) {
 }  // namespace
 
 void gemm(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b,
-          const ProductOptions& options, const BandDone& after) {
+          const ProductOptions& options, const PieceDone& after) {
   if (c.rows != 1) {
     const Product product(a.type, c.type, b, a.rows, options);
     parallel_chunks(c.rows, piece_of(c.rows), [&](int64_t begin, int64_t end) {

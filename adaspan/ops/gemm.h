@@ -14,11 +14,11 @@ namespace adaspan {
 
 /// Called with each piece [begin, end) of rows of a product once it is there, by the thread that
 /// made it.
-using BandDone = std::function<void(int64_t begin, int64_t end)>;
+using PieceDone = std::function<void(int64_t begin, int64_t end)>;
 
 /// c [m,n] = a [m,k] b [k,n]
 void gemm(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b,
-          const ProductOptions& options = {}, const BandDone& after = {});
+          const ProductOptions& options = {}, const PieceDone& after = {});
 
 /// sum_r a[r,:]^T b[r,:], an m x n matrix, over very many rows: piece by piece of the rows, then
 /// the pieces' sums are added in their order.

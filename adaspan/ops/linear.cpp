@@ -117,7 +117,7 @@ Variable linear(Tape& tape, const Variable& x, const std::vector<Variable>& weig
                     size(x.value()) + size(*w) + size(result) * (options.residual ? 2 : 1));
   ProductOptions how{.bias = b ? b.value().data() : nullptr, .relu = relu && !drops};
   if (options.residual) how.residual = matrix(options.residual.value());
-  BandDone after;
+  PieceDone after;
   if (drops) {
     after = [&](int64_t begin, int64_t end) { relu_dropout(result, options.dropout, begin, end); };
   }

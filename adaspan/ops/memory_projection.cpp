@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// y_h = x_h w_h^T      dw_h = dy_h^T x_h      (x_h: the last reach_h steps; w_h: wk_h above wv_h)
+// y_h = x_h w_h^T      dw_h = dy_h^T x_h      (x_h: the last steps_h steps; w_h: wk_h above wv_h)
 // All heads are cut into pieces of so many steps, counted from the newest: where segments begin has
 // no part in it, so a memory that was saved and loaded as one gives the same bits.
 #include "adaspan/ops/memory_projection.h"

@@ -15,7 +15,7 @@ struct MemorySegment {
 };
 
 /// Keys and values of a layer's memory, for each head only as far back as it looks:
-///   y_h = memory[C - reach_h .. C-1] [wk_h; wv_h]^T,   wk_h, wv_h the D rows that belong to head h
+///   y_h = memory[C - steps_h .. C-1] [wk_h; wv_h]^T,   wk_h, wv_h the D rows that belong to head h
 ///   memory: segments of C steps in all, oldest first, at least one (perhaps of no steps), f32 or
 ///   bf16; wk, wv [H,H]; K memory steps -> y [sum of memory steps, B, 2D] of the memory's type, one
 ///   head after another

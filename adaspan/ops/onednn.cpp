@@ -165,7 +165,7 @@ Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
   if (k == 0 || n == 0 || (b.type == a && rows < kRowsWorthPacking)) return;
   const memory::desc given = state_->b_desc;
   {
-    const OneThread alone;  // as in run(); the copy below is the same bits from any number
+    const ThreadLimit alone(1);  // as in run()
     const int64_t typical = std::clamp<int64_t>(rows, 1, kTypicalRows);
     const ConstMatrix some_a{nullptr, a, typical, k, k}, some_c{nullptr, c, typical, n, n};
     const memory::desc any({k, n}, type_of(a), memory::format_tag::any);
@@ -174,6 +174,7 @@ Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
   }
   if (state_->b_desc == given) return;
   state_->packed = allocate(state_->b_desc.get_size());
+  const ThreadLimit all(threads());  // a copy is the same bits from any number
   memory from = wrap(given, b.data), to = wrap(state_->b_desc, state_->packed.get());
   dnnl::stream stream(engine());
   dnnl::reorder(from, to).execute(stream, from, to);
@@ -193,7 +194,7 @@ void Product::run(const Matrix& c, const ConstMatrix& a, int64_t first) const {
   assert(a.columns > 0 || (!s.options.bias && !residual));
   if (a.columns == 0 && !s.options.accumulate) fill_with_zeros(c);  // oneDNN may leave it as it was
   if (a.columns == 0) return;
-  const OneThread alone;
+  const ThreadLimit alone(1);
   const ConstMatrix r = residual.value_or(c);
   const Primitive& primitive =
       s.primitives.get({a.rows, a.row_stride, a.column_stride, c.row_stride, r.row_stride}, a, s.b,
@@ -219,7 +220,7 @@ void SumOverRows::run(const Matrix& c, const ConstMatrix& a, const ConstMatrix& 
   assert(a.type == b.type && c.type == DType::f32);
   if (c.rows == 0 || c.columns == 0) return;
   if (a.rows == 0) return fill_with_zeros(c);
-  const OneThread alone;
+  const ThreadLimit alone(1);
   const Primitive& primitive =
       state_->get({a.rows, a.columns, b.columns, static_cast<int64_t>(a.type)}, a.transposed(), b,
                   [&] { return Primitive(describe_sum(c, a, b)); });

@@ -15,10 +15,18 @@ std::string Process::text() const {
 
 Process open_process(const ProcessOptions& options) {
   require(options.threads >= 0,
-          "[process] expected threads of at least 0; got {}; 0 stands for all processors there are",
+          "[process] expected process.threads of at least 0; got {}; 0 stands for OMP_NUM_THREADS, "
+          "or all "
+          "processors there are",
           options.threads);
+  const Isa before = isa();
   set_isa(options.isa.value_or(best_isa()));
-  limit_products_to_isa();
+  try {
+    limit_products_to_isa();
+  } catch (...) {
+    set_isa(before);  // all or nothing
+    throw;
+  }
   set_threads(options.threads > 0 ? options.threads : default_threads());
   return {threads(), isa()};
 }

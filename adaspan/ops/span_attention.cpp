@@ -108,12 +108,6 @@ double forward_bytes(const SpanAttentionValues& x) {
 
 }  // namespace
 
-SpanAttentionSizes sizes_of(const SpanAttentionValues& x, const SpanAttentionOptions& options) {
-  const Shape& qkv = x.qkv.shape();
-  const auto K = static_cast<int64_t>(options.effective_spans.size());
-  return {qkv[0], qkv[1], K, qkv[2] / 3 / K, x.p.shape()[1]};
-}
-
 SpanAttentionForward span_attention_forward(const SpanAttentionValues& x,
                                             const SpanAttentionOptions& options,
                                             const SpanKernelTables& kernels) {

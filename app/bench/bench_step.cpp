@@ -23,7 +23,7 @@ namespace adaspan {
 namespace {
 
 constexpr int64_t kVocabulary = 205;  // of enwik8
-constexpr int64_t kMostSteps = 10'000;
+constexpr int64_t kMostTimedSteps = 10'000;
 
 TokenStream random_tokens(int64_t count, int64_t vocabulary) {
   const RandomKey key{.purpose = Purpose::benchmark};
@@ -128,8 +128,8 @@ void require_settable_spans(const ModelConfig& config) {
 }
 
 nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOptions& options) {
-  require(options.steps >= 1 && options.steps <= kMostSteps,
-          "[bench] expected --steps of 1 to {}; got {}", kMostSteps, options.steps);
+  require(options.steps >= 1 && options.steps <= kMostTimedSteps,
+          "[bench] expected --steps of 1 to {}; got {}", kMostTimedSteps, options.steps);
   require_settable_spans(given.model);
   const auto spans = span_pattern(options.spans, given.model);
   TrainingConfig c = given;
@@ -153,12 +153,12 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   const double seconds = fastest(options.steps, step);
 
   const double flops = useful_flops(c.model, c.batch.sequences, c.batch.block, spans);
-  const auto tokens_a_step = static_cast<double>(c.batch.sequences * c.batch.block);
+  const auto tokens_per_step = static_cast<double>(c.batch.sequences * c.batch.block);
   nlohmann::ordered_json result = {
       {"spans", options.spans},
       {"precision", name(type)},
       {"seconds", seconds},
-      {"tokens_per_s", tokens_a_step / seconds},
+      {"tokens_per_s", tokens_per_step / seconds},
       {"useful_gflops", flops / seconds * 1e-9},
       {"gemm_peak_gflops", peak},
       {"peak_share", flops / seconds * 1e-9 / peak},

@@ -58,7 +58,8 @@ void add_repro(CLI::App& app) {
   command->add_option("--steps", options->steps, "how many")->capture_default_str();
   command->add_option("--data", options->data, "the corpus, if it is elsewhere now")
       ->type_name("DIR");
-  command->add_option("--threads", options->threads, "threads to use; 0: all processors");
+  command->add_option("--threads", options->threads,
+                      "threads to use; 0: as many as this process may use");
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
     const Process process =

@@ -41,7 +41,8 @@ void add_eval(CLI::App& app) {
   command->add_option("--part", options->part, "train, valid or test")
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->capture_default_str();
-  command->add_option("--threads", options->threads, "threads to use; 0: all processors");
+  command->add_option("--threads", options->threads,
+                      "threads to use; 0: as many as this process may use");
   command->callback([options] {
     open_process({.threads = options->threads});
     for (Part part : kParts) {

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/open_model.h"
 
@@ -10,6 +11,7 @@ namespace adaspan::cli {
 namespace {
 
 std::string contents(const std::filesystem::path& path) {
+  open_process();
   if (std::filesystem::is_directory(path)) return describe(Corpus::open(path));
   const SafetensorsFile file(path);
   if (file.has_checksums()) file.verify();

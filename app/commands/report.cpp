@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/open_model.h"
 #include "app/span_table.h"
@@ -29,6 +30,7 @@ void print(const Report& report, const CheckpointHeader& header) {
 }
 
 void print_report(const std::filesystem::path& checkpoint, const std::string& data) {
+  open_process();
   const LoadedModel loaded = open_model(checkpoint);
   const Corpus corpus = open_corpus(loaded.header, data);
   fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());

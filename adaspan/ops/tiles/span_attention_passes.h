@@ -2,8 +2,8 @@
 // Fused span attention, tile by tile: 64 queries of one head and sequence at a time, against the
 // keys that they see. Only the scores of one tile exist at any time, forward and backward; the
 // backward pass computes them again: 3 multiply-adds for each query, key and channel forward, 8
-// backward, of which 2 are done a second time. (In span_attention.cpp; apart from the op for
-// benches and tests, which may choose the kernels.)
+// backward, of which 2 are done a second time. Defined in span_attention.cpp, beside the op;
+// declared here so that benches and tests can choose the kernels.
 #pragma once
 
 #include <adaspan/core/tensor.h>
@@ -27,7 +27,12 @@ struct SpanAttentionSizes {
   int64_t M, B, K, D, S;
   int64_t H() const { return K * D; }
 };
-SpanAttentionSizes sizes_of(const SpanAttentionValues& x, const SpanAttentionOptions& options);
+inline SpanAttentionSizes sizes_of(const SpanAttentionValues& x,
+                                   const SpanAttentionOptions& options) {
+  const Shape& qkv = x.qkv.shape();
+  const auto K = static_cast<int64_t>(options.effective_spans.size());
+  return {qkv[0], qkv[1], K, qkv[2] / 3 / K, x.p.shape()[1]};
+}
 
 /// [B,K,M] each: what the weights of a query are made from again (SoftmaxScale).
 struct SoftmaxScales {

@@ -53,7 +53,7 @@ struct PartRecord {
 struct CorpusRecord {
   TextFormat format = TextFormat::bytes;
   VocabularyOrder order = VocabularyOrder::first_seen;
-  std::vector<SourceRecord> sources;  ///< one text that was split, or one text a part
+  std::vector<SourceRecord> sources;  ///< one text that was split, or one text per part
   std::optional<Split> split;
   int64_t vocabulary_size = 0;
   std::string vocabulary_hash;

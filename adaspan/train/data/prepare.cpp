@@ -27,11 +27,12 @@ void check(const PrepareOptions& options) {
   if (!options.valid.empty()) return;
   const Split& split = options.split;
   const double sum = std::accumulate(split.begin(), split.end(), 0.0);
-  require(std::all_of(split.begin(), split.end(), [](double f) { return f >= 0; }) &&
-              std::abs(sum - 1) < 1e-6,
-          "[prepare] expected a split of three fractions that add to 1; got {}; use for example "
-          "0.9,0.05,0.05",
-          split_text(split));
+  require(
+      std::all_of(split.begin(), split.end(), [](double f) { return f >= 0; }) &&
+          std::abs(sum - 1) < 1e-6,
+      "[prepare] expected prepare.split of three fractions that add to 1; got {}; use for example "
+      "0.9,0.05,0.05",
+      split_text(split));
 }
 
 MappedFile open_text(const SourceRecord& source) {
@@ -58,7 +59,7 @@ Texts cut(std::string_view text, const PrepareOptions& options) {
     require(
         !texts[static_cast<size_t>(part)].empty(),
         "[prepare] expected text in each part; got an empty {} part of {} ({} bytes, split {}); "
-        "use a longer text or another split",
+        "use a longer text or another prepare.split",
         name(part), options.input.string(), text.size(), split_text(options.split));
   }
   return texts;

@@ -21,7 +21,7 @@ constexpr uint32_t kVersion = 1;
 struct Header {
   std::array<char, 8> magic = kMagic;
   uint32_t version = kVersion;
-  uint32_t bytes_an_id = 0;
+  uint32_t bytes_per_id = 0;
   uint64_t size = 0;
 };
 static_assert(sizeof(Header) == 24);
@@ -42,8 +42,8 @@ void write_ids(const ByteSink& sink, std::span<const int32_t> ids) {
 template <class Use>
 auto TokenFile::with_ids(const Use& use) const {
   const std::byte* data = file_.bytes().data() + sizeof(Header);
-  if (bytes_an_id_ == 1) return use(reinterpret_cast<const uint8_t*>(data));
-  if (bytes_an_id_ == 2) return use(reinterpret_cast<const uint16_t*>(data));
+  if (bytes_per_id_ == 1) return use(reinterpret_cast<const uint8_t*>(data));
+  if (bytes_per_id_ == 2) return use(reinterpret_cast<const uint16_t*>(data));
   return use(reinterpret_cast<const uint32_t*>(data));
 }
 
@@ -55,14 +55,14 @@ TokenFile::TokenFile(const std::filesystem::path& path, int64_t vocabulary_size)
           "[corpus] expected a token file of version {} at {}; got something else; run `adaspan "
           "prepare` again",
           kVersion, path.string());
-  const uint32_t width = header.bytes_an_id;
+  const uint32_t width = header.bytes_per_id;
   const uint64_t data = bytes - sizeof header;
   require(
       (width == 1 || width == 2 || width == 4) && data % width == 0 && data / width == header.size,
       "[corpus] expected {} ids of {} bytes in {}; got {} bytes; the file is damaged: run "
       "`adaspan prepare` again",
       header.size, width, path.string(), data);
-  bytes_an_id_ = static_cast<int>(width);
+  bytes_per_id_ = static_cast<int>(width);
   size_ = static_cast<int64_t>(header.size);
   const int64_t largest = with_ids([&](auto* ids) {
     return size_ == 0 ? int64_t{-1} : int64_t{*std::max_element(ids, ids + size_)};
@@ -91,7 +91,7 @@ void write_token_file(const std::filesystem::path& path, std::span<const int32_t
                       int64_t vocabulary_size) {
   const uint32_t width = vocabulary_size <= 1 << 8 ? 1 : vocabulary_size <= 1 << 16 ? 2 : 4;
   atomic_write(path, [&](const ByteSink& sink) {
-    const Header header{.bytes_an_id = width, .size = ids.size()};
+    const Header header{.bytes_per_id = width, .size = ids.size()};
     sink(std::as_bytes(std::span(&header, 1)));
     if (width == 1)
       write_ids<uint8_t>(sink, ids);

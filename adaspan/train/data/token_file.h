@@ -29,7 +29,7 @@ class TokenFile {
   auto with_ids(const Use& use) const;
 
   MappedFile file_;
-  int bytes_an_id_ = 1;
+  int bytes_per_id_ = 1;
   int64_t size_ = 0;
 };
 

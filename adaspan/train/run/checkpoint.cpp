@@ -199,7 +199,7 @@ void copy_weights(Transformer& model, const SafetensorsFile& file) {
 
 void check_vocabulary(const CheckpointHeader& header, const DataIdentity& found) {
   const DataIdentity& own = header.data;
-  if (own.vocabulary_hash.empty()) {
+  if (own.vocabulary_hash.empty() || found.vocabulary_hash.empty()) {
     require(own.vocabulary == found.vocabulary,
             "[checkpoint] expected a vocabulary of {} tokens; got {}; give the run.data it was "
             "trained on",
@@ -219,15 +219,17 @@ CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer) {
   const std::string path = file.path().string();
   require(header.resumable,
           "[checkpoint] expected a file of format \"{}\" to go on from at {}; got \"{}\", of a "
-          "version that drew other random numbers: its run cannot go on with the same bits; give "
-          "another run.checkpoint to start anew, or go on with the version that wrote it",
+          "version that drew other random numbers: its run cannot go on with the same bits; "
+          "give a run.checkpoint in another folder to start anew, or go on with the version that "
+          "wrote it",
           kFormat, path, kOlderFormat);
   check_fixed(trainer.config(), header.config, path);
   check_vocabulary(header, trainer.data());
-  require(header.data.text_hash.empty() || header.data.text_hash == trainer.data().text_hash,
+  const std::string &text = header.data.text_hash, &found = trainer.data().text_hash;
+  require(text.empty() || found.empty() || text == found,
           "[checkpoint] expected the text that {} was trained on; got another of the same "
-          "vocabulary; give the run.data it was trained on, or another run.checkpoint to start "
-          "anew",
+          "vocabulary; give the run.data it was trained on, or a run.checkpoint in another "
+          "folder to start anew",
           path);
 
   copy_weights(trainer.model(), file);

@@ -103,6 +103,22 @@ bool parse(std::string_view text, Enum& value) {
   return false;
 }
 
+/// Whether a record of the value can be read again.
+template <class T>
+bool is_recordable(const T& value) {
+  if constexpr (std::is_floating_point_v<T>) return std::isfinite(value);
+  if constexpr (std::is_same_v<T, std::string>) return is_utf8(value);
+  if constexpr (std::is_enum_v<T>) {
+    return std::ranges::any_of(Words<T>::all, [&](const auto& w) { return w.second == value; });
+  }
+  return true;
+}
+template <class Kind>
+bool is_recordable(const SpanFlag<Kind>& flag) {
+  return flag.kind == SpanKind::fixed || flag.kind == SpanKind::adaptive ||
+         flag.kind == SpanKind::dynamic;
+}
+
 /// In whatever order the two flags come, dynamic wins.
 bool parse(std::string_view text, const SpanFlag<SpanKind>& flag) {
   bool on = false;
@@ -157,6 +173,13 @@ void assign(TrainingConfig& config, std::string_view name, std::string_view text
             kind_of(value), text);
   });
   require(known, "[settings] expected the name of a setting; got \"{}\"", name);
+}
+
+void check_recordable(const TrainingConfig& config) {
+  for_each_field(config, [](const Field& field, const auto& value) {
+    require(is_recordable(value), "[settings] expected {} to be {}; got another value", field.path,
+            kind_of(value));
+  });
 }
 
 ordered_json to_json(const TrainingConfig& config) {

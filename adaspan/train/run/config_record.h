@@ -77,6 +77,10 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"precision", "model.precision", fixed}, model.precision);
 }
 
+/// Throws Error, naming the field, for a value that no record can hold: an infinite number, an enum
+/// without a name, a text that is not UTF-8.
+void check_recordable(const TrainingConfig& config);
+
 /// All fields, in the table's order.
 std::vector<Field> fields();
 

@@ -9,6 +9,7 @@
 #include "adaspan/core/file.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/core/shallow_json.h"
+#include "adaspan/models/random_sites.h"
 #include "adaspan/ops/onednn.h"
 #include "adaspan/train/run/config_record.h"
 
@@ -38,6 +39,7 @@ ordered_json environment() {
 ordered_json manifest_entry(const Trainer& trainer) {
   return {{"step", trainer.steps_done()},
           {"configuration", to_json(trainer.config())},
+          {"random_numbering", kRandomNumbering},
           {"environment", environment()},
           {"data",
            {{"text_sha256", trainer.data().text_hash},

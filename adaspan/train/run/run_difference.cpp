@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "adaspan/core/error.h"
+#include "adaspan/models/random_sites.h"
 #include "adaspan/train/data/corpus.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
@@ -130,6 +131,10 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
   require(start["step"] == 0,
           "[repro] expected the record of a run from its first step in {}; got one from step {}",
           folder.string(), start["step"].dump());
+  require(start.value("random_numbering", ordered_json(1)) == kRandomNumbering,
+          "[repro] expected a run of this version's random numbers in {}; got one of another, {}; "
+          "only that can repeat it",
+          folder.string(), start["environment"].value("version", ordered_json("unknown")).dump());
   const Isa level = recorded_isa(folder);
   require(isa() == level,
           "[repro] expected the process to be at the level that {} was trained at, {}; got {}; "

@@ -13,6 +13,9 @@ namespace adaspan {
 namespace {
 
 TrainingConfig checked(TrainingConfig config, const DataIdentity& data) {
+  require(config.model.vocabulary == 0 || config.model.vocabulary == data.vocabulary,
+          "[train] expected model.vocabulary of {}, as the data have it, or 0; got {}",
+          data.vocabulary, config.model.vocabulary);
   config.model.vocabulary = data.vocabulary;
   check(config);
   return config;
@@ -105,7 +108,6 @@ Trainer::Progress Trainer::progress() const {
 }
 
 void Trainer::restore(Progress progress) {
-  constexpr int64_t kMostSteps = std::numeric_limits<uint32_t>::max();  // that dropout's keys tell
   require(progress.step >= 0 && progress.step < kMostSteps,
           "[train] expected from 0 to {} steps done; got {}; the checkpoint is damaged", kMostSteps,
           progress.step);

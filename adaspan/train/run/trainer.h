@@ -25,7 +25,7 @@ struct Losses {
 struct StepReport {
   int64_t step = 0;      ///< updates so far, this one included
   double loss = 0;       ///< mean negative log-likelihood of the block, nats
-  double span_loss = 0;  ///< lambda sum over layers of mean span
+  double span_loss = 0;  ///< lambda sum over layers of mean z
   double learning_rate = 0;
   double gradient_norm = 0;                ///< over all parameters, before clipping
   std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps

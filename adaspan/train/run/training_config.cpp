@@ -36,6 +36,7 @@ double in_unit(double nats, DataUnit unit) {
 }
 
 void check(const TrainingConfig& c) {
+  check_recordable(c);
   for_each_field(c, [&](const Field& field, const auto& value) {
     if constexpr (std::is_same_v<decltype(value), const int64_t&>) {
       require(value <= kLargest || &value == &c.run.seed,
@@ -50,6 +51,9 @@ void check(const TrainingConfig& c) {
   at_least<int64_t>("batch.block", c.batch.block, 1);
   at_least<int64_t>("run.steps_per_round", c.run.steps_per_round, 1);
   at_least<int64_t>("run.rounds", c.run.rounds, 1);
+  require(c.run.steps() < kMostSteps,
+          "[settings] expected run.rounds times run.steps_per_round below {}; got {}", kMostSteps,
+          c.run.steps());
   at_least<int64_t>("run.log_steps", c.run.log_steps, 1);
   at_least<int64_t>("run.keep_last", c.run.keep_last, 1);
   at_least<int64_t>("run.seed", c.run.seed, 0);

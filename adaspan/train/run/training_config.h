@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include <adaspan/models/model_config.h>
@@ -34,6 +35,9 @@ enum class DataUnit {
 };
 const char* name(DataUnit unit);
 double in_unit(double nats, DataUnit unit);
+
+/// Steps of a run are below this: dropout's keys have 32 bits for them.
+inline constexpr int64_t kMostSteps = std::numeric_limits<uint32_t>::max();
 
 struct RunConfig {
   int64_t seed = 1;                ///< first number of all random streams
