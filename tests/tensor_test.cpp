@@ -38,9 +38,13 @@ TEST_CASE("a default tensor is no tensor at all, a tensor without elements is on
 }
 
 TEST_CASE("zeros and filled hold one value everywhere") {
-  for (float value : Tensor::filled(Shape{3, 5}, 2.5f).values()) CHECK(value == 2.5f);
-  // The memory of the tensor above is now used again.
-  for (float value : Tensor::zeros(Shape{3, 5}).values()) CHECK(value == 0);
+  {
+    const Tensor filled = Tensor::filled(Shape{3, 5}, 2.5f);
+    for (float value : filled.values()) CHECK(value == 2.5f);
+  }
+  // The buffer of the tensor above is now used again.
+  const Tensor zeros = Tensor::zeros(Shape{3, 5});
+  for (float value : zeros.values()) CHECK(value == 0);
   const Tensor ids = Tensor::zeros(Shape{3}, DType::i32);
   for (int32_t id : ids.values<int32_t>()) CHECK(id == 0);
 }
