@@ -21,6 +21,13 @@ class DamagedFile : public Error {
   using Error::Error;
 };
 
+/// Text that can no longer be read, or is no longer what it was when it was opened. Nothing else is
+/// the worse for it: what was computed so far can be saved.
+class DataLost : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Throws Error with the formatted text.
 template <class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
