@@ -2,6 +2,8 @@
 #include "adaspan/core/parallel.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -9,8 +11,10 @@
 #include <chrono>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -159,6 +163,89 @@ TEST_CASE("the number of threads is what was set") {
   set_threads(1);
   CHECK(threads() == 1);
 }
+
+TEST_CASE("OpenMP's number comes first, then the smaller of processors and quota, at least one") {
+  const auto choice = [](int processors, int openmp, std::optional<double> quota) {
+    const ThreadChoice c = choose_threads(processors, openmp, quota);
+    return std::pair(c.threads, c.why);
+  };
+  CHECK(choice(4, 4, {}) == std::pair(4, std::string("one for each processor")));
+  CHECK(choice(4, 4, 4.0) == std::pair(4, std::string("one for each processor")));
+  CHECK(choice(4, 4, 1.5) == std::pair(1, std::string("a quota of 1.5 processors")));
+  CHECK(choice(4, 4, 3.0) == std::pair(3, std::string("a quota of 3 processors")));
+  CHECK(choice(4, 4, 0.25) == std::pair(1, std::string("a quota of 0.25 processors")));
+  CHECK(choice(4, 2, 1.5) == std::pair(2, std::string("OMP_NUM_THREADS")));
+  CHECK(choice(4, 8, {}) == std::pair(8, std::string("OMP_NUM_THREADS")));
+}
+
+TEST_CASE("a loop has as many threads as were set, all at once") {
+  for (int count : {2, 5, 3}) {
+    set_threads(count);
+    std::mutex mutex;
+    std::set<std::thread::id> seen;
+    std::atomic<int> here = 0;
+    on_all_threads([&] {
+      ++here;
+      while (here < count) std::this_thread::yield();  // for ever, if they came in turn
+      std::lock_guard lock(mutex);
+      seen.insert(std::this_thread::get_id());
+    });
+    CHECK(here == count);
+    CHECK(seen.size() == static_cast<size_t>(count));
+  }
+}
+
+TEST_CASE("a loop within a loop runs on the thread that begins it") {
+  set_threads(3);
+  std::atomic<int> elsewhere = 0;
+  parallel_for(20, [&](int64_t) {
+    const auto self = std::this_thread::get_id();
+    parallel_for(20, [&](int64_t) { elsewhere += std::this_thread::get_id() != self; });
+  });
+  CHECK(elsewhere == 0);
+}
+
+TEST_CASE("a loop that begins while another thread's is under way is done by its own thread") {
+  set_threads(2);
+  std::atomic<bool> begun = false, done = false;
+  std::thread other([&] {
+    on_all_threads([&] {
+      begun = true;
+      while (!done) std::this_thread::yield();
+    });
+  });
+  while (!begun) std::this_thread::yield();
+  std::atomic<int> visits = 0, elsewhere = 0;
+  const auto self = std::this_thread::get_id();
+  parallel_for(20, [&](int64_t) {
+    ++visits;
+    elsewhere += std::this_thread::get_id() != self;
+  });
+  done = true;
+  other.join();
+  CHECK(visits == 20);
+  CHECK(elsewhere == 0);
+}
+
+#if !defined(__SANITIZE_THREAD__)  // which watches no threads of a child
+TEST_CASE("a child of fork has threads of its own") {
+  set_threads(3);
+  parallel_for(6, [](int64_t) {});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);  // a loop that waits for its parent's threads never ends
+    std::atomic<int> here = 0;
+    on_all_threads([&] {
+      ++here;
+      while (here < 3) std::this_thread::yield();
+    });
+    ::_exit(0);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+#endif
 
 TEST_CASE("fewer than one thread throws") {
   CHECK_THROWS_WITH_AS(set_threads(0), "[threads] expected at least 1; got 0", Error);

@@ -22,8 +22,9 @@ TEST_CASE("the process has as many threads as processors and the best level, unl
   set_threads(7);
   set_isa(Isa::plain);
   const Process process = open_process();
-  CHECK(process.threads == default_threads());
-  CHECK(threads() == default_threads());
+  CHECK(process.threads == default_threads().threads);
+  CHECK(threads() == default_threads().threads);
+  CHECK(process.why == default_threads().why);
   CHECK(process.isa == best_isa());
   CHECK(isa() == best_isa());
   CHECK(open_process({.threads = 3}).threads == 3);
@@ -38,14 +39,16 @@ TEST_CASE("threads hold for loops that any thread begins") {
 }
 
 TEST_CASE("what was chosen is said in one line") {
-  CHECK(Process{.threads = 1, .isa = Isa::plain}.text() == "1 thread, plain");
-  CHECK(Process{.threads = 2, .isa = Isa::avx512}.text() == "2 threads, avx512");
+  CHECK(Process{.threads = 1, .why = "as told", .isa = Isa::plain}.text() ==
+        "1 thread (as told), plain");
+  CHECK(Process{.threads = 2, .why = "--threads", .isa = Isa::avx512}.text() ==
+        "2 threads (--threads), avx512");
 }
 
 TEST_CASE("what no process can have is refused") {
   CHECK_THROWS_WITH_AS(open_process({.threads = -1}),
                        "[process] expected process.threads of at least 0; got -1; 0 stands for "
-                       "OMP_NUM_THREADS, or all processors there are",
+                       "OMP_NUM_THREADS, or as many as this process may use",
                        Error);
   CHECK(threads() == 3);
   if (best_isa() == Isa::amx) return;

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The only place with OpenMP pragmas (simd hints aside).
 #include "adaspan/core/parallel.h"
 
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
-#include <thread>
-#include <vector>
 
+#include "adaspan/core/control_groups.h"
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
+#include "adaspan/core/thread_team.h"
 
 namespace adaspan {
 namespace {
 
-std::atomic<int> chosen = 0;                    // 0: nobody has chosen
-thread_local int own_limit = 0;                 // of the ThreadLimit that lives; 0: none does
-const int asked_for_early = default_threads();  // before anything can change it
+std::atomic<int> chosen = 0;                          // 0: nobody has chosen
+thread_local int own_limit = 0;                       // of the ThreadLimit that lives; 0: none does
+const ThreadChoice& found_early = default_threads();  // before anything can change it
 
 }  // namespace
 
@@ -28,13 +28,21 @@ void set_threads(int threads) {
 int threads() {
   if (own_limit > 0) return own_limit;
   const int n = chosen;
-  return n > 0 ? n : default_threads();
+  return n > 0 ? n : default_threads().threads;
 }
 
-int default_threads() {
-  // What OpenMP starts with knows OMP_NUM_THREADS and the affinity of the process.
-  static const int at_start = omp_get_max_threads();
-  return at_start;
+ThreadChoice choose_threads(int processors, int openmp, std::optional<double> quota) {
+  if (openmp != processors) return {std::max(1, openmp), "OMP_NUM_THREADS"};
+  if (!quota || *quota >= processors) return {processors, "one for each processor"};
+  return {std::max(1, static_cast<int>(*quota)),
+          fmt::format("a quota of {:.3g} processors", *quota)};
+}
+
+const ThreadChoice& default_threads() {
+  static const ThreadChoice choice =
+      choose_threads(omp_get_num_procs(), std::min(omp_get_max_threads(), omp_get_thread_limit()),
+                     group_limits().processors);
+  return choice;
 }
 
 ThreadLimit::ThreadLimit(int threads)
@@ -48,26 +56,14 @@ ThreadLimit::~ThreadLimit() {
 }
 
 void on_all_threads(const std::function<void()>& run_on_one) {
+  const int others = threads() - 1;
+  if (others == 0) return run_on_one();
   const auto run = [&run_on_one, state = denormal_state()] {
     const FlushDenormals as_caller(state);
     run_on_one();
   };
-  const int count = threads();
-#if defined(__SANITIZE_THREAD__)
-  // ThreadSanitizer does not know how OpenMP's threads wait for each other; it knows std::thread.
-  std::vector<std::jthread> others;
-  for (int i = 1; i < count; ++i) {
-    others.emplace_back([&] {
-      const ThreadLimit alone(1);
-      run();
-    });
-  }
-  const ThreadLimit alone(1);
-  run();
-#else
-#pragma omp parallel num_threads(count)
-  run();
-#endif
+  const ThreadLimit alone(1);  // what begins within the loop
+  if (!run_on_team(others, run)) run_on_one();
 }
 
 }  // namespace adaspan

@@ -10,19 +10,31 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace adaspan {
 
-/// Sets how many threads the loops below may use, whichever thread begins them; OpenMP loops of the
+/// Sets how many threads the loops below may use, whichever thread begins them; a loop that one
+/// thread begins while another's is under way runs on that thread alone. OpenMP loops of the
 /// program around are not touched. A part of open_process (ops/process.h), which programs call.
 /// Throws Error below 1.
 void set_threads(int threads);
 /// That number, or what a ThreadLimit of the calling thread says.
 int threads();
-/// The number of threads when nobody names one: OMP_NUM_THREADS, or the processors that this
-/// process may use.
-int default_threads();
+
+/// A number of threads, and what it comes from: "a quota of 1.5 processors".
+struct ThreadChoice {
+  int threads;
+  std::string why;
+};
+/// The number when nobody names one: what OpenMP was told (OMP_NUM_THREADS), or the processors that
+/// this process may use: those of its affinity, but no more than its control groups' quota lets it
+/// use at once, rounded down, at least 1. Found out when the process starts.
+const ThreadChoice& default_threads();
+/// That rule: for so many processors, the number that OpenMP would take, and a quota.
+ThreadChoice choose_threads(int processors, int openmp, std::optional<double> quota);
 
 /// While it lives, parallel loops that the thread which made it begins have `threads` threads, and
 /// so have those of a library that uses OpenMP: one, where its results could depend on the number.
@@ -37,9 +49,8 @@ class ThreadLimit {
   int before_, before_of_openmp_;
 };
 
-/// Calls run() once on each of threads() threads, and returns when all are done. For that time each
-/// treats denormal numbers as the calling thread does. Compiled within the library: in a header it
-/// would be serial in the programs of those who build without OpenMP.
+/// Calls run() once on each of threads() threads, or fewer, and returns when all are done. For that
+/// time each treats denormal numbers as the calling thread does. run must not throw.
 void on_all_threads(const std::function<void()>& run);
 
 /// How many chunks of `chunk` items [0, n) is cut into.

@@ -22,6 +22,7 @@ using dnnl::primitive_attr;
 using Arguments = std::unordered_map<int, memory>;
 
 constexpr int64_t kTypicalRows = 512;      // that a product is made for when b is packed
+constexpr int64_t kColumnsPacked = 256;    // at a time: a multiple of all blocks of columns
 constexpr int64_t kRowsWorthPacking = 64;  // from here on a reorder of b gains more than it costs
 
 const dnnl::engine& engine() {
@@ -174,11 +175,16 @@ Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
   }
   if (state_->b_desc == given) return;
   state_->packed = allocate(state_->b_desc.get_size());
-  const ThreadLimit all(threads());  // a copy is the same bits from any number
-  memory from = wrap(given, b.data), to = wrap(state_->b_desc, state_->packed.get());
-  dnnl::stream stream(engine());
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
+  // By threads of our own: the library's would spin beside them. A copy has no order to keep.
+  parallel_chunks(n, kColumnsPacked, [&](int64_t begin, int64_t end) {
+    const ThreadLimit alone(1);
+    const memory::dims size = {k, end - begin}, offset = {0, begin};
+    memory from = wrap(given.submemory_desc(size, offset), b.data);
+    memory to = wrap(state_->b_desc.submemory_desc(size, offset), state_->packed.get());
+    dnnl::stream stream(engine());
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+  });
 }
 
 Product::~Product() = default;

@@ -10,14 +10,13 @@
 namespace adaspan {
 
 std::string Process::text() const {
-  return fmt::format("{} thread{}, {}", threads, threads == 1 ? "" : "s", name(isa));
+  return fmt::format("{} thread{} ({}), {}", threads, threads == 1 ? "" : "s", why, name(isa));
 }
 
 Process open_process(const ProcessOptions& options) {
   require(options.threads >= 0,
           "[process] expected process.threads of at least 0; got {}; 0 stands for OMP_NUM_THREADS, "
-          "or all "
-          "processors there are",
+          "or as many as this process may use",
           options.threads);
   const Isa before = isa();
   set_isa(options.isa.value_or(best_isa()));
@@ -27,8 +26,10 @@ Process open_process(const ProcessOptions& options) {
     set_isa(before);  // all or nothing
     throw;
   }
-  set_threads(options.threads > 0 ? options.threads : default_threads());
-  return {threads(), isa()};
+  const ThreadChoice choice =
+      options.threads > 0 ? ThreadChoice{options.threads, options.why} : default_threads();
+  set_threads(choice.threads);
+  return {choice.threads, choice.why, isa()};
 }
 
 }  // namespace adaspan

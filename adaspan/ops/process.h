@@ -12,13 +12,15 @@ namespace adaspan {
 
 struct ProcessOptions {
   int threads = 0;              ///< 0: default_threads()
+  std::string why = "as told";  ///< where `threads` comes from, if not 0
   std::optional<Isa> isa = {};  ///< level of instructions, oneDNN's too; if not given the best
 };
 
 struct Process {
   int threads;
+  std::string why;  ///< where that number comes from
   Isa isa;
-  /// "2 threads, avx512"
+  /// "2 threads (one for each processor), avx512"
   std::string text() const;
 };
 
