@@ -3,7 +3,6 @@
 // compressors need for the same text, how far its heads look, and what it writes.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -25,9 +24,7 @@ struct Report {
   std::string sample;                 ///< what it writes after the first token of the test text
 };
 
-/// Evaluates the model on the test part of a corpus; compressors read a file made in `folder` for
-/// as long as they run. Throws Error as evaluating and writing do.
-Report report_on(const LoadedModel& loaded, const Corpus& corpus,
-                 const std::filesystem::path& folder);
+/// Evaluates the model on the test part of a corpus; writes nothing. Throws Error as evaluating does.
+Report report_on(const LoadedModel& loaded, const Corpus& corpus);
 
 }  // namespace adaspan

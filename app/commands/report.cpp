@@ -35,7 +35,7 @@ void print_report(const std::filesystem::path& checkpoint, const std::string& da
   const Corpus corpus = open_corpus(loaded.header, data);
   fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());
   std::fflush(stdout);
-  print(report_on(loaded, corpus, checkpoint.parent_path()), loaded.header);
+  print(report_on(loaded, corpus), loaded.header);
   fmt::print("\ncheckpoint  {}\nlog         {}\n", checkpoint.string(),
              (checkpoint.parent_path() / "metrics.jsonl").string());
 }
