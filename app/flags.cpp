@@ -2,8 +2,10 @@
 // The flags of the program. Kinds and defaults are those of the fields that they set.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "app/settings.h"
 
@@ -14,54 +16,65 @@ using nlohmann::ordered_json;
 
 struct Help {
   const char* name;
+  const char* group;
+  const char* type;  ///< empty: that of its kind
   const char* text;
 };
 
 constexpr Help kHelp[] = {
-    {"nlayers", "number of layers L"},
-    {"hid-sz", "hidden size H"},
-    {"inner-hid-sz", "width of the feed-forward layer"},
-    {"nheads", "attention heads per layer, K; divides the hidden size"},
-    {"attn-span", "span limit S: no head looks further back, in tokens"},
-    {"dropout", "dropout of attention weights and of the feed-forward layer"},
-    {"emb-dropout", "dropout of embeddings and of the last layer's output"},
-    {"adapt-span", "learn one span per head (adaptive)"},
-    {"dynamic-span", "learn one span per head and token (dynamic)"},
-    {"adapt-span-loss", "lambda, the price of a step of span"},
-    {"adapt-span-ramp", "R, over how many tokens the mask falls to 0"},
-    {"adapt-span-init", "first span, as a share of the limit"},
-    {"adapt-span-cache", "remember only as much as the (adaptive) spans need"},
-    {"skip-missing",
+    {"nlayers", "Model", "", "number of layers L"},
+    {"hid-sz", "Model", "", "hidden size H"},
+    {"inner-hid-sz", "Model", "", "width of the feed-forward layer"},
+    {"nheads", "Model", "", "attention heads per layer, K; divides the hidden size"},
+    {"attn-span", "Model", "", "span limit S: no head looks further back, in tokens"},
+    {"dropout", "Model", "", "dropout of attention weights and of the feed-forward layer"},
+    {"emb-dropout", "Model", "", "dropout of embeddings and of the last layer's output"},
+    {"adapt-span", "Model", "", "learn one span per head (adaptive)"},
+    {"dynamic-span", "Model", "", "learn one span per head and token (dynamic)"},
+    {"adapt-span-loss", "Model", "", "lambda, the price of a step of span"},
+    {"adapt-span-ramp", "Model", "", "R, over how many tokens the mask falls to 0"},
+    {"adapt-span-init", "Model", "", "first span, as a share of the limit"},
+    {"adapt-span-cache", "Model", "", "remember only as much as the (adaptive) spans need"},
+    {"skip-missing", "Model", "",
      "leave out steps before the start of a stream (the reference attends to zeros there)"},
-    {"data", "folder of a corpus made by 'adaspan prepare'"},
-    {"data-unit", "how losses are shown: bpc (bits per character) or ppl"},
-    {"optim", "sgd, adagrad or adam"},
-    {"lr", "learning rate"},
-    {"momentum", "momentum of sgd"},
-    {"lr-warmup", "steps over which the learning rate rises from 0"},
-    {"grad-clip", "largest gradient norm that counts in full; 0: no clipping"},
-    {"batch-sz", "sequences per batch, B"},
-    {"batch-split", "parts that a batch is worked on in, one after another"},
-    {"exact-split",
+    {"optim", "Optimizer", "sgd|adagrad|adam", "how gradients become updates"},
+    {"lr", "Optimizer", "", "learning rate"},
+    {"momentum", "Optimizer", "", "momentum of sgd"},
+    {"lr-warmup", "Optimizer", "", "steps over which the learning rate rises from 0"},
+    {"grad-clip", "Optimizer", "", "largest gradient norm that counts in full; 0: no clipping"},
+    {"batch-sz", "Batch", "", "sequences per batch, B"},
+    {"batch-split", "Batch", "", "parts that a batch is worked on in, one after another"},
+    {"exact-split", "Batch", "",
      "work on the same small groups of sequences whatever the --batch-split: the same bits"},
-    {"block-sz", "tokens of a sequence per step, M"},
-    {"nbatches", "steps between validations and checkpoints"},
-    {"niter", "how many times nbatches steps to train"},
-    {"checkpoint",
+    {"block-sz", "Batch", "", "tokens of a sequence per step, M"},
+    {"nbatches", "Run", "", "steps between validations and checkpoints"},
+    {"niter", "Run", "", "how many times nbatches steps to train"},
+    {"seed", "Run", "", "first number of all random streams"},
+    {"full-eval-mode", "Run", "", "only evaluate the checkpoint on valid and test"},
+    {"checkpoint", "Run", "FILE",
      "file to save to, and to go on from if it is there, in a folder of its own for each run: "
-     "metrics.jsonl and best.safetensors lie beside it"},
-    {"full-eval-mode", "only evaluate the checkpoint on valid and test"},
-    {"keep-last", "newest checkpoints to keep; older ones are named after their step"},
-    {"seed", "first number of all random streams"},
-    {"threads", "threads to use; 0: as many as this process may use"},
-    {"log-steps", "steps between lines of metrics.jsonl"},
-    {"precision", "of activations: f32, bf16, or auto: bf16 where the processor computes in it"},
-    {"isa", "instructions to use: plain, avx2, avx512, amx, or auto: the best there are"}};
+     "metrics.jsonl and best.safetensors lie beside it; if not given, "
+     "runs/PRESET/checkpoint.safetensors"},
+    {"keep-last", "Run", "", "newest checkpoints to keep; older ones are named after their step"},
+    {"log-steps", "Run", "", "steps between lines of metrics.jsonl"},
+    {"data", "Data", "DIR", "folder of a corpus made by 'adaspan prepare'"},
+    {"data-unit", "Data", "bpc|ppl", "how losses are shown: bits per character or perplexity"},
+    {"threads", "Process", "", "threads to use; 0: as many as this process may use"},
+    {"precision", "Process", "auto|f32|bf16",
+     "of activations; auto: bf16 where the processor computes in it"},
+    {"isa", "Process", "auto|plain|avx2|avx512|amx",
+     "instructions to use; auto: the best there are"},
+};
 
 Flag::Kind kind_of(const ordered_json& value) {
   if (value.is_boolean()) return Flag::Kind::boolean;
   if (value.is_number_integer()) return Flag::Kind::integer;
   return value.is_number() ? Flag::Kind::number : Flag::Kind::text;
+}
+
+const char* type_of(Flag::Kind kind) {
+  if (kind == Flag::Kind::boolean) return "";
+  return kind == Flag::Kind::text ? "TEXT" : kind == Flag::Kind::number ? "NUMBER" : "INTEGER";
 }
 
 std::string text_of(const ordered_json& value) {
@@ -74,9 +87,10 @@ std::vector<Flag> all_flags() {
   standard.update(
       {{"full-eval-mode", false}, {"threads", 0}, {"precision", "auto"}, {"isa", "auto"}});
   std::vector<Flag> all;
-  for (const auto& [name, text] : kHelp) {
+  for (const auto& [name, group, type, text] : kHelp) {
     const ordered_json& value = standard.at(name);
-    all.push_back({name, kind_of(value), text_of(value), text});
+    const Flag::Kind kind = kind_of(value);
+    all.push_back({name, group, kind, *type ? type : type_of(kind), text_of(value), text});
   }
   return all;
 }
@@ -86,6 +100,12 @@ std::vector<Flag> all_flags() {
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> all = all_flags();
   return all;
+}
+
+const Flag& flag(std::string_view name) {
+  const auto found = std::ranges::find(flags(), name, &Flag::name);
+  require(found != flags().end(), "[settings] expected the name of a setting; got \"{}\"", name);
+  return *found;
 }
 
 }  // namespace adaspan

@@ -12,25 +12,41 @@
 namespace adaspan {
 namespace {
 
-std::string tensors_of(const SafetensorsFile& file) {
-  std::string text;
-  double elements = 0;
+using nlohmann::ordered_json;
+
+ordered_json tensors_of(const SafetensorsFile& file) {
+  ordered_json tensors = ordered_json::array();
   for (const std::string& name : file.names()) {
     const std::vector<double> values = file.doubles(name);
     double sum = 0;
     for (double value : values) sum += value * value;
     const auto n = static_cast<double>(values.size());
-    text += fmt::format("  {:<56} {:<16} rms {:<10.4g} {}\n", name, file.shape(name).text(),
-                        n > 0 ? std::sqrt(sum / n) : 0,
-                        file.has_checksums() ? file.checksum(name).substr(0, 16) : "");
-    elements += n;
+    ordered_json& one = tensors.emplace_back();
+    one = {{"name", name},
+           {"shape", file.shape(name).text()},
+           {"numbers", values.size()},
+           {"rms", n > 0 ? std::sqrt(sum / n) : 0}};
+    if (file.has_checksums()) one["sha256"] = file.checksum(name);
   }
-  text += fmt::format("{} tensors, {:.0f} numbers{}\n", file.names().size(), elements,
-                      file.has_checksums()
-                          ? "; last column: the first 16 digits of each tensor's SHA-256, "
-                            "all of which fit"
-                          : "");
-  return text;
+  return tensors;
+}
+
+std::string text_of_tensors(const ordered_json& tensors) {
+  std::string text;
+  int64_t numbers = 0;
+  bool checked = false;
+  for (const ordered_json& one : tensors) {
+    checked = one.contains("sha256");
+    text += fmt::format("  {:<56} {:<16} rms {:<10.4g} {}\n", one["name"].get<std::string>(),
+                        one["shape"].get<std::string>(), one["rms"].get<double>(),
+                        checked ? one["sha256"].get<std::string>().substr(0, 16) : "");
+    numbers += one["numbers"].get<int64_t>();
+  }
+  return text + fmt::format("{} tensors, {} numbers{}\n", tensors.size(), numbers,
+                            checked
+                                ? "; last column: the first 16 digits of each tensor's SHA-256, "
+                                  "all of which fit"
+                                : "");
 }
 
 /// The z of every head that has one for all tokens, from the parameters.
@@ -45,53 +61,98 @@ std::vector<std::vector<float>> spans_of(const Transformer& model) {
   return spans;
 }
 
+/// The first digits of the hash at `key`.
+std::string short_hash(const ordered_json& description, const char* key) {
+  const auto hash = description[key].get<std::string>();
+  return hash.empty() ? "unknown" : hash.substr(0, 12);
+}
+
+std::string text_of_checkpoint(const ordered_json& d) {
+  std::string text = fmt::format("checkpoint after step {} of {}\n", d["step"].get<int64_t>(),
+                                 d["steps"].get<int64_t>());
+  for (const auto& [title, loss] : d["losses"].items()) {
+    text += fmt::format("{} {:.4f} {}\n", title, loss.get<double>(), d["unit"].get<std::string>());
+  }
+  text += fmt::format("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
+                      d["parameters"].get<int64_t>(), d["kinds"].get<int64_t>(),
+                      short_hash(d, "vocabulary_sha256"), short_hash(d, "text_sha256"),
+                      d["settings"].dump(2));
+  if (!d["spans"].empty()) {
+    text += fmt::format("how far each head looks back, in tokens:\n{}",
+                        span_table(d["spans"].get<Reaches>()));
+  }
+  return text;
+}
+
+std::string text_of_corpus(const ordered_json& d) {
+  std::string text = fmt::format("corpus of format {}, {} kinds of token ({}), text {}\n",
+                                 d["format"].get<std::string>(), d["kinds"].get<int64_t>(),
+                                 short_hash(d, "vocabulary_sha256"), short_hash(d, "text_sha256"));
+  for (const auto& [part, tokens] : d["tokens"].items()) {
+    text += fmt::format("  {:<6} {} tokens\n", part, tokens.get<int64_t>());
+  }
+  return text;
+}
+
 }  // namespace
 
-std::string describe(const SafetensorsFile& file, const LoadedModel& loaded) {
+ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
   const CheckpointHeader& header = loaded.header;
   const TrainingConfig& config = header.config;
-  std::string text =
-      fmt::format("checkpoint after step {} of {}\n", header.progress.step, config.run.steps());
+  const DataUnit unit = config.run.data_unit;
+  ordered_json losses = ordered_json::object();
   const auto add_loss = [&](const char* title, double loss) {
-    const DataUnit unit = config.run.data_unit;
-    if (!std::isfinite(loss)) return;
-    text += fmt::format("{} {:.4f} {}\n", title, in_unit(loss, unit), name(unit));
+    if (std::isfinite(loss)) losses[title] = in_unit(loss, unit);
   };
   add_loss("last step's loss", header.progress.losses.training);
   add_loss("last validation", header.progress.losses.validation);
   add_loss("best validation", header.progress.losses.best_validation);
-  const auto shown = [](const std::string& hash) {
-    return hash.empty() ? "unknown" : hash.substr(0, 12);
-  };
-  nlohmann::ordered_json settings = recorded_json(config);
+  ordered_json settings = recorded_json(config);
   settings["isa"] = header.isa;
-  text += fmt::format("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
-                      loaded.model->parameters().elements(), header.data.vocabulary,
-                      shown(header.data.vocabulary_hash), shown(header.data.text_hash),
-                      settings.dump(2));
-  const auto spans = spans_of(*loaded.model);
-  if (!spans.empty()) {
-    text += fmt::format("how far each head looks back, in tokens:\n{}",
-                        span_table(spans, config.model.ramp, config.model.span_limit));
-  }
-  return text + tensors_of(file);
+  return {
+      {"kind", "checkpoint"},
+      {"step", header.progress.step},
+      {"steps", config.run.steps()},
+      {"unit", name(unit)},
+      {"losses", losses},
+      {"parameters", loaded.model->parameters().elements()},
+      {"kinds", header.data.vocabulary},
+      {"vocabulary_sha256", header.data.vocabulary_hash},
+      {"text_sha256", header.data.text_hash},
+      {"settings", settings},
+      {"spans", reaches_of(spans_of(*loaded.model), config.model.ramp, config.model.span_limit)},
+      {"tensors", tensors_of(file)}};
 }
 
-std::string describe(const SafetensorsFile& file) {
+ordered_json describe(const SafetensorsFile& file) {
+  ordered_json metadata = ordered_json::object();
+  for (const auto& [key, value] : file.metadata()) metadata[key] = value;
+  return {{"kind", "safetensors"}, {"metadata", metadata}, {"tensors", tensors_of(file)}};
+}
+
+ordered_json describe(const Corpus& corpus) {
+  ordered_json tokens;
+  for (Part part : kParts) tokens[name(part)] = corpus.part(part).size();
+  return {{"kind", "corpus"},
+          {"format", name(corpus.format())},
+          {"kinds", corpus.vocabulary().size()},
+          {"vocabulary_sha256", corpus.vocabulary_hash()},
+          {"text_sha256", corpus.text_hash()},
+          {"tokens", tokens}};
+}
+
+std::string description_text(const ordered_json& d) {
+  const auto kind = d["kind"].get<std::string>();
+  if (kind == "corpus") return text_of_corpus(d);
   std::string text;
-  for (const auto& [key, value] : file.metadata()) text += fmt::format("{}: {}\n", key, value);
-  return text + tensors_of(file);
-}
-
-std::string describe(const Corpus& corpus) {
-  std::string text =
-      fmt::format("corpus of format {}, {} kinds of token ({}), text {}\n", name(corpus.format()),
-                  corpus.vocabulary().size(), corpus.vocabulary_hash().substr(0, 12),
-                  corpus.text_hash().substr(0, 12));
-  for (Part part : kParts) {
-    text += fmt::format("  {:<6} {} tokens\n", name(part), corpus.part(part).size());
+  if (kind == "checkpoint") {
+    text = text_of_checkpoint(d);
+  } else {
+    for (const auto& [key, value] : d["metadata"].items()) {
+      text += fmt::format("{}: {}\n", key, value.get<std::string>());
+    }
   }
-  return text;
+  return text + text_of_tensors(d["tensors"]);
 }
 
 }  // namespace adaspan

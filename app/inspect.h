@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include <adaspan/core/safetensors.h>
@@ -10,12 +11,15 @@ namespace adaspan {
 
 /// What is in a checkpoint, `file` and the model loaded from it: step, losses, settings, spans and
 /// a table of its parameters.
-std::string describe(const SafetensorsFile& file, const LoadedModel& loaded);
+nlohmann::ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded);
 
 /// Of another safetensors file: its header and tensors.
-std::string describe(const SafetensorsFile& file);
+nlohmann::ordered_json describe(const SafetensorsFile& file);
 
 /// Of a corpus: its record and the size of its parts.
-std::string describe(const Corpus& corpus);
+nlohmann::ordered_json describe(const Corpus& corpus);
+
+/// Each of them as text.
+std::string description_text(const nlohmann::ordered_json& description);
 
 }  // namespace adaspan

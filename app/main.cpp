@@ -7,7 +7,9 @@
 
 #include "adaspan/core/build.h"
 #include "adaspan/core/error.h"
+#include "app/command_tree.h"
 #include "app/commands/commands.h"
+#include "app/exit_codes.h"
 #include "app/settings.h"
 
 namespace {
@@ -37,6 +39,46 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
+void add_commands(CLI::App& app) {
+  using namespace adaspan::cli;
+  const auto add = [&app](const char* group, auto... functions) {
+    const size_t before = app.get_subcommands({}).size();
+    (functions(app), ...);
+    const auto all = app.get_subcommands({});
+    for (size_t i = before; i < all.size(); ++i) all[i]->group(group);
+  };
+  add("To train", add_prepare, add_train, add_presets);
+  add("What a model has learned", add_eval, add_report, add_generate, add_inspect);
+  add("Is it the same, is it fast", add_diff, add_repro, add_parity, add_bench);
+  add("From and to PyTorch", add_import, add_export);
+  add("The shell's help", add_completion, add_man);
+  std::string footer =
+      "Examples:\n"
+      "  adaspan prepare --input my.txt --out data/my\n"
+      "  adaspan train --preset demo --data data/my --checkpoint runs/my/checkpoint.safetensors\n"
+      "  adaspan report --checkpoint runs/my/checkpoint.safetensors\n\n"
+      "Results go to standard output, notes and progress to standard error.\n\nExit codes:";
+  for (const auto& [code, meaning] : adaspan::kExitCodes) {
+    footer += fmt::format("\n  {}  {}", code, meaning);
+  }
+  app.footer(footer);
+}
+
+/// What to add to the parser's own words on a wrong command line.
+std::string suggestion(const CLI::App& app) {
+  std::vector<std::string> commands;
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().back();
+    commands.push_back(at->get_name());
+  }
+  const adaspan::Command program = adaspan::command_tree(app);
+  for (const std::string& word : app.remaining(/*recurse=*/true)) {
+    const auto text = adaspan::suggestion_for(adaspan::find_command(program, commands), word);
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,18 +88,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(0, 1);  // with at least 1, a misspelt one would be called a missing one
   try {
-    cli::add_train(app);
-    cli::add_eval(app);
-    cli::add_generate(app);
-    cli::add_report(app);
-    cli::add_prepare(app);
-    cli::add_inspect(app);
-    cli::add_parity(app);
-    cli::add_bench(app);
-    cli::add_diff(app);
-    cli::add_repro(app);
-    cli::add_import(app);
-    cli::add_export(app);
+    add_commands(app);
     app.parse(argc, argv);
     require(!app.get_subcommands().empty(),
             "expected a command; got none; 'adaspan --help' lists them");
@@ -67,8 +98,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& e) {  // --help
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    return complain(fmt::format(
-        "{}; 'adaspan --help' and 'adaspan COMMAND --help' list what there is", e.what()));
+    return complain(
+        fmt::format("{}{}; 'adaspan --help' and 'adaspan COMMAND --help' list what there is",
+                    e.what(), suggestion(app)));
   } catch (const cli::Exit& e) {
     return e.code;
   } catch (const std::bad_alloc&) {

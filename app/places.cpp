@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <vector>
+#include <sstream>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/file.h"
+#include "app/suggestion.h"
 
 namespace adaspan {
 namespace fs = std::filesystem;
@@ -23,17 +25,34 @@ fs::path data_folder() {
        here.string());
 }
 
-fs::path preset_path(const std::string& name) {
-  const fs::path folder = data_folder() / "presets";
-  const fs::path path = folder / (name + ".toml");
-  if (name.find('/') == std::string::npos && fs::is_regular_file(path)) return path;
+std::vector<std::string> preset_names() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  for (const auto& entry : fs::directory_iterator(data_folder() / "presets")) {
     if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
   }
   std::sort(names.begin(), names.end());
-  fail("[settings] expected the name of a preset; got \"{}\"; there are: {}", name,
-       fmt::join(names, ", "));
+  return names;
+}
+
+fs::path preset_path(const std::string& name) {
+  const std::vector<std::string> names = preset_names();
+  require(std::ranges::find(names, name) != names.end(),
+          "[settings] expected the name of a preset; got \"{}\"{}; there are: {}", name,
+          did_you_mean(name, names), fmt::join(names, ", "));
+  return data_folder() / "presets" / (name + ".toml");
+}
+
+PresetNotes preset_notes(const std::string& name) {
+  std::istringstream lines(read_text(preset_path(name)));
+  std::string text;
+  for (std::string line; std::getline(lines, line) && line.starts_with("# ");) {
+    if (line.find("SPDX") != std::string::npos) continue;
+    text += (text.empty() ? "" : " ") + line.substr(2);
+  }
+  const size_t expect = std::min(text.find("Expect"), text.size());
+  PresetNotes notes{text.substr(0, expect), text.substr(expect)};
+  while (notes.about.ends_with(' ')) notes.about.pop_back();
+  return notes;
 }
 
 }  // namespace adaspan

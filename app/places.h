@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace adaspan {
 
@@ -12,7 +13,17 @@ namespace adaspan {
 /// Throws Error if neither is there.
 std::filesystem::path data_folder();
 
+/// The names of the presets there are, in order.
+std::vector<std::string> preset_names();
+
 /// The file of a preset. Throws Error, with the names of those there are, for an unknown name.
 std::filesystem::path preset_path(const std::string& name);
+
+/// What the comment at the beginning of a preset's file tells.
+struct PresetNotes {
+  std::string about;   ///< "The paper's 12-layer model on enwik8, 39 M parameters."
+  std::string expect;  ///< from its word "Expect" on: the result to expect
+};
+PresetNotes preset_notes(const std::string& name);
 
 }  // namespace adaspan

@@ -6,13 +6,16 @@
 
 #include <adaspan/train/run/run.h>
 
+#include "app/output.h"
+
 namespace adaspan {
 
-/// Tells how a run goes on: how it starts, then on a terminal one line that is written over,
-/// elsewhere a plain line every few seconds, and between these what happens.
+/// Tells how a run goes on: how it starts, then how far it is, and between these what happens.
 class ProgressLine : public RunObserver {
  public:
-  explicit ProgressLine(const TrainingConfig& config);
+  /// `summary` is what to say of the run once it has begun.
+  ProgressLine(Output& output, const TrainingConfig& config, std::string summary);
+  ~ProgressLine() override { output_.end_progress(); }
 
   void started(const std::optional<Resumption>& from, const nlohmann::ordered_json& entry) override;
   void stepped(const StepReport& report, double tokens_per_second) override;
@@ -22,13 +25,14 @@ class ProgressLine : public RunObserver {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// A message of its own, above the line.
-  void note(const std::string& text);
+  /// Once the first steps have shown it: how long the whole run takes.
+  void tell_time_expected(int64_t steps_left, double seconds_left);
 
+  Output& output_;
   const TrainingConfig& config_;
-  bool terminal_;
-  bool line_open_ = false;
-  Clock::time_point shown_{};
+  std::string summary_;
+  Clock::time_point start_ = Clock::now();
+  bool time_told_ = false;
 };
 
 }  // namespace adaspan

@@ -4,13 +4,14 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
+#include "app/suggestion.h"
+#include "app/whole_number.h"
 
 namespace adaspan {
 namespace {
@@ -30,35 +31,17 @@ bool is_auto(const SettingTexts& texts, const char* name) {
   return found == texts.end() || found->second == "auto";
 }
 
-int64_t whole_number(const std::string& name, const std::string& text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  require(error == std::errc() && end == text.data() + text.size(),
-          "[settings] expected --{} to be a whole number; got \"{}\"", name, text);
-  return number;
-}
-
-bool is_isa(const std::string& text) {
-  constexpr Isa kLevels[] = {Isa::plain, Isa::avx2, Isa::avx512, Isa::amx};
-  return std::ranges::any_of(kLevels, [&](Isa level) { return text == name(level); });
-}
-
 /// What belongs to the process or asks it to choose: no training configuration has these.
 bool assign_own(Settings& settings, const std::string& name, const std::string& text) {
-  if (name == "isa") {
-    require(text == "auto" || is_isa(text),
-            "[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got \"{}\"", text);
-  } else if (name == "threads") {
-    whole_number(name, text);
+  if (name == "isa") return true;
+  if (name == "threads") {
+    threads_of(text);
   } else if (name == "full-eval-mode") {
     require(text == "true" || text == "false",
             "[settings] expected --full-eval-mode to be true or false; got \"{}\"", text);
     settings.full_eval_mode = text == "true";
-  } else if (name == "precision" && text != "f32" && text != "bf16") {
-    require(text == "auto", "[settings] expected --precision to be f32, bf16 or auto; got \"{}\"",
-            text);
   } else {
-    return false;
+    return name == "precision" && text == "auto";
   }
   return true;
 }
@@ -105,10 +88,16 @@ void replace_words(std::string& text, const std::string& word, const std::string
 }  // namespace
 
 void give(SettingTexts& texts, const std::string& name, const std::string& text) {
-  require(std::ranges::find(flags(), name, &Flag::name) != flags().end(),
-          "[settings] expected the name of a setting; got \"{}\"; 'adaspan train --help' lists "
-          "them",
-          name);
+  const auto flag = std::ranges::find(flags(), name, &Flag::name);
+  if (flag == flags().end()) {
+    std::vector<std::string> names;
+    for (const Flag& one : flags()) names.push_back(one.name);
+    fail(
+        "[settings] expected the name of a setting; got \"{}\"{}; 'adaspan train --help' lists "
+        "them",
+        name, did_you_mean(name, names));
+  }
+  require_alternative(name, text, flag->type);
   Settings any;
   assign(any, name, text);
   texts[name] = text;
@@ -137,13 +126,17 @@ Isa isa_of(const SettingTexts& texts) {
   return is_auto(texts, "isa") ? best_isa() : isa_of(texts.at("isa"));
 }
 
-int threads_of(const SettingTexts& texts) {
-  const auto found = texts.find("threads");
-  const int64_t threads = found == texts.end() ? 0 : whole_number("threads", found->second);
+int threads_of(const std::string& text) {
+  const auto threads = whole_number<int64_t>("threads", text);
   require(threads >= 0, "[settings] expected --threads of at least 0; got {}", threads);
   require(threads <= kMostThreads, "[settings] expected --threads of at most {}; got {}",
           kMostThreads, threads);
   return static_cast<int>(threads);
+}
+
+int threads_of(const SettingTexts& texts) {
+  const auto found = texts.find("threads");
+  return found == texts.end() ? 0 : threads_of(found->second);
 }
 
 Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) {

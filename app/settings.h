@@ -6,9 +6,10 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include <adaspan/core/cpu.h>
+#include <adaspan/ops/process.h>
 #include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
@@ -17,17 +18,22 @@ namespace adaspan {
 struct Flag {
   enum class Kind { boolean, integer, number, text };
   std::string name;
+  std::string group;  ///< of help
   Kind kind;
+  std::string type;      ///< of its value: "INTEGER", "FILE", "DIR", or "a|b|c" for one of these
   std::string standard;  ///< what holds where nobody gives it
   const char* help;
 };
 
 /// All of them, in the order that help lists them.
 const std::vector<Flag>& flags();
+/// The one of this name.
+const Flag& flag(std::string_view name);
 
 struct Settings {
   TrainingConfig training;
   bool full_eval_mode = false;  ///< only evaluate the checkpoint on valid and test
+  Process process{};            ///< that was opened for them
 };
 
 /// Settings by name, as given.
@@ -44,8 +50,10 @@ void give_toml(SettingTexts& texts, const std::filesystem::path& path);
 /// the best there is.
 Isa isa_of(const SettingTexts& texts);
 
+/// A number of threads. Throws Error for a text that is none, and for a number that no process has.
+int threads_of(const std::string& text);
 /// The threads that they ask for; 0, which holds where none are given, for one per processor.
-/// Throws Error for a number that no process has.
+/// Throws Error as above.
 int threads_of(const SettingTexts& texts);
 
 /// The settings that the texts give on top of `defaults`, checked. A precision of "auto", which

@@ -3,52 +3,51 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
-#include "adaspan/ops/process.h"
+#include "adaspan/core/error.h"
+#include "app/commands/common_options.h"
 #include "app/places.h"
 
 namespace adaspan::cli {
-namespace {
 
-const char* type_name(Flag::Kind kind) {
-  return kind == Flag::Kind::text ? "TEXT" : kind == Flag::Kind::number ? "NUMBER" : "INTEGER";
-}
-
-}  // namespace
-
-SettingsOptions::SettingsOptions(CLI::App& command) {
-  command.add_option("--preset", preset_, "start from presets/NAME.toml")->type_name("NAME");
-  command.add_option("--config", config_, "then from this TOML file")->type_name("FILE");
+SettingsOptions::SettingsOptions(CLI::App& command, std::function<bool(const Flag&)> reads)
+    : reads_(std::move(reads)) {
+  add_text(command, "preset", preset_, "PRESET",
+           "start from a preset; 'adaspan presets' lists them")
+      ->group("Settings");
+  add_text(command, "config", config_, "FILE", "then from this TOML file: names as those below")
+      ->group("Settings");
   for (const Flag& flag : flags()) {
     const std::string& name = flag.name;
+    CLI::Option* option = nullptr;
     if (flag.kind == Flag::Kind::boolean) {
-      command
-          .add_flag_function(
-              fmt::format("--{0},!--no-{0}", name),
-              [this, name](int64_t count) { given_[name] = count > 0 ? "true" : "false"; },
-              flag.help)
-          ->take_last();
+      option = command.add_flag_function(
+          fmt::format("--{0},!--no-{0}", name),
+          [this, name](int64_t count) { given_[name] = count > 0 ? "true" : "false"; }, flag.help);
     } else {
-      command
-          .add_option_function<std::string>(
-              "--" + name, [this, name](const std::string& text) { given_[name] = text; },
-              flag.help)
-          ->type_name(type_name(flag.kind))
-          ->take_last()  // as in the reference: a command can be repeated with one flag changed
-          ->default_str(flag.standard);
+      option = command
+                   .add_option_function<std::string>(
+                       "--" + name, [this, name](const std::string& text) { given_[name] = text; },
+                       flag.help)
+                   ->type_name(flag.type)
+                   ->default_str(flag.standard);
     }
+    // The last one holds, as in the reference: a command can be repeated with one flag changed.
+    option->take_last()->group(reads_(flag) ? flag.group : "");
   }
 }
 
-Settings SettingsOptions::resolve(const TrainingConfig& defaults) const {
+Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults) const {
   SettingTexts texts;
   if (!preset_.empty()) give_toml(texts, preset_path(preset_));
   if (!config_.empty()) give_toml(texts, config_);
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
-  open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
+  const Process process = adaspan::open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
   Settings settings = settings_of(texts, defaults);
+  settings.process = process;
+  for (const auto& [name, text] : given_) {
+    if (!reads_(flag(name))) output.note(fmt::format("--{} has no effect here", name));
+  }
   std::string& checkpoint = settings.training.run.checkpoint;
   if (checkpoint.empty()) {
     checkpoint =

@@ -2,24 +2,30 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 
+#include "app/output.h"
 #include "app/settings.h"
 
 namespace adaspan::cli {
 
-/// All settings as flags of one subcommand, with --preset NAME and --config FILE below them: a flag
+/// Settings as flags of one subcommand, with --preset PRESET and --config FILE below them: a flag
 /// wins over the file, the file over the preset, the preset over the defaults.
 class SettingsOptions {
  public:
-  explicit SettingsOptions(CLI::App& command);
+  /// Help lists the flags that `reads` names, those that the command makes something of; the others
+  /// are taken, too, so that a command line of 'train' serves, and a note tells that they do
+  /// nothing.
+  SettingsOptions(CLI::App& command, std::function<bool(const Flag&)> reads);
   /// The settings asked for, checked, on top of `defaults`; the process uses the instructions and
   /// threads that they say. Throws Error.
-  Settings resolve(const TrainingConfig& defaults = {}) const;
+  Settings resolve(Output& output, const TrainingConfig& defaults = {}) const;
 
  private:
   std::string preset_, config_;
   SettingTexts given_;
+  std::function<bool(const Flag&)> reads_;
 };
 
 }  // namespace adaspan::cli

@@ -4,18 +4,21 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
 #include "app/bench/bench_attention.h"
 #include "app/bench/bench_gemm.h"
 #include "app/bench/bench_step.h"
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 #include "app/settings_options.h"
 
 namespace adaspan::cli {
 namespace {
 
 using nlohmann::ordered_json;
+using Names = std::vector<std::string>;
 
 std::string text_of(const ordered_json& value) {
   if (value.is_number_float()) return fmt::format("{:.4g}", value.get<double>());
@@ -23,62 +26,73 @@ std::string text_of(const ordered_json& value) {
 }
 
 /// A list of objects of the same keys, a line each.
-void print_rows(const ordered_json& rows) {
-  if (rows.empty()) return;
-  std::vector<std::string> keys;
-  std::vector<size_t> widths;
-  for (const auto& [key, value] : rows.front().items()) {
-    size_t width = key.size();
-    for (const auto& row : rows) width = std::max(width, text_of(row.at(key)).size());
-    keys.push_back(key);
-    widths.push_back(width);
-  }
-  const auto print_line = [&](const auto& cell) {
-    std::string line = "  ";
-    for (size_t i = 0; i < keys.size(); ++i) {
-      line += i == 0 ? fmt::format("{:<{}}", cell(keys[i]), widths[i])
-                     : fmt::format("  {:>{}}", cell(keys[i]), widths[i]);
-    }
-    fmt::print("{}\n", line);
-  };
-  print_line([](const std::string& key) { return key; });
+std::string text_of_rows(const ordered_json& rows) {
+  std::vector<std::vector<std::string>> cells(1);
+  for (const auto& [key, value] : rows.front().items()) cells[0].push_back(key);
   for (const auto& row : rows) {
-    print_line([&](const std::string& key) { return text_of(row.at(key)); });
+    auto& line = cells.emplace_back();
+    for (const auto& [key, value] : row.items()) line.push_back(text_of(value));
   }
+  return table(cells);
 }
 
-void print(const ordered_json& result, bool as_json) {
-  if (as_json) {
-    fmt::print("{}\n", result.dump());
-    return;
-  }
+std::string text_of_result(const ordered_json& result) {
+  std::vector<std::pair<std::string, std::string>> single;
+  std::string tables;
   for (const auto& [key, value] : result.items()) {
-    if (value.is_array()) {
-      fmt::print("{}\n", key);
-      print_rows(value);
+    if (value.is_array() && !value.empty()) {
+      tables += fmt::format("{}\n{}", key, text_of_rows(value));
     } else {
-      fmt::print("{:<20} {}\n", key, text_of(value));
+      single.emplace_back(key, text_of(value));
     }
   }
+  return aligned(single) + tables;
 }
 
-/// One benchmark: `add_options` declares what it alone has, `run` gets the configuration.
+/// What the numbers hold for, beside what was measured.
+ordered_json machine() {
+  const ordered_json all = environment();
+  ordered_json json;
+  for (const char* key : {"cpu", "isa", "threads"}) json[key] = all.at(key);
+  return json;
+}
+
+/// One benchmark: `names` are the settings that it reads beside those of the process, `add_options`
+/// declares what it alone has, `run` gets the configuration.
 template <class Options, class AddOptions, class Run>
-void add_benchmark(CLI::App& bench, const char* name, const char* help,
-                   const AddOptions& add_options, const Run& run) {
+void add_benchmark(CLI::App& bench, const char* name, const char* help, Names names,
+                   const AddOptions& add_options, const Run& run, const char* example) {
+  struct All {
+    Output output;
+    Options own{};
+    std::unique_ptr<SettingsOptions> settings;
+  };
   CLI::App* command = bench.add_subcommand(name, help);
-  auto settings = std::make_shared<SettingsOptions>(*command);
-  auto options = std::make_shared<Options>();
-  auto as_json = std::make_shared<bool>(false);
-  add_options(*command, *options);
-  command->add_flag("--json", *as_json, "one JSON object instead of a table");
-  command->callback([settings, options, as_json, run] {
-    const TrainingConfig chosen = settings->resolve().training;
-    ordered_json result = run(chosen, *options);
-    result.update(environment());
-    result["configuration"] = to_json(chosen);
-    print(result, *as_json);
+  auto all = std::make_shared<All>();
+  add_options(*command, all->own);
+  all->settings = std::make_unique<SettingsOptions>(*command, [names](const Flag& flag) {
+    return flag.group == "Process" || std::ranges::find(names, flag.name) != names.end();
   });
+  add_output(*command, all->output);
+  add_examples(*command, {example});
+  command->callback([all, run] {
+    const TrainingConfig chosen = all->settings->resolve(all->output).training;
+    ordered_json shown = run(chosen, all->own), json = shown;
+    json.update(environment());
+    json["configuration"] = to_json(chosen);
+    shown.update(machine());
+    all->output.result(json, text_of_result(shown));
+  });
+}
+
+Names names_of_step() {
+  Names names = {"seed"};
+  for (const Flag& flag : flags()) {
+    const bool read = flag.group == "Model" || flag.group == "Optimizer" || flag.group == "Batch";
+    // Spans are set for each step anew: what they cost moves nothing.
+    if (read && flag.name != "adapt-span-loss") names.push_back(flag.name);
+  }
+  return names;
 }
 
 }  // namespace
@@ -92,31 +106,35 @@ void add_bench(CLI::App& app) {
         "[bench] expected step, attention or gemm; got none; 'adaspan bench --help' tells more");
   });
   add_benchmark<BenchStepOptions>(
-      *bench, "step", "one training step on random tokens",
+      *bench, "step", "one training step on random tokens", names_of_step(),
       [](CLI::App& command, BenchStepOptions& options) {
-        command
-            .add_option("--spans", options.spans,
-                        "initial, trained, full, or a JSON file with z of each layer and head")
-            ->capture_default_str();
-        command.add_option("--steps", options.steps, "steps to time; the best counts")
-            ->capture_default_str();
+        add_text(command, "spans", options.spans, "FILE",
+                 "initial, trained, full, or a JSON file with z of each layer and head");
+        add_whole_number(command, "steps", options.steps, "steps to time; the best counts");
         command.add_flag("--profile", options.profile, "where the time of one more step goes");
       },
-      bench_step);
+      bench_step, "adaspan bench step --preset enwik8_small --spans trained --profile");
   add_benchmark<std::vector<int64_t>>(
       *bench, "attention", "span attention of one layer, forward and backward",
+      {"hid-sz", "nheads", "attn-span", "adapt-span", "dynamic-span", "adapt-span-ramp", "dropout",
+       "batch-sz", "batch-split", "block-sz"},
       [](CLI::App& command, std::vector<int64_t>& spans) {
         spans = {52, 128, 646};
         command
             .add_option("--span", spans,
                         "effective span E of all heads, in tokens; may be repeated")
-            ->capture_default_str();
+            ->type_name("INTEGER")
+            ->default_str("52,128,646");
       },
-      bench_attention);
+      bench_attention, "adaspan bench attention --preset enwik8_small --span 128 --span 1024");
   struct None {};
   add_benchmark<None>(
-      *bench, "gemm", "the matrix products of one layer", [](CLI::App&, None&) {},
-      [](const TrainingConfig& config, None) { return bench_gemm(config); });
+      *bench, "gemm", "the matrix products of one layer",
+      {"hid-sz", "inner-hid-sz", "batch-sz", "batch-split", "block-sz"}, [](CLI::App&, None&) {},
+      [](const TrainingConfig& config, None) { return bench_gemm(config); },
+      "adaspan bench gemm --preset enwik8_small");
+  add_examples(*bench, {"adaspan bench step --preset enwik8_small",
+                        "adaspan bench attention --preset enwik8_small --span 646 --json"});
 }
 
 }  // namespace adaspan::cli

@@ -6,18 +6,21 @@
 
 namespace adaspan::cli {
 
-void add_train(CLI::App& app);
-void add_eval(CLI::App& app);
-void add_generate(CLI::App& app);
-void add_report(CLI::App& app);
 void add_prepare(CLI::App& app);
+void add_train(CLI::App& app);
+void add_presets(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_report(CLI::App& app);
+void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
-void add_parity(CLI::App& app);
-void add_bench(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_repro(CLI::App& app);
+void add_parity(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_import(CLI::App& app);
 void add_export(CLI::App& app);
+void add_completion(CLI::App& app);
+void add_man(CLI::App& app);
 
 /// Thrown to end the program with a code of its own after all was said.
 struct Exit {

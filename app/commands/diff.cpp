@@ -1,36 +1,54 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
+#include <nlohmann/json.hpp>
+
 #include "adaspan/core/error.h"
-#include "adaspan/ops/process.h"
 #include "adaspan/train/run/run_difference.h"
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 
 namespace adaspan::cli {
 namespace {
 
-void print(const char* title, const std::vector<Difference>& all) {
-  if (all.empty()) return;
-  fmt::print("{}\n", title);
-  for (const Difference& one : all) fmt::print("  {}: {} | {}\n", one.name, one.a, one.b);
+using nlohmann::ordered_json;
+
+std::string text_of(const std::string& title, const std::vector<Difference>& all) {
+  if (all.empty()) return "";
+  std::string text = title + "\n";
+  for (const Difference& one : all) text += fmt::format("  {}: {} | {}\n", one.name, one.a, one.b);
+  return text;
 }
 
-/// Prints all that differs; the program's exit code is 1 if a number does.
-void print_difference(const RunDifference& difference) {
-  if (difference.first_step == 0) {
-    fmt::print("{} lines compared: every number is the same\n", difference.steps_compared);
-  } else {
-    print(fmt::format("first difference at step {}:", difference.first_step).c_str(),
-          difference.numbers);
+ordered_json json_of(const std::vector<Difference>& all) {
+  ordered_json json = ordered_json::array();
+  for (const Difference& one : all) {
+    json.push_back({{"name", one.name}, {"a", one.a}, {"b", one.b}});
   }
-  print("settings and environment that differ:", difference.settings);
-  if (difference.first_step != 0) throw Exit{1};
+  return json;
+}
+
+/// All that differs; the program's exit code is 1 if a number does.
+void print_difference(Output& output, const RunDifference& difference) {
+  const bool same = difference.first_step == 0;
+  output.result({{"same", same},
+                 {"lines_compared", difference.steps_compared},
+                 {"first_step", same ? ordered_json() : ordered_json(difference.first_step)},
+                 {"numbers", json_of(difference.numbers)},
+                 {"settings", json_of(difference.settings)}},
+                (same ? fmt::format("{} lines compared: every number is the same\n",
+                                    difference.steps_compared)
+                      : text_of(fmt::format("first difference at step {}:", difference.first_step),
+                                difference.numbers)) +
+                    text_of("settings and environment that differ:", difference.settings));
+  if (!same) throw Exit{1};
 }
 
 }  // namespace
 
 void add_diff(CLI::App& app) {
   struct Options {
+    Output output;
     std::string a, b;
   };
   CLI::App* command = app.add_subcommand(
@@ -38,13 +56,17 @@ void add_diff(CLI::App& app) {
       "the first step at which two runs differ, and how they were made; exits 0 only if "
       "all numbers are the same");
   auto options = std::make_shared<Options>();
-  command->add_option("RUN_A", options->a, "folder of a run")->required();
-  command->add_option("RUN_B", options->b, "folder of another")->required();
-  command->callback([options] { print_difference(compare_runs(options->a, options->b)); });
+  add_word(*command, "RUN_A", options->a, "DIR", "folder of a run");
+  add_word(*command, "RUN_B", options->b, "DIR", "folder of another");
+  add_output(*command, options->output);
+  add_examples(*command, {"adaspan diff runs/a runs/b"});
+  command->callback(
+      [options] { print_difference(options->output, compare_runs(options->a, options->b)); });
 }
 
 void add_repro(CLI::App& app) {
   struct Options {
+    Output output;
     std::string folder, data;
     int64_t steps = 20;
     int threads = 0;
@@ -54,18 +76,18 @@ void add_repro(CLI::App& app) {
       "train the first steps of a run again and compare; exits 0 only if all numbers are "
       "the same");
   auto options = std::make_shared<Options>();
-  command->add_option("RUN_DIR", options->folder, "folder of the run")->required();
-  command->add_option("--steps", options->steps, "how many")->capture_default_str();
-  command->add_option("--data", options->data, "the corpus, if it is elsewhere now")
-      ->type_name("DIR");
-  command->add_option("--threads", options->threads,
-                      "threads to use; 0: as many as this process may use");
+  add_word(*command, "RUN_DIR", options->folder, "DIR", "folder of the run");
+  add_whole_number(*command, "steps", options->steps, "how many");
+  add_data(*command, options->data);
+  add_threads(*command, options->threads);
+  add_output(*command, options->output);
+  add_examples(*command,
+               {"adaspan repro runs/demo", "adaspan repro runs/demo --steps 100 --threads 1"});
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
-    const Process process =
-        open_process({.threads = options->threads, .isa = recorded_isa(options->folder)});
-    fmt::print("{}\n", process.text());
-    print_difference(reproduce(options->folder, options->data, options->steps));
+    open_process(options->output,
+                 {.threads = options->threads, .isa = recorded_isa(options->folder)});
+    print_difference(options->output, reproduce(options->folder, options->data, options->steps));
   });
 }
 

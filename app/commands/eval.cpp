@@ -5,27 +5,32 @@
 
 #include <nlohmann/json.hpp>
 
-#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
 
 namespace adaspan::cli {
 
-void print_evaluation(const std::string& checkpoint, const std::string& data, Part part) {
-  const LoadedModel loaded = open_model(checkpoint);
-  const Corpus corpus = open_corpus(loaded.header, data);
+void print_evaluation(Output& output, const std::string& checkpoint, const std::string& data,
+                      Part part) {
+  const LoadedModel loaded = open_model(output, checkpoint);
+  const Corpus corpus = open_corpus(loaded, checkpoint, data);
   const Evaluation result = evaluate_part(loaded, corpus, part);
   const DataUnit unit = loaded.header.config.run.data_unit;
-  const nlohmann::ordered_json line = {{"part", name(part)},
-                                       {"loss", result.loss},
-                                       {name(unit), in_unit(result.loss, unit)},
-                                       {"tokens", result.tokens},
-                                       {"step", loaded.header.progress.step}};
-  fmt::print("{}\n", line.dump());
+  const double shown = in_unit(result.loss, unit);
+  const int64_t step = loaded.header.progress.step;
+  output.result({{"part", name(part)},
+                 {"loss", result.loss},
+                 {name(unit), shown},
+                 {"tokens", result.tokens},
+                 {"step", step}},
+                fmt::format("{:<5}  {:.4f} {} over {} tokens, after step {}", name(part), shown,
+                            name(unit), with_commas(result.tokens), step));
 }
 
 void add_eval(CLI::App& app) {
   struct Options {
+    Output output;
     std::string checkpoint, data, part = "test";
     int threads = 0;
   };
@@ -33,20 +38,19 @@ void add_eval(CLI::App& app) {
       "eval",
       "loss of a checkpoint over a whole part of a corpus, from empty memory, in batches of 8");
   auto options = std::make_shared<Options>();
-  command->add_option("--checkpoint", options->checkpoint, "the checkpoint")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--data", options->data, "corpus (the one it was trained on)")
-      ->type_name("DIR");
-  command->add_option("--part", options->part, "train, valid or test")
-      ->check(CLI::IsMember({"train", "valid", "test"}))
-      ->capture_default_str();
-  command->add_option("--threads", options->threads,
-                      "threads to use; 0: as many as this process may use");
+  add_checkpoint(*command, options->checkpoint);
+  add_data(*command, options->data);
+  add_text(*command, "part", options->part, "train|valid|test", "of the corpus");
+  add_threads(*command, options->threads);
+  add_output(*command, options->output);
+  add_examples(*command,
+               {"adaspan eval --checkpoint runs/demo/checkpoint.safetensors",
+                "adaspan eval --checkpoint runs/demo/best.safetensors --part valid --json"});
   command->callback([options] {
-    open_process({.threads = options->threads});
+    open_process(options->output, {.threads = options->threads});
     for (Part part : kParts) {
-      if (options->part == name(part)) print_evaluation(options->checkpoint, options->data, part);
+      if (options->part != name(part)) continue;
+      print_evaluation(options->output, options->checkpoint, options->data, part);
     }
   });
 }

@@ -5,10 +5,12 @@
 
 #include <adaspan/train/data/corpus.h>
 
+#include "app/output.h"
+
 namespace adaspan::cli {
 
-/// Evaluates a checkpoint on a part of its corpus, or of the one at `data`, and prints one line of
-/// JSON.
-void print_evaluation(const std::string& checkpoint, const std::string& data, Part part);
+/// Evaluates a checkpoint on a part of its corpus, or of the one at `data`: one result.
+void print_evaluation(Output& output, const std::string& checkpoint, const std::string& data,
+                      Part part);
 
 }  // namespace adaspan::cli

@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "app/inspect.h"
 
-#include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
-#include "adaspan/ops/process.h"
+#include "adaspan/core/error.h"
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
 
 namespace adaspan::cli {
 namespace {
 
-std::string contents(const std::filesystem::path& path) {
-  open_process();
-  if (std::filesystem::is_directory(path)) return describe(Corpus::open(path));
+struct InspectArguments {
+  Output output;
+  std::string path;
+};
+
+nlohmann::ordered_json contents(Output& output, const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  // Any other folder may be the one of a run, and is told as one.
+  if (fs::exists(path / "corpus.json")) return describe(Corpus::open(path));
+  require_file(path);
+  adaspan::open_process();
   const SafetensorsFile file(path);
   if (file.has_checksums()) file.verify();
-  return file.metadata().contains("format") ? describe(file, open_model(path)) : describe(file);
+  return file.metadata().contains("format") ? describe(file, open_model(output, path))
+                                            : describe(file);
 }
 
 }  // namespace
@@ -23,9 +33,15 @@ std::string contents(const std::filesystem::path& path) {
 void add_inspect(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("inspect", "what is in a checkpoint, a corpus or a safetensors file");
-  auto path = std::make_shared<std::string>();
-  command->add_option("PATH", *path, "the file, or the folder of a corpus")->required();
-  command->callback([path] { fmt::print("{}", contents(*path)); });
+  auto options = std::make_shared<InspectArguments>();
+  add_word(*command, "PATH", options->path, "FILE", "the file, or the folder of a corpus");
+  add_output(*command, options->output);
+  add_examples(*command, {"adaspan inspect runs/demo/checkpoint.safetensors",
+                          "adaspan inspect data/gcide --json"});
+  command->callback([options] {
+    const nlohmann::ordered_json description = contents(options->output, options->path);
+    options->output.result(description, description_text(description));
+  });
 }
 
 }  // namespace adaspan::cli

@@ -3,22 +3,31 @@
 
 #include <fmt/core.h>
 
+#include <nlohmann/json.hpp>
+
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 #include "app/settings_options.h"
 
 namespace adaspan::cli {
 namespace {
 
 void add_python(CLI::App& command, std::string& python) {
-  command.add_option("--python", python, "a Python that has torch")
-      ->type_name("FILE")
-      ->capture_default_str();
+  add_text(command, "python", python, "FILE", "a Python that has torch");
+}
+
+/// What a checkpoint made elsewhere can be told: all but places, and when to write what.
+bool is_told(const Flag& flag) {
+  const bool place = flag.name == "checkpoint" || flag.name == "full-eval-mode" ||
+                     flag.name == "keep-last" || flag.name == "log-steps";
+  return !place;
 }
 
 }  // namespace
 
 void add_import(CLI::App& app) {
   struct Options {
+    Output output;
     std::string from, out, python = "python3";
     std::unique_ptr<SettingsOptions> settings;
   };
@@ -27,38 +36,41 @@ void add_import(CLI::App& app) {
       "make a checkpoint of one of the paper's PyTorch program; sizes, optimizer and learning rate "
       "are as that says, all other settings (ramp, block, batch ...) as given here");
   auto options = std::make_shared<Options>();
-  command->add_option("--from-pytorch", options->from, "its checkpoint")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--out", options->out, "checkpoint to write, a new file")
-      ->required()
-      ->type_name("FILE");
+  add_text(*command, "from-pytorch", options->from, "FILE", "its checkpoint")->required();
+  add_text(*command, "out", options->out, "FILE", "checkpoint to write, a new file")->required();
   add_python(*command, options->python);
-  options->settings = std::make_unique<SettingsOptions>(*command);
+  options->settings = std::make_unique<SettingsOptions>(*command, is_told);
+  add_output(*command, options->output);
+  add_examples(*command,
+               {"adaspan import --from-pytorch FILE.pt --out runs/new/checkpoint.safetensors "
+                "--preset enwik8"});
   command->callback([options] {
     const PytorchCheckpoint checkpoint(options->from, options->out, options->python);
-    const int64_t step = checkpoint.save(options->settings->resolve(checkpoint.config()).training);
-    fmt::print("wrote {}, after step {}\n", options->out, step);
+    const int64_t step =
+        checkpoint.save(options->settings->resolve(options->output, checkpoint.config()).training);
+    options->output.result({{"file", options->out}, {"step", step}},
+                           fmt::format("wrote {}, after step {}", options->out, step));
   });
 }
 
 void add_export(CLI::App& app) {
   struct Options {
+    Output output;
     std::string checkpoint, to, python = "python3";
   };
   CLI::App* command = app.add_subcommand(
       "export", "make of a checkpoint one that the paper's PyTorch program can go on from");
   auto options = std::make_shared<Options>();
-  command->add_option("--checkpoint", options->checkpoint, "the checkpoint")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--to-pytorch", options->to, "file to write, a new one")
-      ->required()
-      ->type_name("FILE");
+  add_checkpoint(*command, options->checkpoint);
+  add_text(*command, "to-pytorch", options->to, "FILE", "file to write, a new one")->required();
   add_python(*command, options->python);
+  add_output(*command, options->output);
+  add_examples(*command,
+               {"adaspan export --checkpoint runs/demo/checkpoint.safetensors --to-pytorch "
+                "demo.pt"});
   command->callback([options] {
     export_to_pytorch(options->checkpoint, options->to, options->python);
-    fmt::print("wrote {}\n", options->to);
+    options->output.result({{"file", options->to}}, fmt::format("wrote {}", options->to));
   });
 }
 

@@ -2,15 +2,60 @@
 #include "app/commands/open_model.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <vector>
+
+#include "adaspan/core/error.h"
 
 namespace adaspan::cli {
+namespace {
 
-LoadedModel open_model(const std::filesystem::path& path) {
+namespace fs = std::filesystem;
+
+/// The corpus that was called `data` where its checkpoint was made: seen from a folder above that.
+fs::path corpus_near(const fs::path& checkpoint, const fs::path& data) {
+  const fs::path start = fs::absolute(checkpoint).lexically_normal().parent_path();
+  for (fs::path folder = start;; folder = folder.parent_path()) {
+    if (fs::exists(folder / data / "corpus.json")) return folder / data;
+    if (folder == folder.parent_path()) return {};
+  }
+}
+
+}  // namespace
+
+void require_file(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return;
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (entry.path().extension() == ".safetensors") names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  fail("[checkpoint] expected a file; got {}, a folder; {}", path.string(),
+       names.empty() ? "it has no checkpoints"
+                     : fmt::format("name one of those in it: {}", fmt::join(names, ", ")));
+}
+
+LoadedModel open_model(Output& output, const fs::path& path) {
+  require_file(path);
   LoadedModel loaded = load_model(path);
-  if (!loaded.note.empty()) fmt::print(stderr, "adaspan: {}\n", loaded.note);
+  if (!loaded.note.empty()) output.note(loaded.note);
   return loaded;
+}
+
+Corpus open_corpus(const LoadedModel& loaded, const fs::path& path, const std::string& data) {
+  const fs::path own = loaded.header.config.run.data;
+  if (data.empty() && own.is_relative() && !own.empty() && !fs::exists(own)) {
+    const fs::path near = corpus_near(path, own);
+    fail(
+        "[corpus] expected {}, the corpus of {}, in {}: it is named from the folder that 'train' "
+        "was started in; got nothing there; give --data {}",
+        own.string(), path.string(), fs::current_path().string(),
+        near.empty() ? "DIR" : near.string());
+  }
+  return adaspan::open_corpus(loaded.header, data);
 }
 
 }  // namespace adaspan::cli

@@ -2,12 +2,23 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include <adaspan/train/run/loaded_model.h>
 
+#include "app/output.h"
+
 namespace adaspan::cli {
 
-/// load_model(); what the user should know of the model goes to standard error.
-LoadedModel open_model(const std::filesystem::path& path);
+/// Throws Error for a folder, with the names of the checkpoints in it.
+void require_file(const std::filesystem::path& path);
+
+/// load_model(), noting what the user should know of the model. Throws Error for a folder, too.
+LoadedModel open_model(Output& output, const std::filesystem::path& path);
+
+/// open_corpus() for the checkpoint at `path`. Where it names its corpus by a path that leads
+/// nowhere from here, the error says so, and where the corpus may be.
+Corpus open_corpus(const LoadedModel& loaded, const std::filesystem::path& path,
+                   const std::string& data);
 
 }  // namespace adaspan::cli

@@ -3,42 +3,65 @@
 
 #include <fmt/core.h>
 
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 
 namespace adaspan::cli {
+namespace {
+
+void print_report(Output& output, const std::string& folder, const PrepareReport& report) {
+  const auto& [train, valid, test] = report.tokens;
+  const int64_t unseen = report.new_tokens[1] + report.new_tokens[2];
+  output.result({{"folder", folder},
+                 {"tokens", {{"train", train}, {"valid", valid}, {"test", test}}},
+                 {"kinds", report.vocabulary_size},
+                 {"kinds_not_in_train", unseen},
+                 {"up_to_date", report.up_to_date}},
+                fmt::format("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}", folder,
+                            train + valid + test, report.vocabulary_size, train, valid, test,
+                            report.up_to_date ? "; was up to date" : ""));
+  if (unseen > 0) {
+    output.note(fmt::format(
+        "note: {} kinds of token are not in the training part; no model learns them", unseen));
+  }
+}
+
+}  // namespace
 
 void add_prepare(CLI::App& app) {
   struct Options {
+    Output output;
     PrepareOptions prepare;
     std::string format = "bytes", order = "first_seen", input, valid, test, out;
     std::vector<double> split = {0.9, 0.05, 0.05};
   };
   CLI::App* command = app.add_subcommand("prepare", "turn a text into a corpus, once");
   auto options = std::make_shared<Options>();
-  command
-      ->add_option(
-          "--format", options->format,
-          "bytes: every byte a token; enwik8: the same, lines end with a token; text8: one "
-          "such token at the end of each part; words: white-space separated")
-      ->check(CLI::IsMember({"bytes", "enwik8", "text8", "words"}))
-      ->capture_default_str();
-  command->add_option("--input", options->input, "the text")->required()->type_name("FILE");
-  command->add_option("--valid", options->valid, "the validation text, if it is a file of its own")
-      ->type_name("FILE");
-  command->add_option("--test", options->test, "the test text, if it is a file of its own")
-      ->type_name("FILE");
-  command->add_option("--out", options->out, "folder of the corpus")->required()->type_name("DIR");
+  add_text(*command, "input", options->input, "FILE", "the text")->required();
+  add_text(*command, "out", options->out, "DIR", "folder of the corpus")->required();
+  add_text(*command, "format", options->format, "bytes|enwik8|text8|words",
+           "bytes: every byte a token; enwik8: the same, lines end with a token; text8: one "
+           "such token at the end of each part; words: white-space separated");
+  add_text(*command, "valid", options->valid, "FILE",
+           "the validation text, if it is a file of its own");
+  add_text(*command, "test", options->test, "FILE", "the test text, if it is a file of its own");
   command->add_option("--split", options->split, "shares of training, validation and test text")
+      ->type_name("NUMBER")
       ->delimiter(',')
       ->expected(3)
-      ->capture_default_str();
-  command
-      ->add_option("--order", options->order,
-                   "ids by first_seen in the training part, or by falling_count")
-      ->check(CLI::IsMember({"first_seen", "falling_count"}))
-      ->capture_default_str();
+      ->default_str("0.9,0.05,0.05");
+  add_text(*command, "order", options->order, "first_seen|falling_count",
+           "of ids: as tokens come in the training part, or by how often they do");
+  add_output(*command, options->output);
+  add_examples(
+      *command,
+      {"adaspan prepare --input my.txt --out data/my",
+       "adaspan prepare --input my.txt --out data/my --split 0.8,0.1,0.1",
+       "adaspan prepare --format words --input train.txt --valid valid.txt --test test.txt "
+       "--out data/words"});
   command->callback([options] {
     PrepareOptions& p = options->prepare;
     p.format = text_format(options->format);
@@ -48,16 +71,7 @@ void add_prepare(CLI::App& app) {
     p.test = options->test;
     p.out = options->out;
     std::copy(options->split.begin(), options->split.end(), p.split.begin());
-    const PrepareReport report = prepare_corpus(p);
-    fmt::print("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}\n", options->out,
-               report.tokens[0] + report.tokens[1] + report.tokens[2], report.vocabulary_size,
-               report.tokens[0], report.tokens[1], report.tokens[2],
-               report.up_to_date ? "; was up to date" : "");
-    const int64_t unseen = report.new_tokens[1] + report.new_tokens[2];
-    if (unseen > 0) {
-      fmt::print("note: {} kinds of token are not in the training part; no model learns them\n",
-                 unseen);
-    }
+    print_report(options->output, options->out, prepare_corpus(p));
   });
 }
 

@@ -4,57 +4,85 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <nlohmann/json.hpp>
 
-#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
+#include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
 #include "app/span_table.h"
 
 namespace adaspan::cli {
 namespace {
 
-void print(const Report& report, const CheckpointHeader& header) {
+using nlohmann::ordered_json;
+
+struct ReportArguments {
+  Output output;
+  std::string checkpoint, data;
+  int threads = 0;
+};
+
+std::string text_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header) {
   const TrainingConfig& config = header.config;
   const DataUnit unit = config.run.data_unit;
-  fmt::print("\n{} of the test text ({} tokens), after {} steps:\n", name(unit), report.test.tokens,
-             header.progress.step);
-  fmt::print("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
+  std::string text = fmt::format("{} of the test text ({} tokens), after {} steps:\n", name(unit),
+                                 report.test.tokens, header.progress.step);
+  text += fmt::format("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
   for (const auto& [command, bpc] : report.yardsticks) {
-    fmt::print("  {:<10} {}\n", command, bpc == 0 ? "not installed" : fmt::format("{:.3f}", bpc));
+    text += fmt::format("  {:<10} {}\n", command,
+                        bpc == 0 ? "not installed" : fmt::format("{:.3f}", bpc));
   }
   const int64_t R = config.model.ramp, S = config.model.span_limit;
-  fmt::print("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
-             std::min(R, S), S, span_table(report.test.mean_z, R, S));
-  fmt::print("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
+  text += fmt::format("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
+                      std::min(R, S), S, span_table(reaches));
+  return text + fmt::format("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
 }
 
-void print_report(const std::filesystem::path& checkpoint, const std::string& data) {
-  open_process();
-  const LoadedModel loaded = open_model(checkpoint);
-  const Corpus corpus = open_corpus(loaded.header, data);
-  fmt::print("evaluating {} tokens of test text ...\n", corpus.part(Part::test).size());
-  std::fflush(stdout);
-  print(report_on(loaded, corpus), loaded.header);
-  fmt::print("\ncheckpoint  {}\nlog         {}\n", checkpoint.string(),
-             (checkpoint.parent_path() / "metrics.jsonl").string());
+ordered_json json_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header) {
+  const DataUnit unit = header.config.run.data_unit;
+  ordered_json compressors = ordered_json::object();
+  for (const auto& [command, bpc] : report.yardsticks) {
+    compressors[command] = bpc == 0 ? ordered_json() : ordered_json(bpc);
+  }
+  return {{"step", header.progress.step},
+          {"loss", report.test.loss},
+          {name(unit), in_unit(report.test.loss, unit)},
+          {"tokens", report.test.tokens},
+          {"compressors", compressors},
+          {"spans", reaches},
+          {"sample", report.sample}};
+}
+
+void print_report(ReportArguments& options) {
+  open_process(options.output, {.threads = options.threads});
+  const std::filesystem::path checkpoint = options.checkpoint;
+  const LoadedModel loaded = open_model(options.output, checkpoint);
+  const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
+  options.output.note(
+      fmt::format("evaluating {} tokens of test text ...", corpus.part(Part::test).size()));
+  const Report report = report_on(loaded, corpus);
+  const ModelConfig& model = loaded.header.config.model;
+  const Reaches reaches = reaches_of(report.test.mean_z, model.ramp, model.span_limit);
+  const std::string log = (checkpoint.parent_path() / "metrics.jsonl").string();
+  ordered_json json = json_of(report, reaches, loaded.header);
+  json.update({{"checkpoint", checkpoint.string()}, {"metrics", log}});
+  options.output.result(json, text_of(report, reaches, loaded.header) + "\n" +
+                                  aligned({{"checkpoint", checkpoint.string()}, {"log", log}}));
 }
 
 }  // namespace
 
 void add_report(CLI::App& app) {
-  struct Options {
-    std::string checkpoint, data;
-  };
   CLI::App* command = app.add_subcommand(
       "report", "test loss next to common compressors, the span of every head, and a sample");
-  auto options = std::make_shared<Options>();
-  command->add_option("--checkpoint", options->checkpoint, "the checkpoint")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--data", options->data, "corpus (the one it was trained on)")
-      ->type_name("DIR");
-  command->callback([options] { print_report(options->checkpoint, options->data); });
+  auto options = std::make_shared<ReportArguments>();
+  add_checkpoint(*command, options->checkpoint);
+  add_data(*command, options->data);
+  add_threads(*command, options->threads);
+  add_output(*command, options->output);
+  add_examples(*command, {"adaspan report --checkpoint runs/demo/checkpoint.safetensors",
+                          "adaspan report --checkpoint runs/demo/best.safetensors --json --quiet"});
+  command->callback([options] { print_report(*options); });
 }
 
 }  // namespace adaspan::cli

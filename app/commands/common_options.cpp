@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "app/commands/common_options.h"
+
+#include <fmt/ranges.h>
+
+#include "adaspan/core/error.h"
+#include "app/settings.h"
+#include "app/suggestion.h"
+
+namespace adaspan::cli {
+
+CLI::Option* add_text(CLI::App& command, const std::string& name, std::string& text,
+                      const std::string& type, const std::string& help) {
+  return command
+      .add_option_function<std::string>(
+          "--" + name,
+          [&text, name, type](const std::string& given) {
+            require_alternative(name, given, type);
+            require(!given.empty(), "[settings] expected --{} {}; got an empty text", name, type);
+            text = given;
+          },
+          help)
+      ->type_name(type)
+      ->default_str(text)
+      ->take_last();
+}
+
+CLI::Option* add_word(CLI::App& command, const std::string& name, std::string& text,
+                      const std::string& type, const std::string& help) {
+  return command.add_option(name, text, help)->type_name(type)->required();
+}
+
+void add_checkpoint(CLI::App& command, std::string& checkpoint) {
+  add_text(command, "checkpoint", checkpoint, "FILE", "the checkpoint")->required();
+}
+
+void add_data(CLI::App& command, std::string& data) {
+  add_text(command, "data", data, "DIR",
+           "folder of the corpus, if it is not the one that the checkpoint names");
+}
+
+void add_threads(CLI::App& command, int& threads) {
+  command
+      .add_option_function<std::string>(
+          "--threads", [&threads](const std::string& given) { threads = threads_of(given); },
+          flag("threads").help)
+      ->type_name("INTEGER")
+      ->default_str("0")
+      ->group("Process")
+      ->take_last();
+}
+
+void add_output(CLI::App& command, Output& output) {
+  command.add_flag("--json", output.json, "results as JSON, an object a line")->group("Output");
+  command.add_flag("--quiet", output.quiet, "no notes, no progress; errors are still told")
+      ->group("Output");
+}
+
+Process open_process(Output& output, const ProcessOptions& options) {
+  const Process process = adaspan::open_process(options);
+  output.note(fmt::format("running on {}", process.text()));
+  return process;
+}
+
+void add_examples(CLI::App& command, std::initializer_list<const char*> lines) {
+  command.footer(fmt::format("Examples:\n  {}", fmt::join(lines, "\n  ")));
+}
+
+}  // namespace adaspan::cli

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace adaspan {
+
+struct ExitCode {
+  const char* code;
+  const char* meaning;
+};
+
+/// How the program ends, as --help and the manual tell it.
+inline constexpr ExitCode kExitCodes[] = {
+    {"0", "done"},
+    {"1", "diff, repro or parity: some number is not the same"},
+    {"2",
+     "refused or failed: one line on standard error says what was expected, what came, and what "
+     "to do"}};
+
+}  // namespace adaspan

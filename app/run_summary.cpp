@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "app/run_summary.h"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "adaspan/train/run/config_record.h"
+#include "app/output.h"
+
+namespace adaspan {
+namespace {
+
+std::string spans_of(const ModelConfig& c) {
+  switch (c.span_kind) {
+    case SpanKind::adaptive:
+      return fmt::format("a span for each head, at most {} tokens", c.span_limit);
+    case SpanKind::dynamic:
+      return fmt::format("a span for each head and token, at most {} tokens", c.span_limit);
+    case SpanKind::fixed:
+      break;
+  }
+  return fmt::format("every head looks back {} tokens", c.span_limit);
+}
+
+std::string optimizer_of(const TrainingConfig& c) {
+  const int64_t warmup = c.schedule.warmup;
+  return fmt::format("{}, learning rate {}{}", to_json(c).at("optim").get<std::string>(),
+                     c.schedule.learning_rate,
+                     warmup > 0 ? fmt::format(" after {} steps of warm-up", warmup) : "");
+}
+
+}  // namespace
+
+std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Process& process) {
+  const TrainingConfig& c = trainer.config();
+  const auto size = [&](Part part) { return with_commas(corpus.part(part).size()); };
+  return aligned(
+      {{"model", fmt::format("{} layers, hidden {}, feed-forward {}, {} heads; {}", c.model.layers,
+                             c.model.hidden, c.model.inner, c.model.heads, spans_of(c.model))},
+       {"parameters", with_commas(trainer.parameters())},
+       {"data", fmt::format("{}: {} tokens to train, {} valid, {} test; {} kinds", c.run.data,
+                            size(Part::train), size(Part::valid), size(Part::test),
+                            corpus.vocabulary().size())},
+       {"optimizer", optimizer_of(c)},
+       {"length",
+        fmt::format("{} steps of {} x {} tokens, validated and saved every {}", c.run.steps(),
+                    c.batch.sequences, c.batch.block, c.run.steps_per_round)},
+       {"precision", name(c.model.precision)},
+       {"running on", process.text()},
+       {"saved in", c.run.checkpoint}});
+}
+
+}  // namespace adaspan

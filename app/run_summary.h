@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include <adaspan/ops/process.h>
+#include <adaspan/train/data/corpus.h>
+#include <adaspan/train/run/trainer.h>
+
+namespace adaspan {
+
+/// What a person should know of a run that begins: the model, its data and length, what it runs on
+/// and where it is saved; a line each, aligned.
+std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Process& process);
+
+}  // namespace adaspan
