@@ -14,6 +14,9 @@ inline constexpr ExitCode kExitCodes[] = {
     {"1", "diff, repro or parity: some number is not the same"},
     {"2",
      "refused or failed: one line on standard error says what was expected, what came, and what "
-     "to do"}};
+     "to do"},
+    {"128+N",
+     "stopped by signal N: 130 after Ctrl-C, 143 after SIGTERM, 129 after a closed terminal; "
+     "'train' has saved, and the same command goes on"}};
 
 }  // namespace adaspan

@@ -11,6 +11,7 @@
 #include "app/commands/commands.h"
 #include "app/exit_codes.h"
 #include "app/settings.h"
+#include "app/signals.h"
 
 namespace {
 
@@ -83,6 +84,7 @@ std::string suggestion(const CLI::App& app) {
 
 int main(int argc, char** argv) {
   using namespace adaspan;
+  cli::open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error like a full disk
   CLI::App app("The adaptive-span transformer: train it, look at it, use it.", "adaspan");
   app.set_version_flag("--version", version());
@@ -93,7 +95,7 @@ int main(int argc, char** argv) {
     require(!app.get_subcommands().empty(),
             "expected a command; got none; 'adaspan --help' lists them");
     require(std::fflush(stdout) == 0 && !std::ferror(stdout),
-            "expected to write the output; got an error; is the disk full?");
+            "expected to write the output; got an error; is the disk full, or the reader gone?");
     return 0;
   } catch (const CLI::Success& e) {  // --help
     return app.exit(e);

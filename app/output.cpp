@@ -10,13 +10,22 @@
 #include <nlohmann/json.hpp>
 
 namespace adaspan {
+namespace {
+
+/// Nobody may read it any more: no reason to end what is under way. main() looks at standard output
+/// when all is done.
+void say(std::FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
+
+}  // namespace
 
 Output::Output() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void Output::note(std::string_view text) {
   if (quiet) return;
   end_progress();
-  fmt::print(stderr, "{}\n", text);
+  say(stderr, fmt::format("{}\n", text));
 }
 
 bool Output::progress_due() const {
@@ -27,12 +36,13 @@ bool Output::progress_due() const {
 void Output::progress(std::string_view text) {
   if (quiet) return;
   shown_ = Clock::now();
-  fmt::print(stderr, "{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\033[K" : "\n");
+  const bool same_line = terminal_;
+  say(stderr, fmt::format("{}{}{}", same_line ? "\r" : "", text, same_line ? "\033[K" : "\n"));
   line_open_ = terminal_;
 }
 
 void Output::end_progress() {
-  if (line_open_) std::fputs("\n", stderr);  // throws nothing
+  if (line_open_) say(stderr, "\n");
   line_open_ = false;
 }
 
@@ -41,8 +51,9 @@ void Output::result(const nlohmann::ordered_json& as_json, std::string_view as_t
   // Text that is no UTF-8, as of a model that writes bytes, cannot be JSON as it is.
   constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
   const std::string text = json ? as_json.dump(-1, ' ', false, replace) : std::string(as_text);
-  fmt::print("{}{}", text, text.ends_with('\n') ? "" : "\n");
-  std::fflush(stdout);  // main() looks whether that went well
+  say(stdout, text);
+  if (!text.ends_with('\n')) say(stdout, "\n");
+  std::fflush(stdout);
 }
 
 std::string aligned(const std::vector<std::pair<std::string, std::string>>& rows) {

@@ -23,7 +23,8 @@ class TextInMemory {
     while (!text.empty()) {
       const ssize_t written = ::write(fd_, text.data(), text.size());
       require(written > 0 || errno == EINTR,
-              "[report] expected memory for a copy of the test text; got: {}", std::strerror(errno));
+              "[report] expected memory for a copy of the test text; got: {}",
+              std::strerror(errno));
       if (written > 0) text.remove_prefix(static_cast<size_t>(written));
     }
   }

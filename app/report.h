@@ -24,7 +24,8 @@ struct Report {
   std::string sample;                 ///< what it writes after the first token of the test text
 };
 
-/// Evaluates the model on the test part of a corpus; writes nothing. Throws Error as evaluating does.
+/// Evaluates the model on the test part of a corpus; writes nothing. Throws Error as evaluating
+/// does.
 Report report_on(const LoadedModel& loaded, const Corpus& corpus);
 
 }  // namespace adaspan

@@ -11,12 +11,11 @@
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "app/suggestion.h"
+#include "app/threads.h"
 #include "app/whole_number.h"
 
 namespace adaspan {
 namespace {
-
-constexpr int64_t kMostThreads = 4096;
 
 /// Flags of what is no field of a training configuration.
 constexpr std::pair<const char*, const char*> kOtherFlags[] = {

@@ -6,6 +6,7 @@
 #include "adaspan/core/error.h"
 #include "app/commands/common_options.h"
 #include "app/places.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 
@@ -42,16 +43,13 @@ Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults
   if (!config_.empty()) give_toml(texts, config_);
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
-  const Process process = adaspan::open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
+  const Process process =
+      adaspan::open_process(process_options(output, threads_of(texts), isa_of(texts)));
   Settings settings = settings_of(texts, defaults);
   settings.process = process;
+  settings.preset = preset_;
   for (const auto& [name, text] : given_) {
     if (!reads_(flag(name))) output.note(fmt::format("--{} has no effect here", name));
-  }
-  std::string& checkpoint = settings.training.run.checkpoint;
-  if (checkpoint.empty()) {
-    checkpoint =
-        fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
   return settings;
 }

@@ -6,6 +6,7 @@
 #include "adaspan/core/error.h"
 #include "app/settings.h"
 #include "app/suggestion.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 
@@ -31,7 +32,9 @@ CLI::Option* add_word(CLI::App& command, const std::string& name, std::string& t
 }
 
 void add_checkpoint(CLI::App& command, std::string& checkpoint) {
-  add_text(command, "checkpoint", checkpoint, "FILE", "the checkpoint")->required();
+  add_text(command, "checkpoint", checkpoint, "FILE",
+           "the checkpoint; of a run's folder the best one; if not given, of the run in runs/ that "
+           "was saved last");
 }
 
 void add_data(CLI::App& command, std::string& data) {
@@ -56,8 +59,8 @@ void add_output(CLI::App& command, Output& output) {
       ->group("Output");
 }
 
-Process open_process(Output& output, const ProcessOptions& options) {
-  const Process process = adaspan::open_process(options);
+Process open_process(Output& output, int threads, std::optional<Isa> isa) {
+  const Process process = adaspan::open_process(process_options(output, threads, isa));
   output.note(fmt::format("running on {}", process.text()));
   return process;
 }

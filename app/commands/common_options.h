@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <initializer_list>
+#include <optional>
 #include <string>
 
 #include <adaspan/ops/process.h>
@@ -40,7 +41,8 @@ CLI::Option* add_whole_number(CLI::App& command, const std::string& name, Intege
       ->take_last();
 }
 
-/// --checkpoint FILE, which must be given; --data DIR in place of the corpus it was trained on.
+/// --checkpoint FILE, of which chosen_checkpoint() says what it means; --data DIR in place of the
+/// corpus it was trained on.
 void add_checkpoint(CLI::App& command, std::string& checkpoint);
 void add_data(CLI::App& command, std::string& data);
 
@@ -50,8 +52,8 @@ void add_threads(CLI::App& command, int& threads);
 /// --json and --quiet.
 void add_output(CLI::App& command, Output& output);
 
-/// Opens the process, and notes what it runs on.
-Process open_process(Output& output, const ProcessOptions& options);
+/// Opens the process as process_options() has it, and notes what it runs on.
+Process open_process(Output& output, int threads, std::optional<Isa> isa = {});
 
 /// What --help ends with.
 void add_examples(CLI::App& command, std::initializer_list<const char*> lines);

@@ -85,8 +85,7 @@ void add_repro(CLI::App& app) {
                {"adaspan repro runs/demo", "adaspan repro runs/demo --steps 100 --threads 1"});
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
-    open_process(options->output,
-                 {.threads = options->threads, .isa = recorded_isa(options->folder)});
+    open_process(options->output, options->threads, recorded_isa(options->folder));
     print_difference(options->output, reproduce(options->folder, options->data, options->steps));
   });
 }

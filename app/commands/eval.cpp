@@ -47,10 +47,11 @@ void add_eval(CLI::App& app) {
                {"adaspan eval --checkpoint runs/demo/checkpoint.safetensors",
                 "adaspan eval --checkpoint runs/demo/best.safetensors --part valid --json"});
   command->callback([options] {
-    open_process(options->output, {.threads = options->threads});
+    open_process(options->output, options->threads);
     for (Part part : kParts) {
       if (options->part != name(part)) continue;
-      print_evaluation(options->output, options->checkpoint, options->data, part);
+      print_evaluation(options->output, choose_checkpoint(options->output, options->checkpoint),
+                       options->data, part);
     }
   });
 }

@@ -22,9 +22,10 @@ struct GenerateArguments {
 };
 
 void write(GenerateArguments& options) {
-  open_process(options.output, {.threads = options.threads});
-  const LoadedModel loaded = open_model(options.output, options.checkpoint);
-  const Corpus corpus = open_corpus(loaded, options.checkpoint, options.data);
+  open_process(options.output, options.threads);
+  const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
+  const LoadedModel loaded = open_model(options.output, checkpoint);
+  const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
   const Vocabulary& vocabulary = corpus.vocabulary();
   const std::vector<int32_t> prompt = options.prompt
                                           ? vocabulary.encode(*options.prompt, corpus.format())

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adaspan/core/error.h"
+#include "app/run_places.h"
 
 namespace adaspan::cli {
 namespace {
@@ -36,6 +37,12 @@ void require_file(const fs::path& path) {
   fail("[checkpoint] expected a file; got {}, a folder; {}", path.string(),
        names.empty() ? "it has no checkpoints"
                      : fmt::format("name one of those in it: {}", fmt::join(names, ", ")));
+}
+
+fs::path choose_checkpoint(Output& output, const std::string& given) {
+  const fs::path path = chosen_checkpoint(given);
+  if (path != given) output.note(fmt::format("using {}", path.string()));
+  return path;
 }
 
 LoadedModel open_model(Output& output, const fs::path& path) {

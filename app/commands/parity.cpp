@@ -26,7 +26,7 @@ std::string text_of_bound(const ordered_json& bound) {
 }
 
 void compare(ParityArguments& options) {
-  open_process(options.output, {.threads = options.threads});
+  open_process(options.output, options.threads);
   const DType precision = options.precision == "bf16" ? DType::bf16 : DType::f32;
   int64_t quantities = 0, agreeing = 0;
   const bool agrees = replay(options.path, precision, [&](const ordered_json& row) {

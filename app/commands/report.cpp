@@ -54,8 +54,8 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
 }
 
 void print_report(ReportArguments& options) {
-  open_process(options.output, {.threads = options.threads});
-  const std::filesystem::path checkpoint = options.checkpoint;
+  open_process(options.output, options.threads);
+  const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
   const LoadedModel loaded = open_model(options.output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
   options.output.note(

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
-#include <atomic>
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -13,17 +11,13 @@
 #include "app/commands/common_options.h"
 #include "app/commands/eval.h"
 #include "app/progress_line.h"
+#include "app/run_places.h"
 #include "app/run_summary.h"
 #include "app/settings_options.h"
+#include "app/signals.h"
 
 namespace adaspan::cli {
 namespace {
-
-std::atomic<bool> stop_asked = false;  // a signal handler can reach nothing else
-
-void ask_to_stop(int) {
-  stop_asked = true;
-}
 
 /// Where the run is now.
 void print_result(Output& output, const Trainer& trainer) {
@@ -54,25 +48,36 @@ void print_result(Output& output, const Trainer& trainer) {
   output.result(json, aligned(rows));
 }
 
-void train(Output& output, const Settings& settings) {
-  const TrainingConfig& config = settings.training;
-  const Corpus corpus = Corpus::open(config.run.data);
-  Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
-                  TokenStream::of(corpus, Part::valid));
-  ProgressLine progress(output, trainer.config(), run_summary(trainer, corpus, settings.process));
-  run(trainer, progress, stop_asked);
-  print_result(output, trainer);
-}
-
-void check_places(const RunConfig& files) {
-  require(!files.data.empty(),
-          "[train] expected --data with the folder of a corpus; got none; make one with 'adaspan "
-          "prepare'");
-  const std::filesystem::path checkpoint = files.checkpoint;
+void check_place(const std::filesystem::path& checkpoint) {
   require(checkpoint.has_filename() && !std::filesystem::is_directory(checkpoint),
           "[train] expected --checkpoint with the name of a file; got the folder {}; use "
           "--checkpoint {}",
-          files.checkpoint, (checkpoint / "checkpoint.safetensors").string());
+          checkpoint.string(), (checkpoint / "checkpoint.safetensors").string());
+}
+
+void train(Output& output, Settings settings) {
+  TrainingConfig& config = settings.training;
+  require(!config.run.data.empty(),
+          "[train] expected --data with the folder of a corpus; got none; make one with 'adaspan "
+          "prepare'");
+  if (!config.run.checkpoint.empty()) check_place(config.run.checkpoint);
+  const Corpus corpus = Corpus::open(config.run.data);
+  if (config.run.checkpoint.empty()) {
+    config.run.checkpoint =
+        default_checkpoint(settings.preset, config.run.data, corpus.identity()).string();
+  }
+  if (settings.full_eval_mode) {
+    print_evaluation(output, config.run.checkpoint, config.run.data, Part::valid);
+    print_evaluation(output, config.run.checkpoint, config.run.data, Part::test);
+    return;
+  }
+  stop_on_signals();
+  Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
+                  TokenStream::of(corpus, Part::valid));
+  ProgressLine progress(output, trainer.config(), run_summary(trainer, corpus, settings.process));
+  const bool to_the_end = run(trainer, progress, stop_asked());
+  print_result(output, trainer);
+  if (!to_the_end) throw Exit{exit_code_of_stop()};
 }
 
 }  // namespace
@@ -87,19 +92,7 @@ void add_train(CLI::App& app) {
       {"adaspan train --preset demo --data data/my --checkpoint runs/my/checkpoint.safetensors",
        "adaspan train --preset enwik8 --batch-split 2",
        "adaspan train --config my.toml --lr 0.01 --niter 20 --quiet --json"});
-  command->callback([options, output] {
-    const Settings settings = options->resolve(*output);
-    const RunConfig& files = settings.training.run;
-    check_places(files);
-    if (settings.full_eval_mode) {
-      print_evaluation(*output, files.checkpoint, files.data, Part::valid);
-      print_evaluation(*output, files.checkpoint, files.data, Part::test);
-      return;
-    }
-    std::signal(SIGINT, ask_to_stop);
-    std::signal(SIGTERM, ask_to_stop);
-    train(*output, settings);
-  });
+  command->callback([options, output] { train(*output, options->resolve(*output)); });
 }
 
 }  // namespace adaspan::cli
