@@ -8,7 +8,9 @@ namespace adaspan {
 /// Softmax over the last axis, with an optional soft mask (paper, equation 5):
 ///   y = m e^x / sum(m e^x)
 ///   x [..., E], m [..., E] like x, or [1, E] for all rows, or absent (1) -> y [..., E]
-/// A row in which no m is above 0 gives zeros. Throws Error when shapes or types do not fit.
+/// An m below 2^-50 is 0; there x changes nothing, even if it is no number, and the gradient of m
+/// is that of an e^x / sum(m e^x) of at most 2^51. A row of such m gives zeros. Throws Error when
+/// shapes or types do not fit.
 Variable softmax(Tape& tape, const Variable& x, const Variable& mask = {});
 
 }  // namespace adaspan

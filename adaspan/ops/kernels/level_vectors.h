@@ -199,6 +199,12 @@ inline Vec larger(Vec a, Vec b) {
   return a > b ? a : b;
 }
 
+/// v within [-most, most]; NaN stays NaN.
+inline Vec bounded(Vec v, float most) {
+  v = v > most ? all(most) : v;
+  return v < -most ? all(-most) : v;
+}
+
 /// The largest f(i, at) over a row of n, NaN left out
 template <class F>
 inline float largest_of(int64_t n, float lowest, const F& f) {
@@ -208,6 +214,13 @@ inline float largest_of(int64_t n, float lowest, const F& f) {
   });
   return folded(larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])), larger);
 }
+
+/// A mask below this is 0 (spans make none in (0, 2^-25)): so a row's 1 / sum(m e^(s - top)) is at
+/// most 2^50, whatever its largest score has for a mask.
+constexpr float kLeastMask = 0x1p-50f;
+/// The most that e^s / sum(m e^s) is taken for. Where m > 0 it is never that large; where m is 0 it
+/// has no bound, and the squares of gradients made of it must still be numbers.
+constexpr float kMostShare = 0x1p51f;
 
 /// e^x to 2 units in the last place on [-87, 80], clamped outside. e^x = 2^k e^r with
 /// k = round(x / ln 2), |r| <= ln(2)/2, and e^r by its Taylor polynomial.

@@ -53,8 +53,8 @@ struct RowKernels {
 
   /// y += factor x
   void (*add_scaled)(float* y, float factor, const float* x, int64_t n);
-  /// y = m e^x / sum(m e^x), e = e^x / sum(m e^x); no mask means m = 1 (and e may be null). All
-  /// zeros where no m is above 0.
+  /// y = m e^x / sum(m e^x), e = e^x / sum(m e^x), at most 2^51; no mask means m = 1 (and e may be
+  /// null). An m below 2^-50 is 0: y is, too, whatever x is. All zeros where no m is above that.
   void (*softmax)(float* y, float* e, const float* x, const float* mask, int64_t n);
   /// log(sum(e^x))
   float (*log_sum_exp)(const float* x, int64_t n);
@@ -69,7 +69,8 @@ struct RowKernels {
   void (*mix)(float* o, const float* a, const float* v, int64_t stride, int64_t rows, int64_t n);
 
   // Updates of parameters p from their gradient g; the rules and their constants are in
-  // train/optim.
+  // train/optim. adagrad and adam take |g| (adam: |factor g|) above 2^48 for 2^48: its square must
+  // be a number, as a sum of squares that once is infinite stops its parameter for good.
 
   /// sum of g g, in double precision
   double (*sum_of_squares)(const float* g, int64_t n);

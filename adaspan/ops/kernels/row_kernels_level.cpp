@@ -77,11 +77,15 @@ void layer_norm(T* y, float* mean, float* rstd, const T* x, const float* gain, c
                 float epsilon, int64_t n) {
   const auto count = static_cast<float>(n);
   const float mu = sum_of(n, [=](int64_t i, auto at) { return at.load(x + i); }) / count;
-  const float squares = sum_of(n, [=](int64_t i, auto at) {
-    const Vec distance = at.load(x + i) - mu;
-    return distance * distance;
-  });
-  const float r = 1 / __builtin_sqrtf(squares / count + epsilon);
+  const auto squares = [=](float unit) {
+    return sum_of(n, [=](int64_t i, auto at) {
+      const Vec distance = (at.load(x + i) - mu) * unit;
+      return distance * distance;
+    });
+  };
+  float r = 1 / __builtin_sqrtf(squares(1) / count + epsilon);
+  constexpr float kUnit = 0x1p-64f;
+  if (r == 0) r = kUnit / __builtin_sqrtf(squares(kUnit) / count);  // they were infinite
   by_vectors(n, [=](int64_t i, int64_t, auto at) {
     at.store(y + i, (at.load(x + i) - mu) * r * at.load(gain + i) + at.load(bias + i));
   });
@@ -117,7 +121,7 @@ void add_scaled(float* y, float factor, const float* x, int64_t n) {
   });
 }
 
-constexpr float kLowest = -3.4e38f;
+constexpr float kLowest = -3.40282347e38f;
 
 void softmax(float* y, float* e, const float* x, const float* mask, int64_t n) {
   if (!mask) {
@@ -136,17 +140,18 @@ void softmax(float* y, float* e, const float* x, const float* mask, int64_t n) {
   }
   // Only what the mask lets through sets the scale; a larger score behind it must not.
   const float top = largest_of(n, kLowest, [=](int64_t i, auto at) {
-    return at.load(mask + i) > 0 ? at.load(x + i) : all(kLowest);
+    return at.load(mask + i) >= kLeastMask ? at.load(x + i) : all(kLowest);
   });
   const float sum = sum_of(n, [=](int64_t i, auto at) {
     const Vec value = exponential(at.load(x + i) - top);
+    const Vec m = at.load(mask + i);
     at.store(e + i, value);
-    return at.load(mask + i) * value;
+    return m * (m < kLeastMask ? Vec{} : value);  // behind the mask a score may be no number
   });
   by_vectors(n, [=, scale = sum > 0 ? 1 / sum : 0](int64_t i, int64_t, auto at) {
-    const Vec value = at.load(e + i) * scale;
-    at.store(e + i, value);
-    at.store(y + i, at.load(mask + i) * value);
+    const Vec m = at.load(mask + i), value = at.load(e + i) * scale;
+    at.store(e + i, value > kMostShare ? all(kMostShare) : value);
+    at.store(y + i, m * (m < kLeastMask ? Vec{} : value));
   });
 }
 
@@ -208,9 +213,11 @@ void sgd(float* p, float* v, const float* g, float rate, float momentum, float f
   });
 }
 
+constexpr float kMostGradient = 0x1p48f;
+
 void adagrad(float* p, float* G, const float* g, float rate, float epsilon, int64_t n) {
   by_vectors(n, [=](int64_t i, int64_t, auto at) {
-    const Vec d = at.load(g + i), sum = at.load(G + i) + d * d;
+    const Vec d = bounded(at.load(g + i), kMostGradient), sum = at.load(G + i) + d * d;
     at.store(G + i, sum);
     at.store(p + i, at.load(p + i) - rate * d / (square_root(sum) + epsilon));
   });
@@ -218,7 +225,7 @@ void adagrad(float* p, float* G, const float* g, float rate, float epsilon, int6
 
 void adam(float* p, float* m, float* v, const float* g, const AdamNumbers& numbers, int64_t n) {
   by_vectors(n, [=, c = numbers](int64_t i, int64_t, auto at) {
-    const Vec d = c.factor * at.load(g + i);
+    const Vec d = bounded(c.factor * at.load(g + i), kMostGradient);
     const Vec mean = c.mean_decay * at.load(m + i) + c.mean_share * d;
     const Vec square = c.square_decay * at.load(v + i) + c.square_share * d * d;
     at.store(m + i, mean);

@@ -77,7 +77,8 @@ struct MaskedRow {
   bool operator==(const MaskedRow&) const = default;
 };
 
-/// The softmax of one row: E scores, without the factor.
+/// The softmax of one row: E scores, without the factor. A mask below 2^-50 is 0, and where it and
+/// the slope are 0, a score changes nothing, even one that is no number.
 struct SoftmaxRow {
   int64_t E;
   const float *mask, *slope;  ///< m and dm/dz of each column
@@ -89,7 +90,7 @@ struct SoftmaxRow {
 /// e^s / sum(m e^s) = e^(s - top) scale.
 struct SoftmaxScale {
   float top;    ///< the largest s that has weight
-  float scale;  ///< 1 / sum(m e^(s - top)); 0 if nothing has weight
+  float scale;  ///< 1 / sum(m e^(s - top)), at most 2^50; 0 if nothing has weight
 };
 
 /// Columns from E up to the next multiple of 16 may be overwritten.
@@ -100,7 +101,8 @@ struct SpanRowKernels {
   /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the scale returned.
   SoftmaxScale (*softmax)(float* x, const SoftmaxRow& row);
   /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)); g: da/keep = dout.v -> dx,
-  /// the gradient of the scores, factor included. Returns the gradient of z.
+  /// the gradient of the scores, factor included. Returns the gradient of z, in which a column of
+  /// mask 0 has e^s / sum(m e^s) at most 2^51.
   float (*softmax_backward)(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale);
   /// y[w*y_stride + r] = x[r*x_stride + w], 32-bit words; rows and words are multiples of 16
   void (*transpose)(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride,

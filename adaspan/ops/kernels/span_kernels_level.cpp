@@ -108,21 +108,32 @@ void multiply(float* x, const float* y, int64_t n) {
       n, [=](int64_t j, int64_t, auto at) { at.store(x + j, at.load(x + j) * at.load(y + j)); });
 }
 
+/// Makes scores of x and returns what is still to be multiplied with. A multiply-add takes `top`,
+/// which is rounded, from a product that is not. What lies between is far below 1 for scores up to
+/// 2^20, but may be more than e^x can hold for larger ones: these are rounded first.
+float unscored_factor(float* x, float factor, float top, int32_t columns) {
+  if (top > -0x1p20f && top < 0x1p20f) return factor;
+#pragma omp simd
+  for (int32_t j = 0; j < columns; ++j) x[j] *= factor;
+  return 1;
+}
+
 SoftmaxScale softmax(float* x, const SoftmaxRow& row) {
-  constexpr float kLowest = -3.4e38f;
+  constexpr float kLowest = -3.40282347e38f;
   const int32_t columns = whole_vectors(row.E);
   const float* const mask = row.mask;
-  const float factor = row.factor;
-  float top = kLowest, sum = 0;
+  float factor = row.factor, top = kLowest, sum = 0;
   // Only what the mask lets through sets the scale; a larger score behind it must not.
 #pragma omp simd reduction(max : top)
   for (int32_t j = 0; j < columns; ++j) {
-    const float score = mask[j] > 0 ? factor * x[j] : kLowest;
+    const float score = mask[j] >= kLeastMask ? factor * x[j] : kLowest;
     top = top > score ? top : score;
   }
+  factor = unscored_factor(x, factor, top, columns);
 #pragma omp simd reduction(+ : sum)
   for (int32_t j = 0; j < columns; ++j) {
-    x[j] = mask[j] * exponential(factor * x[j] - top);
+    const float e = exponential(factor * x[j] - top);
+    x[j] = mask[j] * (mask[j] < kLeastMask ? 0 : e);  // behind the mask a score may be no number
     sum += x[j];
   }
   if (row.keep != nullptr) multiply(x, row.keep, columns);
@@ -134,12 +145,14 @@ float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale s
   //   dx = factor a (g' - c)      dz = sum of dm/dz e (g' - c)
   const int32_t columns = whole_vectors(row.E);
   const float *const mask = row.mask, *const slope = row.slope;
-  const float factor = row.factor;
+  const float rest = unscored_factor(x, row.factor, scale.top, columns), factor = row.factor;
   if (row.keep != nullptr) multiply(g, row.keep, columns);
   float c = 0, dz = 0;
 #pragma omp simd reduction(+ : c)
   for (int32_t j = 0; j < columns; ++j) {
-    x[j] = exponential(factor * x[j] - scale.top) * scale.scale;
+    const float e = exponential(rest * x[j] - scale.top) * scale.scale;
+    const float share = e > kMostShare ? kMostShare : e;
+    x[j] = mask[j] + slope[j] < kLeastMask ? 0 : share;  // as in softmax
     c += mask[j] * x[j] * g[j];
   }
 #pragma omp simd reduction(+ : dz)
