@@ -65,6 +65,20 @@ TEST_CASE("an opened corpus tells what it was made from") {
   CHECK(record.sources[0].bytes == kText.size());
 }
 
+TEST_CASE("the identity of a corpus tells its parts, which another split changes") {
+  Prepared prepared;
+  const DataIdentity before = prepared.open().identity();
+  for (const Part part : kParts) {
+    const std::string file = read_text(token_path(prepared.out, part));
+    CHECK(before.part_hashes[static_cast<size_t>(part)] == hash_of(file));
+  }
+  prepared.options.split = {0.5, 0.25, 0.25};
+  prepare_corpus(prepared.options);
+  const DataIdentity after = prepared.open().identity();
+  CHECK(after.text_hash == before.text_hash);
+  CHECK(after.part_hashes != before.part_hashes);
+}
+
 TEST_CASE("an opened corpus can be moved") {
   const Prepared prepared;
   Corpus corpus = prepared.open();

@@ -67,4 +67,10 @@ Corpus Corpus::open(const std::filesystem::path& folder) {
   return Corpus(std::move(record), std::move(vocabulary), std::move(parts));
 }
 
+DataIdentity Corpus::identity() const {
+  std::array<std::string, 3> hashes;
+  for (size_t p = 0; p < kParts.size(); ++p) hashes[p] = record_.parts[p].sha256;
+  return {vocabulary_.size(), vocabulary_hash(), text_hash(), std::move(hashes)};
+}
+
 }  // namespace adaspan
