@@ -19,4 +19,4 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/adaspan-config-version.cm
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/adaspan-config.cmake
               ${PROJECT_BINARY_DIR}/adaspan-config-version.cmake
-              cmake/FindDNNL.cmake cmake/Findsodium.cmake DESTINATION ${package_dir})
+              cmake/FindDNNL.cmake DESTINATION ${package_dir})
