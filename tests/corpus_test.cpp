@@ -227,6 +227,16 @@ TEST_CASE("the command names everything that the corpus was made with") {
   CHECK(record.command("d") ==
         "adaspan prepare --format words --order falling_count --input /a --valid /b --test /c "
         "--out d");
+  record.minimum_count = 3;
+  CHECK(record.command("d").ends_with(" --test /c --unk 3 --out d"));
+}
+
+TEST_CASE("a corpus that has <unk> for other words keeps that, and one without it is refused") {
+  const Prepared prepared;
+  prepared.edit_record([](json& record) { record["unk"] = 2; });
+  CHECK(read_corpus_record(prepared.out).minimum_count == 2);
+  CHECK_THROWS_WITH_AS(prepared.open(), Contains("vocab.txt as it was prepared; got one without"),
+                       Error);
 }
 
 }  // namespace
