@@ -23,7 +23,9 @@ constexpr std::pair<const char*, const char*> kOtherFlags[] = {
     {"process.isa", "--isa"},
     {"generate.length", "--length"},
     {"generate.temperature", "--temperature"},
-    {"prepare.split", "--split"}};
+    {"generate.unknown", "--unknown"},
+    {"prepare.split", "--split"},
+    {"prepare.unk", "--unk"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {
   const auto found = texts.find(name);

@@ -6,7 +6,9 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/adaspan)
 install(DIRECTORY adaspan DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
         PATTERN kernels EXCLUDE PATTERN tiles EXCLUDE
         PATTERN safetensors_format.h EXCLUDE PATTERN shallow_json.h EXCLUDE
-        PATTERN whole_number.h EXCLUDE PATTERN require_f32.h EXCLUDE)  # which no interface mentions
+        PATTERN whole_number.h EXCLUDE PATTERN require_f32.h EXCLUDE
+        PATTERN source_text.h EXCLUDE PATTERN token_counts.h EXCLUDE
+        PATTERN encode_part.h EXCLUDE PATTERN staging_folder.h EXCLUDE)  # which no interface mentions
 install(DIRECTORY presets DESTINATION ${CMAKE_INSTALL_DATADIR}/adaspan)
 install(DIRECTORY tools DESTINATION ${CMAKE_INSTALL_DATADIR}/adaspan FILES_MATCHING PATTERN "*.py")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/adaspan)
@@ -19,4 +21,4 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/adaspan-config-version.cm
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/adaspan-config.cmake
               ${PROJECT_BINARY_DIR}/adaspan-config-version.cmake
-              cmake/FindDNNL.cmake cmake/Findsodium.cmake DESTINATION ${package_dir})
+              cmake/FindDNNL.cmake DESTINATION ${package_dir})

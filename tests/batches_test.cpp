@@ -139,6 +139,37 @@ TEST_CASE("a position outside the stream is refused") {
   CHECK_NOTHROW(reader.seek({10, 3}));
 }
 
+TEST_CASE("a reader stays where it is when its stream fails") {
+  bool fails = false;
+  TokenStream stream = counting(21);
+  stream.read = [&fails, read = stream.read](int64_t begin, int64_t count, int32_t* out) {
+    if (fails && begin >= 10) throw DataLost("gone");  // the second row
+    read(begin, count, out);
+  };
+  BlockReader reader(stream, 2, 4, 1), other(counting(21), 2, 4, 1);
+  for (int i = 0; i < 5; ++i) {  // over an end of the stream
+    fails = true;
+    CHECK_THROWS_AS(reader.next(), DataLost);
+    fails = false;
+    CHECK(reader.position() == other.position());
+    CHECK(row(reader.next().inputs, 1) == row(other.next().inputs, 1));
+  }
+  CHECK(reader.position().restarts > 0);
+}
+
+TEST_CASE("a stream that cannot be read, or of other numbers than int32, is refused") {
+  const TokenStream stream{.size = 20, .read = {}, .name = "mine"};
+  CHECK_THROWS_WITH_AS(BlockReader(stream, 4, 4, 1),
+                       Contains("[data] expected a way to read mine; got none"), Error);
+  CHECK_THROWS_WITH_AS(TokenStream::of(Tensor({20}), "mine"),
+                       Contains("[data] expected int32 tokens for mine; got "), Error);
+  CHECK_THROWS_WITH_AS(TokenStream::of(Tensor(), "mine"), Contains("mine; got none"), Error);
+  for (const auto& [B, M] : {std::pair{0, 4}, {4, 0}, {-1, 4}}) {
+    CHECK_THROWS_WITH_AS(BlockReader(counting(20), B, M, 1), Contains("of at least 1; got "),
+                         Error);
+  }
+}
+
 TEST_CASE("a part of a block has its sequences, targets and start") {
   BlockReader reader(counting(20), 4, 2, 1);
   const Block whole = reader.next();

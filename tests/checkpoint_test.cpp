@@ -191,7 +191,7 @@ TEST_CASE("a model loaded alone evaluates as the trained one") {
   save_checkpoint(place.path, run);
   const LoadedModel loaded = load_model(place.path);
   CHECK(loaded.header.progress.step == 1);
-  CHECK(loaded.header.data.vocabulary == 7);
+  CHECK(loaded.header.data.vocabulary == 8);
   CHECK(loaded.header.config.model.hidden == 16);
   CHECK_NOTHROW(check_vocabulary(loaded.header, place.corpus.identity()));
   const TokenStream test = TokenStream::of(place.corpus, Part::test);

@@ -16,7 +16,7 @@ head -c 60 text >short
 accept "kinds (train " -- prepare --input text --out data
 expect "a first preparation is no repetition" [ "$(grep -c "up to date" "$work/out")" = 0 ]
 accept "was up to date" -- prepare --input text --out data
-accept -- prepare --input other-text --out other
+accept -- prepare --format enwik8 --input other-text --out other
 accept -- prepare --input short --out short-data
 
 accept '"configuration"' -- train --data data --checkpoint run/ckpt "${tiny[@]}"
@@ -45,7 +45,7 @@ expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
 accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" -- inspect run/ckpt
 expect "what a checkpoint does not know is not shown" \
   [ "$(grep -c '"log-steps"\|"threads"' "$work/out")" = 0 ]
-accept "corpus of format bytes, 11 kinds of token" -- inspect data
+accept "corpus of format bytes, 256 kinds of token" -- inspect data
 accept "adapt_span: False" "block2.loss" -- inspect "$golden/fixed.safetensors"
 accept -- generate --checkpoint run/ckpt --length 50 --seed 3
 cp "$work/out" first
@@ -99,11 +99,13 @@ if grep -q avx512_bf16 /proc/cpuinfo; then
 fi
 
 # --- a checkpoint of format 2 -------------------------------------------------------------------
-# Made on `data` by the last version of that format, which found these losses of it.
+# Made by the last version of that format, which found these losses of it, on a corpus of the same
+# text that knows only the bytes of it.
 old=$tests/data/format_2.safetensors
+cp -r "$tests/data/old_bytes/corpus" old-data
 loss_of() { sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out"; }
 while read -r part loss; do
-  accept '"step":40' -- eval --checkpoint "$old" --data data --part "$part"
+  accept '"step":40' -- eval --checkpoint "$old" --data old-data --part "$part"
   expect "the loss that its own version found" awk -v a="$(loss_of)" -v b="$loss" \
     'BEGIN { exit !((a - b) ^ 2 <= (1e-6 * b) ^ 2) }'
 done <<'LOSSES'
@@ -112,11 +114,11 @@ valid 2.6556705747331892
 LOSSES
 accept "checkpoint after step 40 of 40" '"adapt-span": true' -- inspect "$old"
 mkdir -p old && cp "$old" old/ckpt
-accept "bpc of the test text" -- report --checkpoint old/ckpt --data data
-accept -- generate --checkpoint "$old" --data data --length 20
+accept "bpc of the test text" -- report --checkpoint old/ckpt --data old-data
+accept -- generate --checkpoint "$old" --data old-data --length 20
 refuse '[checkpoint] expected a file of format "adaspan checkpoint 3" to go on from at old/ckpt' \
   'got "adaspan checkpoint 2"' "give a --checkpoint in another folder to start anew" -- \
-  train --data data --checkpoint old/ckpt "${tiny[@]}"
+  train --data old-data --checkpoint old/ckpt "${tiny[@]}"
 
 # --- flags, files, presets ----------------------------------------------------------------------
 printf 'lr = 0.25\nnheads = 2\nhid-sz = 16\n' >my.toml
@@ -246,8 +248,8 @@ refuse "[checkpoint] expected the vocabulary" -- "${again[@]}" --data other
 refuse "[checkpoint] expected the vocabulary" -- eval --checkpoint run/ckpt --data other
 refuse "[checkpoint] expected the vocabulary" -- generate --checkpoint run/ckpt --data other
 refuse "[checkpoint] expected a file of format" -- eval --checkpoint "$golden/fixed.safetensors"
-refuse "[encode] expected text made of" -- generate --checkpoint run/ckpt --prompt abc
-refuse "[generate] expected a prompt" -- generate --checkpoint run/ckpt --prompt ""
+accept -- generate --checkpoint run/ckpt --prompt abc
+refuse "[prompt] expected a prompt" "an empty one" -- generate --checkpoint run/ckpt --prompt ""
 size=$(wc -c <run/ckpt)
 for length in 0 4 500 $((size / 2)) $((size - 1)); do
   head -c "$length" run/ckpt >cut-short

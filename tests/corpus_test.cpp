@@ -65,6 +65,20 @@ TEST_CASE("an opened corpus tells what it was made from") {
   CHECK(record.sources[0].bytes == kText.size());
 }
 
+TEST_CASE("the identity of a corpus tells its parts, which another split changes") {
+  Prepared prepared;
+  const DataIdentity before = prepared.open().identity();
+  for (const Part part : kParts) {
+    const std::string file = read_text(token_path(prepared.out, part));
+    CHECK(before.part_hashes[static_cast<size_t>(part)] == hash_of(file));
+  }
+  prepared.options.split = {0.5, 0.25, 0.25};
+  prepare_corpus(prepared.options);
+  const DataIdentity after = prepared.open().identity();
+  CHECK(after.text_hash == before.text_hash);
+  CHECK(after.part_hashes != before.part_hashes);
+}
+
 TEST_CASE("an opened corpus can be moved") {
   const Prepared prepared;
   Corpus corpus = prepared.open();
@@ -213,6 +227,16 @@ TEST_CASE("the command names everything that the corpus was made with") {
   CHECK(record.command("d") ==
         "adaspan prepare --format words --order falling_count --input /a --valid /b --test /c "
         "--out d");
+  record.minimum_count = 3;
+  CHECK(record.command("d").ends_with(" --test /c --unk 3 --out d"));
+}
+
+TEST_CASE("a corpus that has <unk> for other words keeps that, and one without it is refused") {
+  const Prepared prepared;
+  prepared.edit_record([](json& record) { record["unk"] = 2; });
+  CHECK(read_corpus_record(prepared.out).minimum_count == 2);
+  CHECK_THROWS_WITH_AS(prepared.open(), Contains("vocab.txt as it was prepared; got one without"),
+                       Error);
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 #include "adaspan/core/file.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -17,6 +19,12 @@ namespace adaspan {
 namespace {
 
 using Names = std::vector<std::string>;
+
+std::string text_of(const InputFile& file) {
+  std::string text(file.size(), ' ');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
 
 Names names_in(const TemporaryFolder& folder) {
   Names names;
@@ -57,13 +65,57 @@ TEST_CASE("an old file is replaced as a whole, by a shorter one too") {
   CHECK(names_in(folder) == Names{"file"});
 }
 
-TEST_CASE("who has the old file mapped keeps seeing it") {
+TEST_CASE("who has the old file open keeps reading it, replaced, renamed or removed") {
   const TemporaryFolder folder;
-  atomic_write(folder / "file", "old text");
-  const MappedFile old(folder / "file");
-  atomic_write(folder / "file", "new text");
-  CHECK(old.text() == "old text");
-  CHECK(MappedFile(folder / "file").text() == "new text");
+  const auto path = folder / "file";
+  atomic_write(path, "old text");
+  const InputFile old(path);
+  SUBCASE("replaced") {
+    atomic_write(path, "new text");
+  }
+  SUBCASE("renamed") {
+    std::filesystem::rename(path, folder / "other");
+  }
+  SUBCASE("removed") {
+    std::filesystem::remove(path);
+  }
+  CHECK(text_of(old) == "old text");
+  CHECK_FALSE(old.changed());
+}
+
+TEST_CASE("an open file that is cut, or written over, is told from what it was") {
+  const TemporaryFolder folder;
+  const auto path = folder / "file";
+  atomic_write(path, "old text");
+  std::filesystem::last_write_time(path, std::filesystem::file_time_type{});
+  const InputFile file(path);
+  CHECK_FALSE(file.changed());
+  SUBCASE("cut") {
+    std::filesystem::resize_file(path, 3);
+    CHECK_THROWS_WITH_AS(text_of(file), doctest::Contains("file; got: an end after 3"),
+                         DamagedFile);
+  }
+  SUBCASE("written over") {
+    std::fstream(path) << "new";
+    CHECK(text_of(file) == "new text");
+  }
+  CHECK(file.changed());
+}
+
+TEST_CASE("blocks follow one another and are no larger than one block") {
+  const TemporaryFolder folder;
+  std::string text(2 * kFileBlock + 5, 'a');
+  text[kFileBlock] = 'b';
+  atomic_write(folder / "file", text);
+  const InputFile file(folder / "file");
+  std::string read;
+  std::vector<size_t> sizes;
+  file.read_blocks(3, file.size() - 1, [&](std::span<const std::byte> block) {
+    read.append(reinterpret_cast<const char*>(block.data()), block.size());
+    sizes.push_back(block.size());
+  });
+  CHECK(read == text.substr(3, text.size() - 4));
+  CHECK(sizes == std::vector<size_t>{kFileBlock, kFileBlock, 1});
 }
 
 TEST_CASE("the old file is in place while the new one is being written") {
@@ -150,32 +202,33 @@ TEST_CASE("a folder is one run's alone for as long as its lock lives") {
 
 TEST_CASE("a missing file throws") {
   const TemporaryFolder folder;
-  CHECK_THROWS_WITH_AS(MappedFile(folder / "none"),
+  CHECK_THROWS_WITH_AS(InputFile(folder / "none"),
                        doctest::Contains("none; got: No such file or directory"), Error);
   CHECK_THROWS_AS(read_text(folder / "none"), Error);
 }
 
-TEST_CASE("what is not a regular file throws") {
+TEST_CASE("what is not a regular file throws, and nobody waits for its writer") {
   const TemporaryFolder folder;
-  CHECK_THROWS_WITH_AS(MappedFile(folder.path()), doctest::Contains("expected a regular file"),
-                       Error);
-  CHECK_THROWS_AS(MappedFile("/dev/null"), Error);
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  for (const std::filesystem::path& path :
+       {folder.path(), folder / "pipe", std::filesystem::path("/dev/null")}) {
+    CHECK_THROWS_WITH_AS(InputFile{path}, doctest::Contains("expected a regular file"), Error);
+  }
 }
 
-TEST_CASE("an empty file maps to no bytes") {
+TEST_CASE("an empty file has no bytes") {
   const TemporaryFolder folder;
   atomic_write(folder / "file", "");
-  CHECK(MappedFile(folder / "file").bytes().empty());
+  CHECK(InputFile(folder / "file").size() == 0);
   CHECK(read_text(folder / "file").empty());
 }
 
-TEST_CASE("a moved mapping keeps its bytes, and what it was moved from has none") {
+TEST_CASE("a moved file is read where it went") {
   const TemporaryFolder folder;
   atomic_write(folder / "file", "text");
-  MappedFile first(folder / "file");
-  const MappedFile second(std::move(first));
-  CHECK(second.text() == "text");
-  CHECK(first.bytes().empty());
+  InputFile first(folder / "file");
+  const InputFile second(std::move(first));
+  CHECK(text_of(second) == "text");
 }
 
 }  // namespace adaspan

@@ -123,7 +123,7 @@ refused 'expected --out with the name of a new file' "$program" import --python 
 refused 'give --python FILE' "$program" import --python no-such-python --from-pytorch adam.pt \
   --out new.safetensors
 (cat text && echo 0123456789) >other_text
-"$program" prepare --format bytes --input other_text --out other >/dev/null
+"$program" prepare --format enwik8 --input other_text --out other >/dev/null
 refused 'tokens; got' "$program" eval --checkpoint bare.safetensors \
   --data other
 refused 'expected --data with a corpus' "$program" eval --checkpoint bare.safetensors

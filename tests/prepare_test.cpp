@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <string>
@@ -10,6 +12,7 @@
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
+#include "adaspan/core/sha256.h"
 #include "adaspan/train/data/corpus.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
@@ -64,7 +67,7 @@ TEST_CASE("bytes are cut by the split and nothing is added") {
   const Job job(TextFormat::bytes, "abcdefghij", {0.5, 0.3, 0.2});
   const PrepareReport report = job.run();
   CHECK_FALSE(report.up_to_date);
-  CHECK(report.vocabulary_size == 10);
+  CHECK(report.vocabulary_size == 256);
   CHECK(report.tokens == Counts{5, 3, 2});
   const Corpus corpus = job.corpus();
   CHECK(tokens(corpus, Part::train) == Strings{"a", "b", "c", "d", "e"});
@@ -122,10 +125,135 @@ TEST_CASE("words are cut where the split falls if that is after a line already")
 }
 
 TEST_CASE("tokens that the training part lacks come after its own and are counted") {
-  const Job job(TextFormat::bytes, "bbaabcdade", {0.5, 0.3, 0.2});
+  const Job job(TextFormat::enwik8, "bbaabcdade", {0.5, 0.3, 0.2});
   const PrepareReport report = job.run();
-  CHECK(report.new_tokens == Counts{2, 2, 1});
-  CHECK(job.corpus().vocabulary().file_text() == "b\na\nc\nd\ne\n");
+  CHECK(report.new_tokens == Counts{3, 2, 1});
+  CHECK(job.corpus().vocabulary().file_text() == "b\na\n<eol>\nc\nd\ne\n");
+}
+
+TEST_CASE("bytes have their own numbers, and those that the training part lacks are counted") {
+  const Job job(TextFormat::bytes, "bbaabcdade", {0.5, 0.3, 0.2});
+  CHECK(job.run().new_tokens == Counts{2, 2, 1});
+  const Corpus corpus = job.corpus();
+  CHECK(corpus.part(Part::valid)[0] == 'c');
+  CHECK(corpus.vocabulary_hash() == Vocabulary::of_bytes().hash());
+  CHECK_FALSE(job.run().lacks_bytes);
+}
+
+TEST_CASE("bytes by falling count are all there, too") {
+  Job job(TextFormat::bytes, "bbbaacd\xff", {0.75, 0.125, 0.125});
+  job.options.order = VocabularyOrder::falling_count;
+  CHECK(job.run().new_tokens == Counts{3, 1, 1});
+  const Corpus corpus = job.corpus();
+  REQUIRE(corpus.vocabulary().size() == 256);
+  CHECK(corpus.vocabulary().text(0) == "b");
+  CHECK(corpus.vocabulary().text(1) == "a");
+  CHECK(corpus.vocabulary().text(2) == "c");
+  CHECK(tokens(corpus, Part::test) == Strings{"\xff"});
+}
+
+/// The files of a corpus but for its record, which also holds the texts.
+Strings files(const Corpus& corpus, const fs::path& folder) {
+  Strings result{corpus.vocabulary().file_text()};
+  for (const Part part : kParts) result.push_back(read_text(token_path(folder, part)));
+  return result;
+}
+
+TEST_CASE("rarer and unseen words are prepared as if <unk> stood for them") {
+  for (const auto order : {VocabularyOrder::first_seen, VocabularyOrder::falling_count}) {
+    CAPTURE(name(order));
+    Job job(TextFormat::words, "x y z y\nz w w q\n", "v z\nv\n", "u <unk> x y\n");
+    job.options.order = order;
+    job.options.minimum_count = 2;
+    const PrepareReport report = job.run();
+    CHECK(report.unknown == Counts{2, 2, 3});
+    Job written(TextFormat::words, "<unk> y z y\nz w w <unk>\n", "<unk> z\n<unk>\n",
+                "<unk> <unk> <unk> y\n");
+    written.options.order = order;
+    CHECK(written.run().unknown == Counts{});
+    CHECK(files(job.corpus(), job.options.out) == files(written.corpus(), written.options.out));
+    CHECK(job.corpus().vocabulary().unknown() == job.corpus().vocabulary().find("<unk>"));
+    CHECK_FALSE(written.corpus().vocabulary().unknown().has_value());
+    const PrepareReport again = job.run();
+    CHECK(again.up_to_date);
+    CHECK(again.unknown == report.unknown);
+  }
+}
+
+TEST_CASE("<unk> is in the vocabulary though no word needs it, and ends of lines never become it") {
+  Job job(TextFormat::words, "a b", "a\n", "b\n");
+  job.options.minimum_count = 1;
+  const PrepareReport report = job.run();
+  CHECK(report.unknown == Counts{});
+  CHECK(job.corpus().vocabulary().file_text() == "a\nb\n<eol>\n<unk>\n");
+}
+
+TEST_CASE("a minimum count below 1, or of another format than words, is refused") {
+  Job job(TextFormat::words, "a\n", "b\n", "c\n");
+  job.options.minimum_count = 0;
+  CHECK_THROWS_WITH_AS(job.run(), Contains("expected prepare.unk of at least 1; got 0"), Error);
+  job.options.minimum_count = 2;
+  job.options.format = TextFormat::enwik8;
+  CHECK_THROWS_WITH_AS(job.run(), Contains("with the format words alone; got enwik8"), Error);
+}
+
+TEST_CASE("a text of many blocks is the same corpus, and progress ends with all of it") {
+  std::string text;
+  for (int i = 0; text.size() < 3 * kFileBlock; ++i) text += std::to_string(i * 7919) + "\n";
+  for (const auto format :
+       {TextFormat::bytes, TextFormat::enwik8, TextFormat::text8, TextFormat::words}) {
+    CAPTURE(name(format));
+    Job job(format, text, {0.6, 0.2, 0.2});
+    uint64_t last = 0, total = 0;
+    job.options.progress = [&](uint64_t done, uint64_t all) {
+      CHECK(done > last);
+      last = done;
+      total = all;
+    };
+    job.run();
+    CHECK(last == total);
+    CHECK(total == text.size() * (format == TextFormat::bytes ? 1 : 2));
+    const Corpus corpus = job.corpus();
+    std::string again;
+    for (const Part part : kParts) {
+      std::vector<int32_t> ids(static_cast<size_t>(corpus.part(part).size()));
+      corpus.part(part).read(0, corpus.part(part).size(), ids.data());
+      std::string piece = corpus.vocabulary().decode(ids, format);
+      // A cut within a line has an end of a line of its own.
+      if (text.compare(again.size(), piece.size(), piece) != 0) piece.pop_back();
+      again += piece;
+    }
+    CHECK(again == text);
+    CHECK(corpus.text_hash() == sha256(InputFile(job.options.input)));
+  }
+}
+
+TEST_CASE("a text that changes while it is read is refused") {
+  const auto check = [](TextFormat format, const std::function<void(const fs::path&)>& change) {
+    CAPTURE(name(format));
+    Job job(format, "some words\nof a text\nthat changes\n");
+    fs::last_write_time(job.options.input, fs::file_time_type{});
+    job.options.progress = [&](uint64_t, uint64_t) { change(job.options.input); };
+    CHECK_THROWS_AS(job.run(), Error);
+    CHECK(fs::is_empty(job.options.out));
+  };
+  for (const auto format : {TextFormat::bytes, TextFormat::words}) {
+    check(format, [](const fs::path& text) { std::ofstream(text, std::ios::app) << "more\n"; });
+    check(format, [](const fs::path& text) { fs::resize_file(text, 3); });
+  }
+}
+
+TEST_CASE("a folder where another preparation is at work is refused and left alone") {
+  const Job job(TextFormat::bytes, "abc");
+  const fs::path staging = job.options.out / ".unfinished-corpus";
+  fs::create_directories(staging);
+  atomic_write(staging / "train.tok", "of the other one");
+  {
+    const FolderLock other(staging);
+    CHECK_THROWS_WITH_AS(job.run(), Contains("another one is at work in it"), Error);
+    CHECK(read_text(staging / "train.tok") == "of the other one");
+  }
+  CHECK_NOTHROW(job.run());
 }
 
 TEST_CASE("falling count sorts the training tokens, equal counts by last appearance first") {
@@ -200,6 +328,13 @@ TEST_CASE("another text, format, split or order is prepared anew") {
   }
   SUBCASE("order") {
     job.options.order = VocabularyOrder::falling_count;
+  }
+  SUBCASE("minimum count") {
+    job.options.format = TextFormat::words;
+    job.options.input = job.folder / "words";
+    atomic_write(job.options.input, "a\nb\na\nb\n");
+    job.run();
+    job.options.minimum_count = 1;
   }
   SUBCASE("damage") {
     atomic_write(vocabulary_path(job.options.out), "a\n");

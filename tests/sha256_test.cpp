@@ -3,7 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
+
+#include "adaspan/core/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace adaspan {
 namespace {
@@ -23,6 +27,20 @@ TEST_CASE("sha256 gives the digests of the examples of FIPS 180") {
         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
   CHECK(of(std::string(1'000'000, 'a')) ==
         "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST_CASE("bytes that come in blocks, or from a file, have the digest of the whole") {
+  std::string text(3 * kFileBlock / 2, 'a');
+  for (size_t i = 0; i < text.size(); i += 1000) text[i] = static_cast<char>(i / 1000);
+  Sha256 sum;
+  for (size_t i = 0; i < text.size(); i += 77'777) {
+    sum.update(
+        std::as_bytes(std::span(text)).subspan(i, std::min<size_t>(77'777, text.size() - i)));
+  }
+  CHECK(sum.digits() == of(text));
+  const TemporaryFolder folder;
+  atomic_write(folder / "file", text);
+  CHECK(sha256(InputFile(folder / "file")) == of(text));
 }
 
 TEST_CASE("sha256 of no bytes is defined") {

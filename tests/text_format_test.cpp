@@ -40,6 +40,24 @@ TEST_CASE("words are what white space leaves, with one end of a line per line") 
   CHECK(tokens("one", TextFormat::words) == Strings{"one"});
 }
 
+TEST_CASE("words that come in blocks are whole, wherever these are cut") {
+  const std::string text = " the\tcat \r\n\n sat  on a_rather_long_word\nx";
+  for (size_t size = 1; size <= text.size(); ++size) {
+    CAPTURE(size);
+    Strings found;
+    const auto take = [&](std::string_view piece) {
+      const Strings some = tokens(piece, TextFormat::words);
+      found.insert(found.end(), some.begin(), some.end());
+    };
+    WholeWords words;
+    for (size_t at = 0; at < text.size(); at += size) {
+      words.add(std::string_view(text).substr(at, size), take);
+    }
+    words.finish(take);
+    CHECK(found == tokens(text, TextFormat::words));
+  }
+}
+
 TEST_CASE("an empty text has no tokens") {
   for (const char* name : {"bytes", "enwik8", "text8", "words"}) {
     CHECK(tokens("", text_format(name)).empty());

@@ -3,10 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/sha256.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {
@@ -75,6 +78,60 @@ TEST_CASE("a range that is not all in the file is refused") {
   CHECK_THROWS_WITH_AS(file.read(5, 0, read.data()), Contains("from 5"), Error);
   CHECK_THROWS_WITH_AS(file.read(-1, 2, read.data()), Contains("from -1"), Error);
   CHECK_THROWS_WITH_AS(file.read(0, -1, read.data()), Contains("got -1 tokens"), Error);
+}
+
+TEST_CASE("a file that was renamed, removed or replaced goes on being read") {
+  const WrittenFile written({5, 6, 7, 8}, 300);
+  const TokenFile file(written.path, 300);
+  SUBCASE("renamed") {
+    std::filesystem::rename(written.path, written.folder / "other");
+  }
+  SUBCASE("removed") {
+    std::filesystem::remove(written.path);
+  }
+  SUBCASE("replaced") {
+    write_token_file(written.path, Ids{1}, 300);
+  }
+  CHECK(file[3] == 8);
+}
+
+TEST_CASE("a file that was cut or written over is lost, and that is said") {
+  const WrittenFile written({5, 6, 7, 8}, 300);
+  std::filesystem::last_write_time(written.path, std::filesystem::file_time_type{});
+  const TokenFile file(written.path, 300);
+  REQUIRE(file[0] == 5);
+  const auto time = std::filesystem::last_write_time(written.path);
+  SUBCASE("cut") {
+    std::filesystem::resize_file(written.path, 27);
+  }
+  SUBCASE("written over") {
+    std::fstream(written.path, std::ios::in | std::ios::out).seekp(24).put(7);
+  }
+  SUBCASE("written over with ids that there are not, at the same time") {
+    std::fstream(written.path, std::ios::in | std::ios::out).seekp(25).put(7);
+    std::filesystem::last_write_time(written.path, time);
+  }
+  CHECK_THROWS_WITH_AS(file[0], Contains("ids.tok to stay as it was when it was opened; got"),
+                       DataLost);
+}
+
+TEST_CASE("the sum of a file is told by who writes and who opens it") {
+  const TemporaryFolder folder;
+  for (const int64_t vocabulary_size : {200, 2000, 200'000}) {
+    const std::string sum = write_token_file(folder / "ids.tok", Ids{1, 2, 3}, vocabulary_size);
+    CHECK(sum == sha256(InputFile(folder / "ids.tok")));
+    CHECK(TokenFile(folder / "ids.tok", vocabulary_size).sha256() == sum);
+  }
+}
+
+TEST_CASE("more or fewer ids than were announced are refused and nothing is left") {
+  const TemporaryFolder folder;
+  for (const int64_t size : {1, 3}) {
+    const auto write = [](const IdSink& sink) { sink(Ids{1, 2}); };
+    CHECK_THROWS_WITH_AS(write_token_file(folder / "ids.tok", size, 9, write),
+                         Contains("ids.tok; got 2; did the text change"), Error);
+  }
+  CHECK(std::filesystem::is_empty(folder.path()));
 }
 
 TEST_CASE("a file without tokens can be opened") {

@@ -3,13 +3,14 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "adaspan/core/error.h"
 
@@ -26,11 +27,17 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
-  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+  bool close() { return ::close(release()) == 0; }
+  /// Leaves it open.
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
 };
+
+int64_t modified(const struct stat& status) {
+  return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
 
 [[noreturn]] void fail_write(const std::filesystem::path& path, int error) {
   fail(
@@ -59,26 +66,59 @@ void flush_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  Descriptor fd(::open(path.c_str(), O_RDONLY));
-  require(fd.get() >= 0, "[file] expected a readable file at {}; got: {}", path.string(),
+InputFile::InputFile(const std::filesystem::path& path)
+    // Without waiting, as for a pipe that nobody writes to: that is refused below.
+    : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  require(fd_ >= 0, "[file] expected a readable file at {}; got: {}", path.string(),
           std::strerror(errno));
+  Descriptor closed_on_failure(fd_);
   struct stat status {};
-  require(::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode),
+  require(::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode),
           "[file] expected a regular file at {}; got something else", path.string());
-  size_ = static_cast<size_t>(status.st_size);
-  if (size_ == 0) return;
-  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-  require(data != MAP_FAILED, "[file] expected to map {}; got: {}", path.string(),
-          std::strerror(errno));
-  data_ = static_cast<const std::byte*>(data);
+  size_ = static_cast<uint64_t>(status.st_size);
+  modified_ = modified(status);
+  closed_on_failure.release();
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_(std::exchange(other.size_, 0)),
+      modified_(other.modified_) {}
 
-MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+InputFile::~InputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool InputFile::changed() const {
+  struct stat status {};
+  return ::fstat(fd_, &status) != 0 || static_cast<uint64_t>(status.st_size) != size_ ||
+         modified(status) != modified_;
+}
+
+void InputFile::read(uint64_t begin, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t n = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(begin));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      throw DamagedFile(
+          fmt::format("[file] expected {} bytes in {}; got: {}", size_, path_.string(),
+                      n < 0 ? std::strerror(errno) : fmt::format("an end after {}", begin)));
+    }
+    begin += static_cast<uint64_t>(n);
+    out = out.subspan(static_cast<size_t>(n));
+  }
+}
+
+void InputFile::read_blocks(uint64_t begin, uint64_t end,
+                            const std::function<void(std::span<const std::byte>)>& visit) const {
+  std::vector<std::byte> block(std::min<uint64_t>(kFileBlock, end - begin));
+  while (begin < end) {
+    const std::span some(block.data(), std::min<uint64_t>(block.size(), end - begin));
+    read(begin, some);
+    visit(some);
+    begin += some.size();
+  }
 }
 
 void atomic_write(const std::filesystem::path& path,
@@ -127,7 +167,10 @@ void make_folder_of(const std::filesystem::path& path) {
 }
 
 std::string read_text(const std::filesystem::path& path) {
-  return std::string(MappedFile(path).text());
+  const InputFile file(path);
+  std::string text(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
 }
 
 }  // namespace adaspan

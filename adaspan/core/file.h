@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Files: mapped for reading, or replaced as a whole. A reader of a replaced file sees the old
+// Files: read in blocks, or replaced as a whole. A reader of a replaced file sees the old
 // content or the new one, never a part, whatever happens to the writer.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -12,21 +13,37 @@
 
 namespace adaspan {
 
-/// A file's bytes, mapped read-only.
-class MappedFile {
- public:
-  /// Throws Error when the file cannot be opened or mapped.
-  explicit MappedFile(const std::filesystem::path& path);
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&&) = delete;
-  ~MappedFile();
+/// What readers and writers of large files handle at a time, in bytes.
+inline constexpr size_t kFileBlock = 1 << 18;
 
-  std::span<const std::byte> bytes() const { return {data_, size_}; }
-  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+/// A regular file that is open for reading. It stays readable when it is renamed, removed or
+/// replaced; what happens to its bytes, the reader is told.
+class InputFile {
+ public:
+  /// Throws Error when there is no such file, or it is none that can be read.
+  explicit InputFile(const std::filesystem::path& path);
+  InputFile(InputFile&& other) noexcept;
+  InputFile& operator=(InputFile&&) = delete;
+  ~InputFile();
+
+  const std::filesystem::path& path() const { return path_; }
+  /// Bytes, when it was opened.
+  uint64_t size() const { return size_; }
+  /// Whether it was written to since it was opened.
+  bool changed() const;
+  /// Fills `out` with the bytes from `begin` on. Throws DamagedFile when they are not all there, as
+  /// after the file was cut, or cannot be read. Any number of threads may read at once.
+  void read(uint64_t begin, std::span<std::byte> out) const;
+  /// Calls visit(block) for the bytes of [begin, end) in turn, at most kFileBlock at a time. Throws
+  /// as read does.
+  void read_blocks(uint64_t begin, uint64_t end,
+                   const std::function<void(std::span<const std::byte>)>& visit) const;
 
  private:
-  const std::byte* data_ = nullptr;
-  size_t size_ = 0;
+  std::filesystem::path path_;
+  int fd_;
+  uint64_t size_ = 0;
+  int64_t modified_ = 0;  // nanoseconds
 };
 
 /// Receives the next bytes of a file that is being written.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
@@ -31,21 +30,12 @@ bool all_integers(const json& list) {
          std::all_of(list.begin(), list.end(), [](const json& x) { return x.is_number_integer(); });
 }
 
-double widened(bf16 x) {
+double widen(bf16 x) {
   return to_float(x);
 }
 template <class T>
-double widened(T x) {
+double widen(T x) {
   return x;
-}
-
-template <class T>
-std::vector<double> widen(const std::byte* data, size_t n) {
-  std::vector<T> values(n);
-  if (n > 0) std::memcpy(values.data(), data, n * sizeof(T));
-  std::vector<double> result(n);
-  std::transform(values.begin(), values.end(), result.begin(), [](T x) { return widened(x); });
-  return result;
 }
 
 }  // namespace
@@ -64,20 +54,21 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
 }
 
 void SafetensorsFile::read_header() {
-  const std::string_view text = file_.text();
+  const uint64_t file_size = file_.size();
   uint64_t header_size = 0;
   const auto whole = [&](bool ok) {
     require(ok,
             "[safetensors] expected a whole file at {}; got {} bytes, fewer than its header "
             "says; the file is cut short or of another format",
-            path_.string(), text.size());
+            path_.string(), file_size);
   };
-  whole(text.size() >= sizeof header_size);
-  std::memcpy(&header_size, text.data(), sizeof header_size);
-  whole(header_size <= text.size() - sizeof header_size);
+  whole(file_size >= sizeof header_size);
+  file_.read(0, std::as_writable_bytes(std::span(&header_size, 1)));
+  whole(header_size <= file_size - sizeof header_size);
   const size_t data_begin = sizeof header_size + header_size;
 
-  header_ = text.substr(sizeof header_size, header_size);
+  header_.resize(header_size);
+  file_.read(sizeof header_size, std::as_writable_bytes(std::span(header_)));
   json header = json::parse(header_);
   require(header.is_object(),
           "[safetensors] expected a well-formed header in {}; got JSON that is no object; the file "
@@ -95,12 +86,12 @@ void SafetensorsFile::read_header() {
             name, path_.string());
     Entry e{value.at("dtype").get<std::string>(), Shape(shape.get<std::vector<int64_t>>()), 0, 0};
     const auto place = offsets.get<std::array<uint64_t, 2>>();
-    whole(place[0] <= place[1] && place[1] <= text.size() - data_begin);
+    whole(place[0] <= place[1] && place[1] <= file_size - data_begin);
     e.begin = data_begin + place[0];
     e.end = data_begin + place[1];
-    uint64_t elements = 1;  // in this file at most text.size(): stop before an overflow
+    uint64_t elements = 1;  // in this file at most file_size: stop before an overflow
     for (int64_t extent : e.shape.extents()) {
-      whole(extent >= 0 && (extent == 0 || elements <= text.size() / extent));
+      whole(extent >= 0 && (extent == 0 || elements <= file_size / extent));
       elements *= static_cast<uint64_t>(extent);
     }
     const size_t size = bytes_of_type(e.type);
@@ -124,9 +115,9 @@ void SafetensorsFile::check_coverage(size_t data_begin) const {
             path_.string(), at);
     at = end;
   }
-  require(at == file_.bytes().size(),
+  require(at == file_.size(),
           "[safetensors] expected {} to end at byte {}; got {} bytes; the file is damaged",
-          path_.string(), at, file_.bytes().size());
+          path_.string(), at, file_.size());
 }
 
 const std::string& SafetensorsFile::metadata(const std::string& key) const {
@@ -155,11 +146,14 @@ void SafetensorsFile::verify() const {
                     "another or none; the file is damaged",
                     what, path_.string()));
   };
-  whole(has_checksums() && header_sum(std::string(header_)) == metadata(kHeaderSum), "the header");
+  whole(has_checksums() && header_sum(header_) == metadata(kHeaderSum), "the header");
   const std::vector<std::string> names = this->names();
   std::vector<std::string> sums(names.size());
   parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
-    sums[static_cast<size_t>(i)] = sha256(bytes_of(entry(names[static_cast<size_t>(i)])));
+    const Entry& e = entry(names[static_cast<size_t>(i)]);
+    Sha256 sum;
+    file_.read_blocks(e.begin, e.end, [&](std::span<const std::byte> block) { sum.update(block); });
+    sums[static_cast<size_t>(i)] = sum.digits();
   });
   for (size_t i = 0; i < names.size(); ++i) whole(sums[i] == checksum(names[i]), names[i]);
 }
@@ -177,10 +171,6 @@ const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) co
   return found->second;
 }
 
-std::span<const std::byte> SafetensorsFile::bytes_of(const Entry& entry) const {
-  return file_.bytes().subspan(entry.begin, entry.end - entry.begin);
-}
-
 const Shape& SafetensorsFile::shape(const std::string& name) const {
   return entry(name).shape;
 }
@@ -191,7 +181,7 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
     if (e.type != type_name(type)) continue;
     Tensor result(e.shape, type);
     with_any_type(type, [&]<class T>(T) {
-      std::memcpy(result.data<T>(), bytes_of(e).data(), result.bytes());
+      file_.read(e.begin, {reinterpret_cast<std::byte*>(result.data<T>()), result.bytes()});
     });
     return result;
   }
@@ -199,14 +189,21 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
        e.type);
 }
 
+template <class T>
+std::vector<double> SafetensorsFile::widened(const Entry& e) const {
+  std::vector<T> values(static_cast<size_t>(e.shape.elements()));
+  file_.read(e.begin, std::as_writable_bytes(std::span(values)));
+  std::vector<double> result(values.size());
+  std::transform(values.begin(), values.end(), result.begin(), [](T x) { return widen(x); });
+  return result;
+}
+
 std::vector<double> SafetensorsFile::doubles(const std::string& name) const {
   const Entry& e = entry(name);
-  const std::byte* data = bytes_of(e).data();
-  const size_t n = static_cast<size_t>(e.shape.elements());
-  if (e.type == "F32") return widen<float>(data, n);
-  if (e.type == "F64") return widen<double>(data, n);
-  if (e.type == "BF16") return widen<bf16>(data, n);
-  if (e.type == "I32") return widen<int32_t>(data, n);
+  if (e.type == "F32") return widened<float>(e);
+  if (e.type == "F64") return widened<double>(e);
+  if (e.type == "BF16") return widened<bf16>(e);
+  if (e.type == "I32") return widened<int32_t>(e);
   fail("[safetensors] expected {} in {} to be F32, BF16, F64 or I32; got {}", name, path_.string(),
        e.type);
 }

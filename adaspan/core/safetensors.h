@@ -18,7 +18,8 @@
 
 namespace adaspan {
 
-/// One opened file; its tensors are read on demand.
+/// One opened file; its tensors are read on demand. Whatever reads throws DamagedFile when the file
+/// was cut since.
 class SafetensorsFile {
  public:
   /// Throws Error when the file is missing, and DamagedFile when it is cut short or not well
@@ -55,13 +56,14 @@ class SafetensorsFile {
     size_t begin, end;  // bytes, from the start of the file
   };
   const Entry& entry(const std::string& name) const;
-  std::span<const std::byte> bytes_of(const Entry& entry) const;
+  template <class T>
+  std::vector<double> widened(const Entry& entry) const;
   void read_header();
   void check_coverage(size_t data_begin) const;
 
   std::filesystem::path path_;
-  MappedFile file_;
-  std::string_view header_;  // the JSON
+  InputFile file_;
+  std::string header_;  // the JSON
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Entry> entries_;
 };

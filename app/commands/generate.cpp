@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "adaspan/train/data/prompt.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
@@ -15,23 +17,35 @@ namespace {
 
 struct GenerateArguments {
   Output output;
-  std::string checkpoint, data;
+  std::string checkpoint, data, unknown = "refuse";
   std::optional<std::string> prompt;
   GenerateOptions generate;
   int threads = 0;
 };
+
+/// The ids of the prompt; what was done with unknown tokens is noted.
+std::vector<int32_t> prompt_ids(GenerateArguments& options, const Corpus& corpus) {
+  if (!options.prompt) return {corpus.part(Part::test)[0]};
+  Prompt prompt = encode_prompt(*options.prompt, corpus.vocabulary(), corpus.format(),
+                                unknown_tokens(options.unknown));
+  const bool words = corpus.format() == TextFormat::words;
+  const auto tell = [&](int64_t count, const char* what) {
+    if (count == 0) return;
+    options.output.note(fmt::format("{} unknown {}{} of the prompt {}", count,
+                                    words ? "word" : "character", count == 1 ? "" : "s", what));
+  };
+  tell(prompt.skipped, "left out");
+  tell(prompt.replaced, "taken as <unk>");
+  return std::move(prompt.ids);
+}
 
 void write(GenerateArguments& options) {
   open_process(options.output, options.threads);
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
   const LoadedModel loaded = open_model(options.output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
-  const Vocabulary& vocabulary = corpus.vocabulary();
-  const std::vector<int32_t> prompt = options.prompt
-                                          ? vocabulary.encode(*options.prompt, corpus.format())
-                                          : std::vector<int32_t>{corpus.part(Part::test)[0]};
-  const auto ids = generate(*loaded.model, prompt, options.generate);
-  const std::string text = vocabulary.decode(ids, corpus.format());
+  const auto ids = generate(*loaded.model, prompt_ids(options, corpus), options.generate);
+  const std::string text = corpus.vocabulary().decode(ids, corpus.format());
   options.output.result({{"text", text},
                          {"tokens", ids.size()},
                          {"seed", options.generate.seed},
@@ -51,6 +65,8 @@ void add_generate(CLI::App& app) {
       ->add_option("--prompt", options->prompt,
                    "text to go on from; if not given, the first token of the test part")
       ->type_name("TEXT");
+  add_text(*command, "unknown", options->unknown, "refuse|skip",
+           "what to do with characters or words of the prompt that the corpus does not have");
   add_whole_number(*command, "length", options->generate.length, "tokens to draw");
   command
       ->add_option("--temperature", options->generate.temperature,

@@ -38,6 +38,8 @@ void read_input(std::string_view input) {
   for (const TextFormat format :
        {TextFormat::bytes, TextFormat::enwik8, TextFormat::text8, TextFormat::words}) {
     options.format = format;
+    options.minimum_count.reset();
+    if (format == TextFormat::words && input.size() % 3 == 0) options.minimum_count = 2;
     options.order =
         input.size() % 2 == 0 ? VocabularyOrder::first_seen : VocabularyOrder::falling_count;
     allow_error([&] {

@@ -28,6 +28,7 @@ inline Corpus corpus_of(const std::filesystem::path& folder, const std::string& 
   std::filesystem::create_directories(folder);
   atomic_write(folder / "text", content);
   PrepareOptions options;
+  options.format = TextFormat::enwik8;  // its vocabulary is that of the text
   options.input = folder / "text";
   options.out = folder / "corpus";
   options.split = {0.6, 0.2, 0.2};

@@ -21,6 +21,9 @@ Tensor columns_of(const Tensor& ids, int64_t first, int64_t count) {
 }  // namespace
 
 TokenStream TokenStream::of(Tensor tokens, std::string name) {
+  require(!tokens.empty() && tokens.type() == DType::i32,
+          "[data] expected int32 tokens for {}; got {}; give ids, as int32_t", name,
+          tokens.empty() ? "none" : adaspan::name(tokens.type()));
   const int64_t size = tokens.elements();
   return {.size = size,
           .read = [kept = std::make_shared<const Tensor>(std::move(tokens))](
@@ -38,33 +41,42 @@ TokenStream TokenStream::of(const Corpus& corpus, Part part) {
 }
 
 BlockReader::BlockReader(TokenStream stream, int64_t B, int64_t M, uint64_t seed)
-    : stream_(std::move(stream)), B_(B), M_(M), columns_(stream_.size / B), seed_(seed) {
+    : stream_(std::move(stream)), B_(B), M_(M), columns_(0), seed_(seed) {
+  require(
+      B >= 1 && M >= 1,
+      "[data] expected a batch and blocks of at least 1; got {} and {}; set batch.sequences and "
+      "batch.block",
+      B, M);
+  columns_ = stream_.size / B;
   require(columns_ >= M + 1,
           "[data] expected at least {} tokens in {} for a batch of {} and blocks of {}; got {}; "
           "take a longer text, or a smaller batch.sequences or batch.block",
           B * (M + 1), stream_.name, B, M, stream_.size);
+  require(stream_.read != nullptr, "[data] expected a way to read {}; got none; set its `read`",
+          stream_.name);
 }
 
 Block BlockReader::next() {
-  Block block{Tensor({M_, B_}, DType::i32), Tensor({M_, B_}, DType::i32), position_.column == 0};
-  if (position_.column + M_ + 1 > columns_) {
+  Position at = position_;
+  Block block{Tensor({M_, B_}, DType::i32), Tensor({M_, B_}, DType::i32), at.column == 0};
+  if (at.column + M_ + 1 > columns_) {
     const RandomKey key{.seed = seed_, .purpose = Purpose::data_offset};
     const int64_t offsets = std::min(M_, columns_ - M_);  // from each of them a block fits
-    position_.column =
-        static_cast<int64_t>(random_uniform(key, static_cast<uint64_t>(position_.restarts)) *
-                             static_cast<double>(offsets));
-    position_.restarts += 1;
+    at.column = static_cast<int64_t>(random_uniform(key, static_cast<uint64_t>(at.restarts)) *
+                                     static_cast<double>(offsets));
+    at.restarts += 1;
     block.starts_stream = true;
   }
   std::vector<int32_t> row(M_ + 1);
   for (int64_t b = 0; b < B_; ++b) {
-    stream_.read(b * columns_ + position_.column, M_ + 1, row.data());
+    stream_.read(b * columns_ + at.column, M_ + 1, row.data());
     for (int64_t t = 0; t < M_; ++t) {
       block.inputs.data<int32_t>()[t * B_ + b] = row[t];
       block.targets.data<int32_t>()[t * B_ + b] = row[t + 1];
     }
   }
-  position_.column += M_;
+  at.column += M_;
+  position_ = at;
   return block;
 }
 

@@ -22,6 +22,7 @@ struct TokenStream {
   std::function<void(int64_t begin, int64_t count, int32_t* out)> read;
   std::string name;  ///< for messages: "the training part of data/gcide"
 
+  /// Throws Error unless the tokens are int32.
   static TokenStream of(Tensor tokens, std::string name);
   /// A part of a corpus, which must stay open.
   static TokenStream of(const Corpus& corpus, Part part);
@@ -43,11 +44,13 @@ class BlockReader {
     bool operator==(const Position&) const = default;
   };
 
-  /// Throws Error when the stream has fewer than B (M+1) tokens.
+  /// Throws Error when the stream has fewer than B (M+1) tokens or no way to read them, or when B
+  /// or M is below 1.
   BlockReader(TokenStream stream, int64_t B, int64_t M, uint64_t seed);
 
   /// The next block. When fewer than M+1 columns are left the stream starts again, from a random
-  /// column below M (paper's code: so that blocks are cut at other places the next time).
+  /// column below M (paper's code: so that blocks are cut at other places the next time). What the
+  /// stream throws passes through, and the position stays.
   Block next();
 
   /// Blocks from the start to the end of the stream without a restart.

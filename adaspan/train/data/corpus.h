@@ -30,7 +30,7 @@ class Corpus {
   const std::string& vocabulary_hash() const { return record_.vocabulary_hash; }
   const CorpusRecord& record() const { return record_; }
   /// What a checkpoint keeps of it.
-  DataIdentity identity() const { return {vocabulary_.size(), vocabulary_hash(), text_hash()}; }
+  DataIdentity identity() const;
 
  private:
   Corpus(CorpusRecord record, Vocabulary vocabulary, std::array<TokenFile, 3> parts)

@@ -17,6 +17,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+// What was added since ("unk", "unknown") may be missing, so that older corpora open.
 constexpr int kVersion = 1;
 constexpr const char* kCommand =
     "`adaspan prepare --format bytes|enwik8|text8|words --input FILE --out";
@@ -32,11 +33,13 @@ CorpusRecord from_json(const json& j) {
   }
   const json& split = j.at("split");
   if (!split.is_null()) record.split = split.get<Split>();
+  if (j.contains("unk")) record.minimum_count = whole_number(j, "unk");
   record.vocabulary_size = whole_number(j.at("vocabulary"), "tokens");
   record.vocabulary_hash = j.at("vocabulary").at("sha256").get<std::string>();
   for (size_t p = 0; p < kParts.size(); ++p) {
     const json& part = j.at("parts").at(name(kParts[p]));
     record.parts[p] = {whole_number(part, "tokens"), whole_number(part, "new_tokens"),
+                       part.contains("unknown") ? whole_number(part, "unknown") : 0,
                        part.at("sha256").get<std::string>()};
   }
   return record;
@@ -78,6 +81,7 @@ std::string CorpusRecord::command(const std::filesystem::path& folder) const {
     text += fmt::format(" {} {}", kFlags[i], sources[i].path.string());
   }
   if (split) text += " --split " + split_text(*split);
+  if (minimum_count) text += fmt::format(" --unk {}", *minimum_count);
   return text + fmt::format(" --out {}", folder.string());
 }
 
@@ -134,10 +138,12 @@ void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord
                             {"sha256", source.sha256}});
   }
   if (record.split) j["split"] = *record.split;
+  if (record.minimum_count) j["unk"] = *record.minimum_count;
   for (size_t p = 0; p < kParts.size(); ++p) {
     const PartRecord& part = record.parts[p];
     j["parts"][name(kParts[p])] = {
         {"tokens", part.tokens}, {"new_tokens", part.new_tokens}, {"sha256", part.sha256}};
+    if (record.minimum_count) j["parts"][name(kParts[p])]["unknown"] = part.unknown;
   }
   // A path that is not UTF-8 is written with replacements: such a text is not checked for changes.
   const std::string text = j.dump(2, ' ', false, json::error_handler_t::replace);

@@ -23,7 +23,8 @@ const char* name(Part part);
 
 /// How ids are given out: in the order in which the training part shows the tokens, or by falling
 /// count in it (equal counts: last seen first), which the clusters of adaptive input and output
-/// need. Tokens that only the valid part has follow, then those that only the test part has.
+/// need. Tokens that only the valid part has follow, then those that only the test part has. For
+/// bytes all 256 are there, in the order of the bytes or by falling count.
 enum class VocabularyOrder { first_seen, falling_count };
 
 /// "first_seen", "falling_count"
@@ -47,6 +48,7 @@ struct SourceRecord {
 struct PartRecord {
   int64_t tokens = 0;
   int64_t new_tokens = 0;  ///< of the vocabulary, seen in no part before this one
+  int64_t unknown = 0;     ///< tokens that are <unk>, where that stands for other words
   std::string sha256;      ///< of the token file
 };
 
@@ -55,6 +57,9 @@ struct CorpusRecord {
   VocabularyOrder order = VocabularyOrder::first_seen;
   std::vector<SourceRecord> sources;  ///< one text that was split, or one text per part
   std::optional<Split> split;
+  /// Words that the training part has fewer times, and those that it has not, are <unk>; none
+  /// where every word has an id of its own.
+  std::optional<int64_t> minimum_count;
   int64_t vocabulary_size = 0;
   std::string vocabulary_hash;
   std::array<PartRecord, 3> parts;
@@ -63,6 +68,8 @@ struct CorpusRecord {
   std::string text_hash() const;
   /// The command that prepares this corpus in `folder`.
   std::string command(const std::filesystem::path& folder) const;
+  /// Whether it was made when the bytes' vocabulary had only those of the text.
+  bool lacks_bytes() const { return format == TextFormat::bytes && vocabulary_size < 256; }
 };
 
 /// What is known of the file at `path` without reading it (no sha256). Throws Error when there is

@@ -5,20 +5,29 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
-#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/core/sha256.h"
 #include "adaspan/train/data/corpus.h"
+#include "adaspan/train/data/encode_part.h"
+#include "adaspan/train/data/source_text.h"
+#include "adaspan/train/data/staging_folder.h"
+#include "adaspan/train/data/token_counts.h"
 
 namespace adaspan {
 namespace {
 
-using Texts = std::array<std::string_view, 3>;
-using Ids = std::array<std::vector<int32_t>, 3>;
-
 void check(const PrepareOptions& options) {
+  if (options.minimum_count) {
+    require(options.format == TextFormat::words,
+            "[prepare] expected prepare.unk with the format words alone; got {}; leave it out",
+            name(options.format));
+    require(*options.minimum_count >= 1, "[prepare] expected prepare.unk of at least 1; got {}",
+            *options.minimum_count);
+  }
   require(
       options.valid.empty() == options.test.empty(),
       "[prepare] expected both a valid and a test text, or neither; got only {}; give the other "
@@ -35,130 +44,119 @@ void check(const PrepareOptions& options) {
       split_text(split));
 }
 
-MappedFile open_text(const SourceRecord& source) {
-  require(source.bytes > 0,
-          "[prepare] expected text in {}; got an empty file; give a file with text in it",
-          source.path.string());
-  return MappedFile(source.path);
+/// Whether a text is read twice: its tokens are counted before they get their numbers. The bytes'
+/// own numbers are known.
+bool counts_first(const PrepareOptions& options) {
+  return options.format != TextFormat::bytes || options.order != VocabularyOrder::first_seen;
+}
+
+/// The texts as they are now, not yet read.
+std::vector<SourceRecord> describe_sources(const PrepareOptions& options) {
+  std::vector<std::filesystem::path> paths{options.input};
+  if (!options.valid.empty()) paths.insert(paths.end(), {options.valid, options.test});
+  std::vector<SourceRecord> sources;
+  for (const auto& path : paths) {
+    sources.push_back(describe_source(path));
+    require(sources.back().bytes > 0,
+            "[prepare] expected text in {}; got an empty file; give a file with text in it",
+            sources.back().path.string());
+  }
+  return sources;
 }
 
 /// The three parts of one text.
-Texts cut(std::string_view text, const PrepareOptions& options) {
+PartsOfText cut(SourceText& text, const PrepareOptions& options) {
   const auto place = [&](double fraction) {
     // 0.7 + 0.1 is a little less than 0.8; a millionth of a byte makes up for it.
     const double exact = fraction * static_cast<double>(text.size()) + 1e-6;
-    const size_t at = std::min(text.size(), static_cast<size_t>(exact));
-    if (options.format != TextFormat::words || at == 0) return at;
-    const size_t line_end = text.find('\n', at - 1);
-    return line_end == std::string_view::npos ? text.size() : line_end + 1;
+    const uint64_t at = std::min(text.size(), static_cast<uint64_t>(exact));
+    return options.format == TextFormat::words && at > 0 ? text.after_line(at - 1) : at;
   };
-  const size_t valid = place(options.split[0]);
-  const size_t test = place(options.split[0] + options.split[1]);
-  const Texts texts{text.substr(0, valid), text.substr(valid, test - valid), text.substr(test)};
+  const uint64_t valid = place(options.split[0]);
+  const uint64_t test = place(options.split[0] + options.split[1]);
+  const PartsOfText parts{PartOfText{&text, 0, valid}, PartOfText{&text, valid, test},
+                          PartOfText{&text, test, text.size()}};
   for (const Part part : kParts) {
     require(
-        !texts[static_cast<size_t>(part)].empty(),
+        parts[static_cast<size_t>(part)].size() > 0,
         "[prepare] expected text in each part; got an empty {} part of {} ({} bytes, split {}); "
         "use a longer text or another prepare.split",
         name(part), options.input.string(), text.size(), split_text(options.split));
   }
-  return texts;
+  return parts;
 }
 
-/// The ids of one part; tokens seen for the first time join the vocabulary.
-std::vector<int32_t> encode_part(std::string_view text, TextFormat format, Vocabulary& vocabulary) {
-  const auto add = [&](const Token& token) { return vocabulary.add(token); };
-  if (format == TextFormat::text8) {
-    // The published text8 models never saw the leading space: id 0 is the first letter.
-    for_each_token(text.substr(std::min(text.find_first_not_of(' '), text.size())), format, add);
-  }
-  std::vector<int32_t> ids;
-  ids.reserve(format == TextFormat::words ? text.size() / 5 : text.size() + 1);
-  for_each_token(text, format, [&](const Token& token) { ids.push_back(add(token)); });
-  if (ends_with_added_line(text, format)) ids.push_back(add(kEndOfLine));
-  return ids;
-}
-
-/// Numbers the tokens of the training text anew, by falling count, and changes all ids to match.
-Vocabulary sorted_by_count(const Vocabulary& old, int64_t in_training, Ids& ids) {
-  std::vector<int64_t> counts(static_cast<size_t>(in_training));
-  for (const int32_t id : ids[0]) ++counts[static_cast<size_t>(id)];
-  std::vector<int32_t> order(static_cast<size_t>(old.size()));
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.begin() + in_training, [&](int32_t a, int32_t b) {
-    const int64_t count_a = counts[static_cast<size_t>(a)];
-    const int64_t count_b = counts[static_cast<size_t>(b)];
-    return count_a != count_b ? count_a > count_b : a > b;
-  });
-  Vocabulary sorted;
-  std::vector<int32_t> renamed(order.size());
-  for (const int32_t id : order) renamed[static_cast<size_t>(id)] = sorted.add(old.token(id));
-  for (auto& part : ids) {
-    for (int32_t& id : part) id = renamed[static_cast<size_t>(id)];
-  }
-  return sorted;
-}
-
-/// A folder for files that are not complete yet; goes with what is left in it.
-class StagingFolder {
- public:
-  explicit StagingFolder(std::filesystem::path path) : path_(std::move(path)) {
-    std::error_code error;
-    std::filesystem::create_directories(path_, error);
-    require(!error,
-            "[prepare] expected to write in {}; got: {}; choose another folder for the corpus",
-            path_.parent_path().string(), error.message());
-  }
-  ~StagingFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  StagingFolder(const StagingFolder&) = delete;
-  StagingFolder& operator=(const StagingFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-void move_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::error_code error;
-  std::filesystem::rename(from, to, error);
-  require(!error, "[prepare] expected to replace {}; got: {}; remove it, or choose another folder",
-          to.string(), error.message());
+/// Writes the ids of one part and records what it has. `seen` tells which ids the parts before had.
+void write_part(const std::filesystem::path& path, const PartOfText& text, int64_t tokens,
+                TextFormat format, const Vocabulary& vocabulary, std::vector<bool>& seen,
+                PartRecord& record) {
+  record.tokens = tokens;
+  const int32_t unknown = vocabulary.unknown().value_or(-1);
+  const auto write = [&](const IdSink& sink) {
+    encode_part(text, format, vocabulary, [&](std::span<const int32_t> ids) {
+      for (const int32_t id : ids) {
+        record.unknown += id == unknown;
+        if (seen[static_cast<size_t>(id)]) continue;
+        seen[static_cast<size_t>(id)] = true;
+        ++record.new_tokens;
+      }
+      sink(ids);
+    });
+  };
+  record.sha256 = write_token_file(path, tokens, vocabulary.size(), write);
 }
 
 /// Writes all files beside the old ones, which are replaced when nothing can fail for want of
 /// space.
-void write_corpus(const std::filesystem::path& folder, const Vocabulary& vocabulary, const Ids& ids,
+void write_corpus(const PrepareOptions& options, std::vector<SourceText>& texts,
                   CorpusRecord& record) {
-  const StagingFolder staging(folder / ".unfinished-corpus");
-  atomic_write(vocabulary_path(staging.path()), vocabulary.file_text());
+  const PartsOfText parts = record.split ? cut(texts[0], options)
+                                         : PartsOfText{PartOfText{&texts[0], 0, texts[0].size()},
+                                                       PartOfText{&texts[1], 0, texts[1].size()},
+                                                       PartOfText{&texts[2], 0, texts[2].size()}};
+  const StagingFolder staging(options.out);
+  Vocabulary vocabulary;
+  std::array<int64_t, 3> tokens;
+  if (counts_first(options)) {
+    TokenCounts counts = count_tokens(parts, options.format);
+    tokens = counts.tokens;
+    vocabulary = number_tokens(std::move(counts), options.order, options.minimum_count);
+  } else {
+    vocabulary = Vocabulary::of_bytes();
+    for (size_t p = 0; p < parts.size(); ++p) tokens[p] = static_cast<int64_t>(parts[p].size());
+  }
+  std::vector<bool> seen(static_cast<size_t>(vocabulary.size()));
   for (const Part part : kParts) {
     const size_t p = static_cast<size_t>(part);
-    const auto path = token_path(staging.path(), part);
-    write_token_file(path, ids[p], vocabulary.size());
-    record.parts[p].tokens = static_cast<int64_t>(ids[p].size());
-    record.parts[p].sha256 = sha256(MappedFile(path).bytes());
+    write_part(token_path(staging.path(), part), parts[p], tokens[p], options.format, vocabulary,
+               seen, record.parts[p]);
   }
+  for (size_t i = 0; i < texts.size(); ++i) record.sources[i].sha256 = texts[i].sha256();
+  atomic_write(vocabulary_path(staging.path()), vocabulary.file_text());
   record.vocabulary_size = vocabulary.size();
   record.vocabulary_hash = vocabulary.hash();
   write_corpus_record(staging.path(), record);
-  move_file(vocabulary_path(staging.path()), vocabulary_path(folder));
-  for (const Part part : kParts) {
-    move_file(token_path(staging.path(), part), token_path(folder, part));
-  }
-  move_file(corpus_record_path(staging.path()), corpus_record_path(folder));
+  staging.move_to(options.out);
 }
 
 PrepareReport report(const CorpusRecord& record, bool up_to_date) {
-  PrepareReport result{up_to_date, record.vocabulary_size, {}, {}};
+  PrepareReport result{.up_to_date = up_to_date,
+                       .vocabulary_size = record.vocabulary_size,
+                       .lacks_bytes = record.lacks_bytes()};
   for (size_t p = 0; p < kParts.size(); ++p) {
     result.tokens[p] = record.parts[p].tokens;
     result.new_tokens[p] = record.parts[p].new_tokens;
+    result.unknown[p] = record.parts[p].unknown;
   }
   return result;
+}
+
+/// Whether the text that is described now is the one of then. It is read only when the description
+/// leaves that open.
+bool same_text(const SourceRecord& then, const SourceRecord& now) {
+  if (now.bytes != then.bytes) return false;
+  if (now.path == then.path && now.modified == then.modified) return true;
+  return sha256(InputFile(now.path)) == then.sha256;
 }
 
 /// The record of the corpus in `folder`, if it is whole and was made from the same text in the same
@@ -166,10 +164,12 @@ PrepareReport report(const CorpusRecord& record, bool up_to_date) {
 std::optional<CorpusRecord> same_corpus(const std::filesystem::path& folder,
                                         const CorpusRecord& wanted) {
   try {
-    const CorpusRecord old = Corpus::open(folder).record();
+    const CorpusRecord old = read_corpus_record(folder);
     if (old.format == wanted.format && old.order == wanted.order && old.split == wanted.split &&
-        old.text_hash() == wanted.text_hash())
-      return old;
+        old.minimum_count == wanted.minimum_count &&
+        std::equal(old.sources.begin(), old.sources.end(), wanted.sources.begin(),
+                   wanted.sources.end(), same_text))
+      return Corpus::open(folder).record();
   } catch (const Error&) {
     // No corpus, or one that must be made again.
   }
@@ -183,31 +183,23 @@ PrepareReport prepare_corpus(const PrepareOptions& options) {
   CorpusRecord record;
   record.format = options.format;
   record.order = options.order;
-  std::vector<std::filesystem::path> paths{options.input};
-  if (options.valid.empty())
-    record.split = options.split;
-  else
-    paths.insert(paths.end(), {options.valid, options.test});
-  std::vector<MappedFile> files;
-  for (const auto& path : paths) {
-    record.sources.push_back(describe_source(path));
-    files.push_back(open_text(record.sources.back()));
-    record.sources.back().sha256 = sha256(files.back().bytes());
-  }
+  record.minimum_count = options.minimum_count;
+  if (options.valid.empty()) record.split = options.split;
+  record.sources = describe_sources(options);
   if (const auto old = same_corpus(options.out, record)) return report(*old, true);
 
-  const Texts texts = record.split ? cut(files[0].text(), options)
-                                   : Texts{files[0].text(), files[1].text(), files[2].text()};
-  Vocabulary vocabulary;
-  Ids ids;
-  for (size_t p = 0; p < kParts.size(); ++p) {
-    const int64_t before = vocabulary.size();
-    ids[p] = encode_part(texts[p], options.format, vocabulary);
-    record.parts[p].new_tokens = vocabulary.size() - before;
+  uint64_t done = 0, total = 0;
+  for (const SourceRecord& source : record.sources) {
+    total += (counts_first(options) ? 2 : 1) * source.bytes;
   }
-  if (options.order == VocabularyOrder::falling_count)
-    vocabulary = sorted_by_count(vocabulary, record.parts[0].new_tokens, ids);
-  write_corpus(options.out, vocabulary, ids, record);
+  std::vector<SourceText> texts;
+  for (const SourceRecord& source : record.sources) {
+    texts.emplace_back(source.path, [&](uint64_t bytes) {
+      done += bytes;
+      if (options.progress) options.progress(done, total);
+    });
+  }
+  write_corpus(options, texts, record);
   return report(record, false);
 }
 

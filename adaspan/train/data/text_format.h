@@ -6,6 +6,8 @@
 //   words    runs of bytes between white space (ASCII); the newline byte ends a line
 #pragma once
 
+#include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace adaspan {
@@ -24,6 +26,13 @@ struct Token {
 
 inline constexpr Token kEndOfLine{"\n", true};
 
+/// The word that stands for rarer and unseen words where a corpus was prepared so.
+inline constexpr Token kUnknown{"<unk>"};
+
+constexpr bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /// Calls visit(token) for the tokens of `text`, in order. Nothing is added after the last byte.
 template <class Visit>
 void for_each_token(std::string_view text, TextFormat format, const Visit& visit) {
@@ -34,7 +43,6 @@ void for_each_token(std::string_view text, TextFormat format, const Visit& visit
     }
     return;
   }
-  const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
   size_t begin = 0;  // of the word that i is in
   for (size_t i = 0; i <= text.size(); ++i) {
     if (i < text.size() && !is_space(text[i])) continue;
@@ -44,8 +52,36 @@ void for_each_token(std::string_view text, TextFormat format, const Visit& visit
   }
 }
 
+/// A text that comes in blocks, handed on in pieces that no word crosses.
+class WholeWords {
+ public:
+  template <class Visit>
+  void add(std::string_view block, const Visit& visit) {
+    size_t end = block.size();  // after the last white space
+    while (end > 0 && !is_space(block[end - 1])) --end;
+    if (end > 0) {
+      // The first piece of the block may go on with a word of the last one.
+      const size_t first = std::find_if(block.begin(), block.end(), is_space) - block.begin() + 1;
+      visit(std::string_view(begun_.append(block.substr(0, first))));
+      begun_.clear();
+      visit(block.substr(first, end - first));
+    }
+    begun_.append(block.substr(end));
+  }
+  /// The last word, if no white space follows it.
+  template <class Visit>
+  void finish(const Visit& visit) {
+    visit(std::string_view(begun_));
+    begun_.clear();
+  }
+
+ private:
+  std::string begun_;  // a word whose end has not come
+};
+
 /// Whether one more end of a line follows `text` when it is a whole part of a corpus: always for
-/// text8, after an unterminated last line for enwik8 and words, never for bytes.
+/// text8, after an unterminated last line for enwik8 and words, never for bytes. The text's last
+/// byte is enough to tell.
 bool ends_with_added_line(std::string_view text, TextFormat format);
 
 }  // namespace adaspan

@@ -77,6 +77,15 @@ Vocabulary Vocabulary::parse(std::string_view file_text) {
   return result;
 }
 
+Vocabulary Vocabulary::of_bytes() {
+  Vocabulary result;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    result.add({{&c, 1}});
+  }
+  return result;
+}
+
 std::string Vocabulary::file_text() const {
   std::string result;
   for (int32_t id = 0; id < size(); ++id) (result += escape(token(id))) += '\n';
@@ -95,7 +104,7 @@ Token Vocabulary::token(int32_t id) const {
   return {tokens_[static_cast<size_t>(id)], id == end_of_line_};
 }
 
-std::optional<int32_t> Vocabulary::lookup(const Token& token) const {
+std::optional<int32_t> Vocabulary::find(const Token& token) const {
   if (token.end_of_line) return end_of_line_;
   if (token.bytes.size() == 1) {
     const int32_t id = ids_of_bytes_[static_cast<unsigned char>(token.bytes[0])];
@@ -106,12 +115,12 @@ std::optional<int32_t> Vocabulary::lookup(const Token& token) const {
 }
 
 std::optional<int32_t> Vocabulary::find(std::string_view bytes) const {
-  const auto id = lookup({bytes});
+  const auto id = find(Token{bytes});
   return !id && bytes == kEndOfLine.bytes ? end_of_line_ : id;
 }
 
 int32_t Vocabulary::add(const Token& token) {
-  if (const auto known = lookup(token)) return *known;
+  if (const auto known = find(token)) return *known;
   const int32_t id = static_cast<int32_t>(tokens_.size());
   tokens_.emplace_back(token.bytes);
   if (token.end_of_line)
@@ -121,19 +130,6 @@ int32_t Vocabulary::add(const Token& token) {
   else
     ids_.emplace(token.bytes, id);
   return id;
-}
-
-std::vector<int32_t> Vocabulary::encode(std::string_view text, TextFormat format) const {
-  std::vector<int32_t> ids;
-  for_each_token(text, format, [&](const Token& token) {
-    const auto id = lookup(token);
-    require(id.has_value(),
-            "[encode] expected text made of the {} tokens of the corpus; got \"{}\", which is none "
-            "of them; leave it out, or prepare a corpus that has it",
-            size(), escape(token));
-    ids.push_back(*id);
-  });
-  return ids;
 }
 
 std::string Vocabulary::decode(std::span<const int32_t> ids, TextFormat format) const {

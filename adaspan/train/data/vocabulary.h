@@ -30,6 +30,9 @@ class Vocabulary {
   /// SHA-256 of file_text(): corpora of one hash give every token the same id.
   std::string hash() const;
 
+  /// Every byte, id = byte.
+  static Vocabulary of_bytes();
+
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
   /// Throws Error when there is no such id. The views last as long as the vocabulary is unchanged.
   Token token(int32_t id) const;
@@ -40,14 +43,18 @@ class Vocabulary {
   /// newline byte is itself a token (bytes, text8).
   std::optional<int32_t> find(std::string_view bytes) const;
   std::optional<int32_t> end_of_line() const { return end_of_line_; }
+  /// The id of exactly this token, if it is known.
+  std::optional<int32_t> find(const Token& token) const;
   /// The id of `token`, which becomes the last one if it is new.
   int32_t add(const Token& token);
 
-  /// The ids of a piece of text, a prompt for example: no end of a line is added after it. Throws
-  /// Error when it has a token that is not known here.
-  std::vector<int32_t> encode(std::string_view text, TextFormat format) const;
-  /// The text of `ids`: decode(encode(x)) == x, but words are joined by one space, with none around
-  /// newlines. Throws Error when there is no such id.
+  /// Makes <unk>, which is added if it is new, stand for all words that are not known.
+  void add_unknown() { unknown_ = add(kUnknown); }
+  /// The id of the token that stands for words that are not known, if there is one.
+  std::optional<int32_t> unknown() const { return unknown_; }
+
+  /// The text of `ids`: that which they were made from, but words are joined by one space, with
+  /// none around newlines. Throws Error when there is no such id.
   std::string decode(std::span<const int32_t> ids, TextFormat format) const;
 
  private:
@@ -55,10 +62,8 @@ class Vocabulary {
     using is_transparent = void;
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
   };
-  std::optional<int32_t> lookup(const Token& token) const;
-
   std::vector<std::string> tokens_;
-  std::optional<int32_t> end_of_line_;
+  std::optional<int32_t> end_of_line_, unknown_;
   std::array<int32_t, 256> ids_of_bytes_;  // tokens of one byte; -1 where there is none
   std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> ids_;  // longer ones
 };

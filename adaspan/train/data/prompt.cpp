@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/train/data/prompt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "adaspan/core/error.h"
+
+namespace adaspan {
+namespace {
+
+struct Character {
+  size_t bytes;
+  std::optional<uint32_t> code;  // none for a byte that is not UTF-8
+};
+
+/// The first character of `text`, which is not empty.
+Character first_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return {1, byte(0)};
+  const size_t n = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || n > text.size()) return {1, {}};
+  uint32_t code = byte(0) & (0x7fu >> n);
+  for (size_t i = 1; i < n; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {1, {}};
+    code = code << 6 | (byte(i) & 0x3fu);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xd800 && code < 0xe000;
+  if (code < kLeast[n] || code > 0x10ffff || surrogate) return {1, {}};
+  return {n, code};
+}
+
+/// `text` with what is not visible, or not UTF-8, escaped.
+std::string visible(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    if (c.code && *c.code >= ' ' && (*c.code < 0x7f || *c.code >= 0xa0)) {
+      result += text.substr(0, c.bytes);
+    } else {
+      for (const char byte : text.substr(0, c.bytes)) {
+        result += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+      }
+    }
+    text.remove_prefix(c.bytes);
+  }
+  return result;
+}
+
+class Encoder {
+ public:
+  Encoder(const Vocabulary& vocabulary, TextFormat format, UnknownTokens unknown)
+      : vocabulary_(vocabulary), format_(format), unknown_(unknown) {}
+
+  Prompt encode(std::string_view text) {
+    if (format_ == TextFormat::words) {
+      for_each_token(text, format_, [&](const Token& token) { add_word(token); });
+    } else {
+      for (; !text.empty(); text.remove_prefix(first_character(text).bytes)) add_character(text);
+    }
+    require(known_ > 0,
+            "[prompt] expected a prompt with at least one of the {} tokens of the corpus; got {}; "
+            "write something that the corpus has",
+            vocabulary_.size(), place_ == 0 ? "an empty one" : "unknown ones alone");
+    return std::move(prompt_);
+  }
+
+ private:
+  void add_word(const Token& token) {
+    if (!token.end_of_line) ++place_;
+    std::optional<int32_t> id = vocabulary_.find(token);
+    if (!id && unknown_ == UnknownTokens::refuse && !token.end_of_line) {
+      id = vocabulary_.unknown();
+      prompt_.replaced += id.has_value();
+    }
+    if (!id) {
+      return leave_out(
+          token.end_of_line ? "the end of a line" : fmt::format("\"{}\"", visible(token.bytes)),
+          "word");
+    }
+    prompt_.ids.push_back(*id);
+    known_ += id != vocabulary_.unknown();
+  }
+
+  void add_character(std::string_view text) {
+    ++place_;
+    const Character c = first_character(text);
+    std::vector<int32_t> ids;
+    for_each_token(text.substr(0, c.bytes), format_, [&](const Token& token) {
+      if (const auto id = vocabulary_.find(token)) ids.push_back(*id);
+    });
+    if (ids.size() < c.bytes) {
+      const std::string shown = visible(text.substr(0, c.bytes));
+      return leave_out(c.code ? fmt::format("\"{}\" (U+{:04X})", shown, *c.code)
+                              : fmt::format("the byte {}", shown),
+                       "character");
+    }
+    prompt_.ids.insert(prompt_.ids.end(), ids.begin(), ids.end());
+    ++known_;
+  }
+
+  void leave_out(const std::string& what, const char* kind) {
+    require(unknown_ == UnknownTokens::skip,
+            "[prompt] expected text made of the {} tokens of the corpus; got {}, {} {} of the "
+            "prompt, which is none of them; take it out, or set generate.unknown to skip",
+            vocabulary_.size(), what, kind, std::max<int64_t>(place_, 1));
+    ++prompt_.skipped;
+  }
+
+  const Vocabulary& vocabulary_;
+  TextFormat format_;
+  UnknownTokens unknown_;
+  Prompt prompt_;
+  int64_t place_ = 0;  // of the word or character, from 1
+  int64_t known_ = 0;  // tokens, without <unk>
+};
+
+}  // namespace
+
+const char* name(UnknownTokens unknown) {
+  return unknown == UnknownTokens::refuse ? "refuse" : "skip";
+}
+
+UnknownTokens unknown_tokens(std::string_view text) {
+  for (const UnknownTokens unknown : {UnknownTokens::refuse, UnknownTokens::skip}) {
+    if (text == name(unknown)) return unknown;
+  }
+  fail("[prompt] expected generate.unknown to be refuse or skip; got \"{}\"; choose one", text);
+}
+
+Prompt encode_prompt(std::string_view text, const Vocabulary& vocabulary, TextFormat format,
+                     UnknownTokens unknown) {
+  return Encoder(vocabulary, format, unknown).encode(text);
+}
+
+}  // namespace adaspan
