@@ -16,7 +16,7 @@ Output::Output() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 void Output::note(std::string_view text) {
   if (quiet) return;
   end_progress();
-  fmt::print(stderr, "{}\n", text);
+  fmt::print(stderr, "{}{}", text, text.ends_with('\n') ? "" : "\n");
 }
 
 bool Output::progress_due() const {
