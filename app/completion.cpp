@@ -13,8 +13,9 @@ namespace {
 
 /// What `values` is for a type: words, or what _adaspan is to list.
 std::string values_of(const std::string& type) {
-  if (type.find('|') != std::string::npos)
-    return fmt::format("{}", fmt::join(alternatives(type), " "));
+  std::vector<std::string> words = alternatives(type);
+  std::erase(words, "FILE");
+  if (!words.empty()) return fmt::format("{}", fmt::join(words, " "));
   return type == "FILE" || type == "DIR" || type == "PRESET" ? "@" + type : "@nothing";
 }
 
@@ -90,15 +91,11 @@ CASES  esac
     @DIR) mapfile -t COMPREPLY < <(compgen -d -- "$current") && compopt -o filenames ;;
     @PRESET)
       mapfile -t COMPREPLY < <(compgen -W "$("$program" presets --names 2>/dev/null)" -- "$current")
-      ;
-;
-    @nothing) COMPREPLY=() ;
-    ;
-    *) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;
-    ;
-    esac 2 > / dev / null
-    }
-    }
+      ;;
+    @nothing) COMPREPLY=() ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
+  esac 2>/dev/null
+}
 complete -F _adaspan adaspan
 )sh";
 

@@ -60,7 +60,7 @@ constexpr Help kHelp[] = {
     {"data", "Data", "DIR", "folder of a corpus made by 'adaspan prepare'"},
     {"data-unit", "Data", "bpc|ppl", "how losses are shown: bits per character or perplexity"},
     {"threads", "Process", "", "threads to use; 0: as many as this process may use"},
-    {"precision", "Process", "auto|f32|bf16",
+    {"precision", "Process", "f32|bf16|auto",
      "of activations; auto: bf16 where the processor computes in it"},
     {"isa", "Process", "auto|plain|avx2|avx512|amx",
      "instructions to use; auto: the best there are"},

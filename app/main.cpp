@@ -65,8 +65,9 @@ void add_commands(CLI::App& app) {
   app.footer(footer);
 }
 
-/// What to add to the parser's own words on a wrong command line.
-std::string suggestion(const CLI::App& app) {
+/// The parser's words on a wrong command line, and what was meant by the first word that is like
+/// something it knows.
+std::string with_suggestion(std::string message, const CLI::App& app) {
   std::vector<std::string> commands;
   for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
     at = at->get_subcommands().back();
@@ -75,10 +76,22 @@ std::string suggestion(const CLI::App& app) {
   const adaspan::Command program = adaspan::command_tree(app);
   for (const std::string& word : app.remaining(/*recurse=*/true)) {
     const auto text = adaspan::suggestion_for(adaspan::find_command(program, commands), word);
-    if (!text.empty()) return text;
+    if (text.empty()) continue;
+    // "--checkpoint is required" does not say that there is a --checkpont.
+    const bool named = message.find(word) != std::string::npos;
+    return message + (named ? "" : "; got " + word) + text;
   }
-  return "";
+  return message;
 }
+
+/// The parser's help with one empty line between its parts.
+class HelpText : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
+    return CLI::detail::find_and_replace(Formatter::make_help(app, name, mode), "\n\n\n", "\n\n");
+  }
+};
 
 }  // namespace
 
@@ -87,6 +100,7 @@ int main(int argc, char** argv) {
   cli::open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error like a full disk
   CLI::App app("The adaptive-span transformer: train it, look at it, use it.", "adaspan");
+  app.formatter(std::make_shared<HelpText>());
   app.set_version_flag("--version", version());
   app.require_subcommand(0, 1);  // with at least 1, a misspelt one would be called a missing one
   try {
@@ -101,8 +115,8 @@ int main(int argc, char** argv) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
     return complain(
-        fmt::format("{}{}; 'adaspan --help' and 'adaspan COMMAND --help' list what there is",
-                    e.what(), suggestion(app)));
+        fmt::format("{}; 'adaspan --help' and 'adaspan COMMAND --help' list what there is",
+                    with_suggestion(e.what(), app)));
   } catch (const cli::Exit& e) {
     return e.code;
   } catch (const std::bad_alloc&) {

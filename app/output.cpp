@@ -25,7 +25,7 @@ Output::Output() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 void Output::note(std::string_view text) {
   if (quiet) return;
   end_progress();
-  say(stderr, fmt::format("{}\n", text));
+  say(stderr, fmt::format("{}{}", text, text.ends_with('\n') ? "" : "\n"));
 }
 
 bool Output::progress_due() const {

@@ -20,7 +20,7 @@ class Output {
   Output();
   ~Output() { end_progress(); }
 
-  /// A line for a person.
+  /// A line for a person, or several.
   void note(std::string_view text);
 
   /// Whether progress is to be shown again: it was not for a fifth of a second on a terminal, or

@@ -68,7 +68,10 @@ std::vector<std::string> alternatives(std::string_view type) {
 
 void require_alternative(const std::string& name, const std::string& text, std::string_view type) {
   const std::vector<std::string> all = alternatives(type);
-  require(all.empty() || std::ranges::find(all, text) != all.end(),
+  const auto has = [&](const std::string& word) {
+    return std::ranges::find(all, word) != all.end();
+  };
+  require(all.empty() || has("FILE") || has(text),
           "[settings] expected --{} to be {}; got \"{}\"{}", name, listed(all), text,
           did_you_mean(text, all));
 }

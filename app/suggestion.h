@@ -26,7 +26,7 @@ std::string listed(const std::vector<std::string>& words);
 std::vector<std::string> alternatives(std::string_view type);
 
 /// Throws Error, with what there is to choose from, unless `text` is one of `type`'s alternatives;
-/// any text is where it has none.
+/// any text is where it has none, or "FILE" is one of them.
 void require_alternative(const std::string& name, const std::string& text, std::string_view type);
 
 }  // namespace adaspan

@@ -19,7 +19,7 @@ accept "was up to date" -- prepare --input text --out data
 accept -- prepare --format enwik8 --input other-text --out other
 accept -- prepare --input short --out short-data
 
-accept '"configuration"' -- train --data data --checkpoint run/ckpt "${tiny[@]}"
+accept "saved in    run/ckpt" -- train --data data --checkpoint run/ckpt "${tiny[@]}"
 metrics=run/metrics.jsonl
 expect "the configuration comes first" grep -q '^{"configuration":{' <(head -n 1 $metrics)
 expect "it has the settings" [ "$(setting $metrics hid-sz)" = 16 ]
@@ -35,10 +35,10 @@ cp $metrics before.jsonl
 accept "going on from step 6" -- train --data data --checkpoint run/ckpt "${tiny[@]}"
 expect "a finished run does nothing more" cmp -s $metrics before.jsonl
 
-accept '"part":"test"' '"bpc":' '"tokens":' -- eval --checkpoint run/ckpt
-accept '"part":"valid"' -- eval --checkpoint run/ckpt --data data --part valid
+accept '"part":"test"' '"bpc":' '"tokens":' -- eval --checkpoint run/ckpt --json
+accept '"part":"valid"' -- eval --checkpoint run/ckpt --data data --part valid --json
 accept '"part":"valid"' '"part":"test"' -- \
-  train --full-eval-mode --data data --checkpoint run/ckpt "${tiny[@]}"
+  train --full-eval-mode --json --data data --checkpoint run/ckpt "${tiny[@]}"
 accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" -- \
   report --checkpoint run/ckpt
 expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
@@ -63,19 +63,20 @@ accept 'span attention backward' 'the rest' -- \
 accept '"gemm_peak_gflops":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
   bench attention --json --span 7 --span 32 "${bench[@]}"
 accept 'gemm_peak_gflops' 'feed-forward 2' 'weight_gradient' -- bench gemm "${bench[@]}"
-accept '"name":"block2.loss","value":' -- parity "$golden/fixed.safetensors"
+accept '"name":"block2.loss","value":' -- \
+  parity --json "$golden/fixed.safetensors"
 
 # --- precision and instructions -----------------------------------------------------------------
 small=("${tiny[@]}" --nbatches 1 --niter 2)
-accept '"precision":"f32"' '"isa":"plain"' -- train --data data --checkpoint plain-isa/ckpt \
+accept "precision   f32" "running on  1 thread, plain" -- train --data data --checkpoint plain-isa/ckpt \
   "${small[@]}" --precision f32 --isa plain
-accept '"precision":"f32"' '"isa":"plain"' -- train --data data --checkpoint auto-plain/ckpt \
+accept "precision   f32" "running on  1 thread, plain" -- train --data data --checkpoint auto-plain/ckpt \
   "${small[@]}" --isa plain
 expect "auto's precision is in the configuration" \
   [ "$(setting auto-plain/metrics.jsonl precision)" = '"f32"' ]
 expect "the same level has the same bits" cmp -s <(grep -o '"loss":[^,]*' plain-isa/metrics.jsonl) \
   <(grep -o '"loss":[^,]*' auto-plain/metrics.jsonl)
-accept '"precision":"f32"' -- train --data data --checkpoint f32/ckpt "${small[@]}" --precision f32
+accept "precision   f32" -- train --data data --checkpoint f32/ckpt "${small[@]}" --precision f32
 refuse "[model] expected --precision f32, since the kernels of level plain compute in f32; got bf16" \
   "use --precision f32" -- train --data data --checkpoint new/ckpt "${small[@]}" \
   --precision bf16 --isa plain
@@ -83,19 +84,19 @@ refuse '[settings] expected --precision to be f32, bf16 or auto; got "half"' -- 
   train --data data --checkpoint new/ckpt "${small[@]}" --precision half
 refuse '[settings] expected --isa to be auto, plain, avx2, avx512 or amx; got "sse"' -- \
   train --data data --checkpoint new/ckpt "${small[@]}" --isa sse
-refuse "--precision: half not in" -- parity "$golden/fixed.safetensors" --precision half
+refuse '[settings] expected --precision to be f32 or bf16; got "half"' -- parity "$golden/fixed.safetensors" --precision half
 grep -q amx_tile /proc/cpuinfo ||
   refuse "[isa] expected --isa of a level that this processor has" -- \
     train --data data --checkpoint new/ckpt "${small[@]}" --isa amx
 if grep -q avx512_bf16 /proc/cpuinfo; then
-  accept '"precision":"bf16"' -- train --data data --checkpoint bf16/ckpt "${small[@]}"
+  accept "precision   bf16" -- train --data data --checkpoint bf16/ckpt "${small[@]}"
   accept "going on from step 2" -- train --data data --checkpoint bf16/ckpt "${small[@]}" --niter 3
-  accept '"part":"test"' -- eval --checkpoint bf16/ckpt
+  accept "test " -- eval --checkpoint bf16/ckpt
   accept -- generate --checkpoint bf16/ckpt --length 20
   accept '"precision": "bf16"' -- inspect bf16/ckpt
   refuse '[checkpoint] expected --precision "bf16" as in bf16/ckpt; got "f32"' -- \
     train --data data --checkpoint bf16/ckpt "${small[@]}" --precision f32
-  accept '"name":"eval.loss"' -- parity "$golden/fixed.safetensors" --precision bf16
+  accept "agrees  eval.loss" -- parity "$golden/fixed.safetensors" --precision bf16
 fi
 
 # --- a checkpoint of format 2 -------------------------------------------------------------------
@@ -105,7 +106,7 @@ old=$tests/data/format_2.safetensors
 cp -r "$tests/data/old_bytes/corpus" old-data
 loss_of() { sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out"; }
 while read -r part loss; do
-  accept '"step":40' -- eval --checkpoint "$old" --data old-data --part "$part"
+  accept '"step":40' -- eval --checkpoint "$old" --data old-data --part "$part" --json
   expect "the loss that its own version found" awk -v a="$(loss_of)" -v b="$loss" \
     'BEGIN { exit !((a - b) ^ 2 <= (1e-6 * b) ^ 2) }'
 done <<'LOSSES'
@@ -141,11 +142,23 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
 # --- help ---------------------------------------------------------------------------------------
-accept train eval generate report prepare inspect parity bench diff repro import export -- --help
-for command in eval generate report prepare inspect parity "bench step" diff repro import export; do
+commands=(prepare train presets eval report generate inspect diff repro parity bench import export
+  completion man)
+accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
+for command in "${commands[@]}" "bench step" "bench attention" "bench gemm"; do
   # shellcheck disable=SC2086
-  accept "Usage: adaspan $command" -- $command --help
+  accept "Usage: adaspan $command" "Examples:" "  adaspan " -- $command --help
+  sed -n '/^Examples:/,$ s/^  //p' "$work/out" >>"$work/examples"
 done
+expect "there are examples" [ "$(wc -l <"$work/examples")" -gt 20 ]
+while read -r line; do  # The shell reads them as a person's would: with quotes, not with pipes.
+  command_line=$line
+  eval "set -- ${line%%[|<]*}"
+  [ "$1" = adaspan ] || continue
+  (cd "$work" && timeout 1 "$program" "${@:2}") >"$work/out" 2>"$work/err"
+  expect "an example is a command line" [ "$(grep -c 'COMMAND --help' "$work/err")" = 0 ]
+done <"$work/examples"
+rm -rf "$work/runs" "$work/man1"
 accept --nlayers --hid-sz --inner-hid-sz --nheads --attn-span --block-sz --batch-sz --batch-split \
   --dropout --emb-dropout --optim --lr --momentum --lr-warmup --grad-clip --nbatches --niter \
   --adapt-span --adapt-span-loss --adapt-span-ramp --adapt-span-init --adapt-span-cache --data \
@@ -155,6 +168,63 @@ for name in $(head -n 1 $metrics | grep -o '"configuration":{[^}]*}' | grep -o '
   tr -d '":' | grep -v configuration); do
   expect "train --help tells of --$name" grep -qE -e "--${name}[ ,{]" "$work/out"
 done
+
+accept --hid-sz --batch-sz --threads --precision -- bench gemm --help
+expect "help lists only what is of use" [ "$(grep -cE -e '--(niter|lr|nheads|data) ' "$work/out")" = 0 ]
+accept "--niter has no effect here" "--nheads has no effect here" -- \
+  bench gemm "${tiny[@]}"
+
+# --- presets ------------------------------------------------------------------------------------
+accept "demo " "Expect" "1.04 bpc" -- presets
+accept '"name":"enwik8"' '"expect":"Expect (paper' -- presets --json
+accept -- presets --names
+expect "a name for each file" \
+  diff "$work/out" <(cd "$tests/../presets" && printf '%s\n' *.toml | sed 's/\.toml$//')
+
+# --- did you mean -------------------------------------------------------------------------------
+refuse "not expected: trian" "did you mean train?" -- trian
+refuse "did you mean step?" -- bench stpe
+refuse "did you mean --nlayers?" -- train --nlayer=3
+refuse "--checkpoint is required; got --checkpont; did you mean --checkpoint?" -- eval --checkpont x
+refuse "did you mean demo?" -- train --preset dmeo
+refuse "did you mean adagrad?" -- train --optim adagard
+refuse "did you mean valid?" -- eval --checkpoint x --part vald
+refuse "did you mean words?" -- prepare --input text --out new --format word
+printf 'nlayers = 1\nadapt-spann = true\n' >bad.toml
+refuse 'got "adapt-spann"; did you mean adapt-span?' "(in bad.toml, line 2)" -- train --config bad.toml
+refuse "did you mean eval?" -- man evla
+run frobnicate
+expect "what is like nothing has no suggestion" [ "$(grep -c 'did you mean' "$work/err")" = 0 ]
+
+# --- folders, empty texts, numbers --------------------------------------------------------------
+for command in eval report generate; do
+  refuse "expected a file; got run, a folder; name one of those in it: best.safetensors" -- \
+    $command --checkpoint run
+done
+refuse "expected a file; got run, a folder; name one of those in it: best.safetensors" -- inspect run
+refuse "got the folder run; use --checkpoint run/checkpoint.safetensors" -- \
+  train --data data --checkpoint run "${tiny[@]}"
+for flag in preset config; do
+  refuse "expected --$flag " "got an empty text" -- train --$flag ""
+done
+for flag in checkpoint data precision; do
+  refuse "expected --$flag " -- train --data data "${tiny[@]}" --$flag ""
+done
+refuse "expected --data DIR; got an empty text" -- eval --checkpoint run/ckpt --data ""
+refuse 'expected --seed to be a whole number of at least 0; got "-1"' -- \
+  generate --checkpoint run/ckpt --seed -1
+refuse 'expected --length to be a whole number; got "1e3"' -- \
+  generate --checkpoint run/ckpt --length 1e3
+for command in eval report generate; do
+  refuse "expected --threads of at most 4096; got 5000" -- \
+    $command --checkpoint run/ckpt --threads 5000
+done
+mkdir -p elsewhere
+command_line="adaspan eval, in another folder"
+(cd elsewhere && "$program" eval --checkpoint ../run/ckpt) >"$work/out" 2>"$work/err"
+expect "it is told where the corpus was named from" grep -qF \
+  "it is named from the folder that 'train' was started in" "$work/err"
+expect "and where it is" grep -qF -e "--data $PWD/data" "$work/err"
 
 # --- what is refused ----------------------------------------------------------------------------
 refuse "[bench] expected --adapt-span without --dynamic-span" -- \
@@ -182,7 +252,7 @@ refuse "[file] expected a readable file at nowhere" -- inspect nowhere
 refuse "[prepare] expected a file of text at nowhere" -- prepare --input nowhere --out new
 refuse "empty" -- prepare --input empty --out data
 refuse "add to 1; got 90,5,5" -- prepare --input text --out data --split 90,5,5
-refuse "--format: tokens not in" -- prepare --input text --out data --format tokens
+refuse '[settings] expected --format to be bytes, enwik8, text8 or words; got "tokens"' -- prepare --input text --out data --format tokens
 expect "no folder for what was refused" [ ! -e new ]
 
 refuse "expected --data with the folder" -- train --checkpoint new/ckpt "${tiny[@]}"
@@ -195,7 +265,7 @@ refuse '[settings] expected the name of a preset; got "enwik9"; there are: ' "en
   train --preset enwik9
 refuse '[settings] expected the name of a preset; got "../presets/demo"' -- \
   train --preset ../presets/demo
-refuse '[process] expected --threads of at least 0; got -3' -- eval --checkpoint none --threads -3
+refuse '[settings] expected --threads of at least 0; got -3' -- eval --checkpoint none --threads -3
 refuse 'in run.data' -- train --data run.data
 refuse "[settings] expected a configuration file at nowhere" -- train --config nowhere
 printf 'lr = \n' >bad.toml

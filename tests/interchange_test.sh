@@ -14,7 +14,7 @@ agree() {
 }
 
 evaluated() {
-  "$program" eval --checkpoint "$1" --data corpus --part test | sed 's/.*"loss":\([0-9.]*\).*/\1/'
+  "$program" eval --checkpoint "$1" --data corpus --part test --json --quiet | sed 's/.*"loss":\([0-9.]*\).*/\1/'
 }
 
 refused() { # text command...
@@ -64,7 +64,7 @@ for name in adagrad adam sgd; do
   # and on from there, which shows the optimizer's memory and the schedule, too
   cp "$name/start.safetensors" "$name/run.safetensors"
   "$program" train --data corpus --checkpoint "$name/run.safetensors" --niter 5 --log-steps 1 \
-    "${sizes[@]}" "${case[@]}" --precision f32 >/dev/null
+    "${sizes[@]}" "${case[@]}" --precision f32 >/dev/null 2>&1
   sed -n 's/^{"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$name/metrics.jsonl" >ours
   twin_losses train --rounds 2 --from "$name.pt" >theirs
   agree theirs ours || {

@@ -94,7 +94,7 @@ refuse "expected a readable file at nowhere/manifest.json" -- repro nowhere
 # --- other settings on the way ------------------------------------------------------------------
 in_folder run --niter 3
 accept "going on from step 6 of run/ckpt" "changed: --niter 3, was 2" -- "${training[@]}"
-expect "nothing else has changed" [ "$(grep -c '^changed' "$work/out")" = 1 ]
+expect "nothing else has changed" [ "$(grep -c '^changed' "$work/err")" = 1 ]
 expect "both are in the metrics" [ "$(grep -c '"configuration"' run/metrics.jsonl)" = 2 ]
 expect "and in the manifest" [ "$(grep -c '"configuration"' run/manifest.json)" = 2 ]
 same_run longer run
@@ -102,7 +102,7 @@ same_run longer run
 cp -r finished faster
 in_folder faster --niter 3 --lr 0.3 --threads 2 --log-steps 2
 accept "changed: --lr 0.3, was 0.05" -- "${training[@]}"
-expect "what no number depends on is no change" [ "$(grep -c '^changed' "$work/out")" = 2 ]
+expect "what no number depends on is no change" [ "$(grep -c '^changed' "$work/err")" = 2 ]
 expect "the new rate is used" [ "$(numbers faster | grep '"step":8' | grep -c '"lr":0.3,')" = 1 ]
 expect "and other weights come of it" [ "$(cmp -s faster/ckpt longer/ckpt)$?" = 1 ]
 expect "the first steps stay" cmp -s <(numbers faster | head -n 8) <(numbers finished)
@@ -116,7 +116,7 @@ in_folder parts --exact-split --batch-split 4 --niter 1
 accept -- "${training[@]}"
 in_folder parts --exact-split --niter 2
 accept "changed: --niter 2, was 1" -- "${training[@]}"
-expect "exact parts are no change" [ "$(grep -c '^changed' "$work/out")" = 1 ]
+expect "exact parts are no change" [ "$(grep -c '^changed' "$work/err")" = 1 ]
 in_folder exact --exact-split --batch-split 2
 accept -- "${training[@]}"
 same_run exact parts

@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/support/twin.sh"
 for span in adaptive dynamic fixed; do
   record=$work/$span.safetensors
   "$python" "$twin/record.py" --out "$record" --span "$span"
-  if "$program" parity "$record" >"$work/rows"; then
+  if "$program" parity "$record" --json --quiet >"$work/rows"; then
     echo "$span: $(wc -l <"$work/rows") quantities agree with the twin's"
   else
     fail "$span spans: adaspan and the twin differ"

@@ -108,8 +108,8 @@ void add_bench(CLI::App& app) {
   add_benchmark<BenchStepOptions>(
       *bench, "step", "one training step on random tokens", names_of_step(),
       [](CLI::App& command, BenchStepOptions& options) {
-        add_text(command, "spans", options.spans, "FILE",
-                 "initial, trained, full, or a JSON file with z of each layer and head");
+        add_text(command, "spans", options.spans, "initial|trained|full|FILE",
+                 "what the heads look back; FILE: JSON with z of each layer and head");
         add_whole_number(command, "steps", options.steps, "steps to time; the best counts");
         command.add_flag("--profile", options.profile, "where the time of one more step goes");
       },

@@ -25,7 +25,7 @@ void write_pages(const Command& command, const std::filesystem::path& folder) {
 void add_completion(CLI::App& app) {
   CLI::App* command = app.add_subcommand("completion", "a script that completes command lines");
   auto shell = std::make_shared<std::string>();
-  add_word(*command, "SHELL", *shell, "bash", "for which shell; there is one for bash");
+  add_word(*command, "SHELL", *shell, "SHELL", "for which; there is one for bash");
   add_examples(*command, {"source <(adaspan completion bash)"});
   command->callback([&app, shell] {
     require(*shell == "bash", "[completion] expected bash; got \"{}\"; there is no other yet",

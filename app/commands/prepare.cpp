@@ -86,9 +86,11 @@ void add_prepare(CLI::App& app) {
       ->default_str("0.9,0.05,0.05");
   add_text(*command, "order", options->order, "first_seen|falling_count",
            "of ids: as tokens come in the training part, or by how often they do");
-  add_whole_number(*command, "unk", options->prepare.minimum_count,
+  command
+      ->add_option("--unk", options->prepare.minimum_count,
                    "words: <unk> stands for those that the training part has fewer times, and for "
-                   "those that it has not");
+                   "those that it has not")
+      ->type_name("INTEGER");
   add_output(*command, options->output);
   add_examples(
       *command,
