@@ -2,7 +2,10 @@
 // The flags of the program. Kinds and defaults are those of the fields that they set.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "adaspan/train/run/config_record.h"
 #include "app/settings.h"
@@ -47,6 +50,12 @@ constexpr Help kHelp[] = {
     {"block-sz", "tokens of a sequence per step, M"},
     {"nbatches", "steps between validations and checkpoints"},
     {"niter", "how many times nbatches steps to train"},
+    {"steps", "length of the whole run in updates, in place of --niter"},
+    {"validation",
+     "what a validation in training reads: fixed, the same part of the valid text each time, or "
+     "rolling, what follows the last one, as the reference does"},
+    {"init-from", "begin a new run with the weights of this checkpoint"},
+    {"init-optimizer", "and with its optimizer's state"},
     {"checkpoint",
      "file to save to, and to go on from if it is there, in a folder of its own for each run: "
      "metrics.jsonl and best.safetensors lie beside it"},
@@ -57,6 +66,9 @@ constexpr Help kHelp[] = {
     {"log-steps", "steps between lines of metrics.jsonl"},
     {"precision", "of activations: f32, bf16, or auto: bf16 where the processor computes in it"},
     {"isa", "instructions to use: plain, avx2, avx512, amx, or auto: the best there are"}};
+
+/// For `train` alone: others have no use for them, or a meaning of their own.
+constexpr std::string_view kOfTraining[] = {"steps", "validation", "init-from", "init-optimizer"};
 
 Flag::Kind kind_of(const ordered_json& value) {
   if (value.is_boolean()) return Flag::Kind::boolean;
@@ -76,7 +88,8 @@ std::vector<Flag> all_flags() {
   std::vector<Flag> all;
   for (const auto& [name, text] : kHelp) {
     const ordered_json& value = standard.at(name);
-    all.push_back({name, kind_of(value), text_of(value), text});
+    const bool of_training = std::ranges::find(kOfTraining, name) != std::end(kOfTraining);
+    all.push_back({name, kind_of(value), text_of(value), text, of_training});
   }
   return all;
 }

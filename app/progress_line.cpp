@@ -35,6 +35,15 @@ void ProgressLine::started(const std::optional<Resumption>& from,
   fmt::print("{}\n", entry.dump());
 }
 
+void ProgressLine::noted(const std::string& line) {
+  note(line);
+}
+
+void ProgressLine::already_done(int64_t step) {
+  note(fmt::format("already at step {} of {}; raise --niter (or --steps) to go on", step,
+                   config_.run.steps()));
+}
+
 void ProgressLine::stepped(const StepReport& report, double tokens_per_second) {
   const auto now = Clock::now();
   const int64_t steps = config_.run.steps();

@@ -111,6 +111,7 @@ void give(SettingTexts& texts, const std::string& name, const std::string& text)
           name);
   Settings any;
   assign(any, name, text);
+  if (name == "niter") texts.erase("steps");  // which would win
   texts[name] = text;
 }
 
@@ -124,6 +125,8 @@ void give_toml(SettingTexts& texts, const std::filesystem::path& path) {
     fail("[settings] expected TOML in {}; got: {} (line {})", path.string(), e.description(),
          e.source().begin.line);
   }
+  require(!table.contains("niter") || table["steps"].value_or(int64_t{0}) == 0,
+          "[settings] expected niter or steps in {}; got both", path.string());
   for (const auto& [key, node] : table) {
     try {
       give(texts, std::string(key.str()), text_of(key.str(), node));

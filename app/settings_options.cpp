@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "adaspan/core/error.h"
 #include "adaspan/ops/process.h"
 #include "app/places.h"
 
@@ -17,10 +18,11 @@ const char* type_name(Flag::Kind kind) {
 
 }  // namespace
 
-SettingsOptions::SettingsOptions(CLI::App& command) {
+SettingsOptions::SettingsOptions(CLI::App& command, bool trains) {
   command.add_option("--preset", preset_, "start from presets/NAME.toml")->type_name("NAME");
   command.add_option("--config", config_, "then from this TOML file")->type_name("FILE");
   for (const Flag& flag : flags()) {
+    if (flag.of_training && !trains) continue;
     const std::string& name = flag.name;
     if (flag.kind == Flag::Kind::boolean) {
       command
@@ -45,6 +47,8 @@ Settings SettingsOptions::resolve(const TrainingConfig& defaults) const {
   SettingTexts texts;
   if (!preset_.empty()) give_toml(texts, preset_path(preset_));
   if (!config_.empty()) give_toml(texts, config_);
+  require(!given_.contains("niter") || !given_.contains("steps"),
+          "[settings] expected --niter or --steps; got both");
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
   open_process({.threads = threads_of(texts), .isa = isa_of(texts)});

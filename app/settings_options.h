@@ -12,7 +12,8 @@ namespace adaspan::cli {
 /// wins over the file, the file over the preset, the preset over the defaults.
 class SettingsOptions {
  public:
-  explicit SettingsOptions(CLI::App& command);
+  /// With `trains` also those flags that only training has.
+  explicit SettingsOptions(CLI::App& command, bool trains = false);
   /// The settings asked for, checked, on top of `defaults`; the process uses the instructions and
   /// threads that they say. Throws Error.
   Settings resolve(const TrainingConfig& defaults = {}) const;

@@ -159,9 +159,13 @@ void SafetensorsFile::verify() const {
   const std::vector<std::string> names = this->names();
   std::vector<std::string> sums(names.size());
   parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
-    sums[static_cast<size_t>(i)] = sha256(bytes_of(entry(names[static_cast<size_t>(i)])));
+    sums[static_cast<size_t>(i)] = adaspan::sha256(bytes_of(entry(names[static_cast<size_t>(i)])));
   });
   for (size_t i = 0; i < names.size(); ++i) whole(sums[i] == checksum(names[i]), names[i]);
+}
+
+std::string SafetensorsFile::sha256() const {
+  return adaspan::sha256(file_.bytes());
 }
 
 std::vector<std::string> SafetensorsFile::names() const {

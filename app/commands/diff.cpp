@@ -23,6 +23,10 @@ void print_difference(const RunDifference& difference) {
     print(fmt::format("first difference at step {}:", difference.first_step).c_str(),
           difference.numbers);
   }
+  if (difference.settings_changed > 0) {
+    fmt::print("the run went on with other settings after step {}: up to there\n",
+               difference.settings_changed);
+  }
   print("settings and environment that differ:", difference.settings);
   if (difference.first_step != 0) throw Exit{1};
 }

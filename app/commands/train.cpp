@@ -31,7 +31,7 @@ void train(const TrainingConfig& config) {
 
 void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "train a model, or go on with one");
-  auto options = std::make_shared<SettingsOptions>(*command);
+  auto options = std::make_shared<SettingsOptions>(*command, /*trains=*/true);
   command->callback([options] {
     const Settings settings = options->resolve();
     const RunConfig& files = settings.training.run;
