@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
@@ -49,12 +51,18 @@ constexpr Help kHelp[] = {
     {"block-sz", "Batch", "", "tokens of a sequence per step, M"},
     {"nbatches", "Run", "", "steps between validations and checkpoints"},
     {"niter", "Run", "", "how many times nbatches steps to train"},
+    {"steps", "Run", "", "length of the whole run in updates, in place of --niter"},
+    {"validation", "Run", "fixed|rolling",
+     "what a validation in training reads: fixed, the same part of the valid text each time, or "
+     "rolling, what follows the last one, as the reference does"},
+    {"init-from", "Run", "FILE", "begin a new run with the weights of this checkpoint"},
+    {"init-optimizer", "Run", "", "and with its optimizer's state"},
     {"seed", "Run", "", "first number of all random streams"},
     {"full-eval-mode", "Run", "", "only evaluate the checkpoint on valid and test"},
     {"checkpoint", "Run", "FILE",
      "file to save to, and to go on from if it is there, in a folder of its own for each run: "
      "metrics.jsonl and best.safetensors lie beside it; if not given, "
-     "runs/PRESET/checkpoint.safetensors"},
+     "runs/PRESET-CORPUS/checkpoint.safetensors"},
     {"keep-last", "Run", "", "newest checkpoints to keep; older ones are named after their step"},
     {"log-steps", "Run", "", "steps between lines of metrics.jsonl"},
     {"data", "Data", "DIR", "folder of a corpus made by 'adaspan prepare'"},
@@ -65,6 +73,9 @@ constexpr Help kHelp[] = {
     {"isa", "Process", "auto|plain|avx2|avx512|amx",
      "instructions to use; auto: the best there are"},
 };
+
+/// For `train` alone: others have no use for them, or a meaning of their own.
+constexpr std::string_view kOfTraining[] = {"steps", "validation", "init-from", "init-optimizer"};
 
 Flag::Kind kind_of(const ordered_json& value) {
   if (value.is_boolean()) return Flag::Kind::boolean;
@@ -90,7 +101,9 @@ std::vector<Flag> all_flags() {
   for (const auto& [name, group, type, text] : kHelp) {
     const ordered_json& value = standard.at(name);
     const Flag::Kind kind = kind_of(value);
-    all.push_back({name, group, kind, *type ? type : type_of(kind), text_of(value), text});
+    const bool of_training = std::ranges::find(kOfTraining, name) != std::end(kOfTraining);
+    all.push_back(
+        {name, group, kind, *type ? type : type_of(kind), text_of(value), text, of_training});
   }
   return all;
 }

@@ -18,6 +18,7 @@
 #include "adaspan/core/file.h"
 #include "adaspan/train/run/checkpoint.h"
 #include "adaspan/train/run/config_record.h"
+#include "adaspan/train/run/loaded_model.h"
 #include "app/places.h"
 
 namespace adaspan {
@@ -115,10 +116,13 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
   header.progress.step = file.metadata().contains("steps")
                              ? count(file, "steps")
                              : count(file, "rounds") * config.run.steps_per_round;
-  Transformer model(header.config.model, static_cast<uint64_t>(config.run.seed));
+  const auto made = make_model(header.config.model, file);
+  Transformer& model = *made;
   const auto optimizer = make_optimizer(config.optimizer, model.parameters().all());
-  header.progress.memory = header.progress.valid_memory =
-      model.fresh_memory(config.batch.sequences);
+  header.progress.memory = model.fresh_memory(config.batch.sequences);
+  if (config.run.validation == ValidationMode::rolling) {
+    header.progress.valid_memory = header.progress.memory;
+  }
 
   copy_weights(model, file);
   for (const auto& [name, tensor] : optimizer->state()) copy_tensor(*tensor, file, name);
@@ -138,7 +142,7 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
 void export_to_pytorch(const std::filesystem::path& checkpoint, const std::filesystem::path& file,
                        const std::string& python) {
   require_new("--to-pytorch", file);
-  read_header(open_checkpoint(checkpoint));
+  load_model(checkpoint);
   make_folder_of(file);
   run_script(python, "from-safetensors", checkpoint, file);
 }

@@ -30,6 +30,15 @@ void ProgressLine::started(const std::optional<Resumption>& from,
   start_ = Clock::now();
 }
 
+void ProgressLine::noted(const std::string& line) {
+  output_.note(line);
+}
+
+void ProgressLine::already_done(int64_t step) {
+  output_.note(fmt::format("already at step {} of {}; raise --niter (or --steps) to go on", step,
+                           config_.run.steps()));
+}
+
 void ProgressLine::stepped(const StepReport& report, double tokens_per_second) {
   const int64_t steps = config_.run.steps();
   const double left =

@@ -18,6 +18,8 @@ class ProgressLine : public RunObserver {
   ~ProgressLine() override { output_.end_progress(); }
 
   void started(const std::optional<Resumption>& from, const nlohmann::ordered_json& entry) override;
+  void noted(const std::string& line) override;
+  void already_done(int64_t step) override;
   void stepped(const StepReport& report, double tokens_per_second) override;
   void validated(const ValidationReport& report) override;
   void stopped(int64_t step) override;

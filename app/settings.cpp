@@ -19,12 +19,9 @@ namespace {
 
 /// Flags of what is no field of a training configuration.
 constexpr std::pair<const char*, const char*> kOtherFlags[] = {
-    {"process.threads", "--threads"},
-    {"process.isa", "--isa"},
-    {"generate.length", "--length"},
-    {"generate.temperature", "--temperature"},
-    {"generate.unknown", "--unknown"},
-    {"prepare.split", "--split"},
+    {"process.threads", "--threads"},  {"process.isa", "--isa"},
+    {"generate.length", "--length"},   {"generate.temperature", "--temperature"},
+    {"generate.unknown", "--unknown"}, {"prepare.split", "--split"},
     {"prepare.unk", "--unk"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {
@@ -101,6 +98,7 @@ void give(SettingTexts& texts, const std::string& name, const std::string& text)
   require_alternative(name, text, flag->type);
   Settings any;
   assign(any, name, text);
+  if (name == "niter") texts.erase("steps");  // which would win
   texts[name] = text;
 }
 
@@ -114,6 +112,8 @@ void give_toml(SettingTexts& texts, const std::filesystem::path& path) {
     fail("[settings] expected TOML in {}; got: {} (line {})", path.string(), e.description(),
          e.source().begin.line);
   }
+  require(!table.contains("niter") || table["steps"].value_or(int64_t{0}) == 0,
+          "[settings] expected niter or steps in {}; got both", path.string());
   for (const auto& [key, node] : table) {
     try {
       give(texts, std::string(key.str()), text_of(key.str(), node));

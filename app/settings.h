@@ -23,6 +23,7 @@ struct Flag {
   std::string type;      ///< of its value: "INTEGER", "FILE", "DIR", or "a|b|c" for one of these
   std::string standard;  ///< what holds where nobody gives it
   const char* help;
+  bool of_training;  ///< for `train` alone
 };
 
 /// All of them, in the order that help lists them.
@@ -40,7 +41,8 @@ struct Settings {
 /// Settings by name, as given.
 using SettingTexts = std::map<std::string, std::string>;
 
-/// Adds one setting, or replaces it. Throws Error for an unknown name or a text of the wrong kind.
+/// Adds one setting, or replaces it; "niter" replaces "steps", which it would else give way to.
+/// Throws Error for an unknown name or a text of the wrong kind.
 void give(SettingTexts& texts, const std::string& name, const std::string& text);
 
 /// Adds what the TOML file gives. Throws Error as give does, and when the file cannot be read or

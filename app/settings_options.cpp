@@ -18,6 +18,7 @@ SettingsOptions::SettingsOptions(CLI::App& command, std::function<bool(const Fla
   add_text(command, "config", config_, "FILE", "then from this TOML file: names as those below")
       ->group("Settings");
   for (const Flag& flag : flags()) {
+    if (flag.of_training && !reads_(flag)) continue;
     const std::string& name = flag.name;
     CLI::Option* option = nullptr;
     if (flag.kind == Flag::Kind::boolean) {
@@ -41,6 +42,8 @@ Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults
   SettingTexts texts;
   if (!preset_.empty()) give_toml(texts, preset_path(preset_));
   if (!config_.empty()) give_toml(texts, config_);
+  require(!given_.contains("niter") || !given_.contains("steps"),
+          "[settings] expected --niter or --steps; got both");
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
   const Process process =

@@ -106,13 +106,6 @@ TEST_CASE("the best one goes on where it is newer than the others that are whole
   CHECK(saved.resumed_at() == -1);  // a best one alone may be another run's
 }
 
-TEST_CASE("the best one's name is for no other") {
-  const RunPlace place;
-  CHECK_THROWS_WITH_AS(CheckpointFolder(place.folder / "best.safetensors", 2),
-                       Contains("[checkpoint] expected another run.checkpoint than "), Error);
-  CHECK_NOTHROW(CheckpointFolder(place.folder / "c.safetensors", 2));
-}
-
 TEST_CASE("when all are damaged nothing starts anew, and they stay") {
   const Saved saved(2, 2, 1);
   for (const std::string& name : saved.names()) flip(saved.beside(name), 2000);

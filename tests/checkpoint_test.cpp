@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -263,6 +264,124 @@ TEST_CASE("a checkpoint of another text is refused, but its model can be used th
   CHECK_NOTHROW(check_vocabulary(load_model(place.path).header, other.identity()));
 }
 
+TEST_CASE("a checkpoint of the same text cut elsewhere is refused with both hashes") {
+  const RunPlace place;
+  place.save();
+  PrepareOptions options;
+  options.input = place.folder / "text";
+  options.out = place.folder / "cut";
+  options.split = {0.5, 0.25, 0.25};
+  prepare_corpus(options);
+  const Corpus other = Corpus::open(options.out);
+  REQUIRE(other.text_hash() == place.corpus.text_hash());
+  REQUIRE(other.vocabulary_hash() == place.corpus.vocabulary_hash());
+  const std::string expected = fmt::format(
+      "[checkpoint] expected the training part that {} was trained on (SHA-256 {}); got another "
+      "({}); ",
+      place.path.string(), place.corpus.identity().part_hashes[0].substr(0, 12),
+      other.identity().part_hashes[0].substr(0, 12));
+  CHECK_THROWS_WITH_AS(place.load(run_config(), other), Contains(expected.c_str()), Error);
+  CHECK_THROWS_WITH_AS(place.load(run_config(), other), Contains("run.init_from"), Error);
+  CHECK_NOTHROW(place.load());
+
+  Content earlier(place.path);  // knows no parts
+  REQUIRE(earlier.metadata.erase("parts_sha256") == 1);
+  earlier.write(place.path);
+  CHECK_NOTHROW(place.load(run_config(), other));
+}
+
+TEST_CASE("a checkpoint made before there was a choice of validation is of a rolling one") {
+  const RunPlace place;
+  place.save();
+  Content earlier(place.path);
+  auto settings = nlohmann::ordered_json::parse(earlier.metadata.at("settings"));
+  REQUIRE(settings.erase("validation") == 1);
+  REQUIRE(settings.erase("steps") == 1);
+  earlier.metadata["settings"] = settings.dump();
+  auto progress = nlohmann::ordered_json::parse(earlier.metadata.at("progress"));
+  progress["losses"]["best_validation"] = 0.5;
+  earlier.metadata["progress"] = progress.dump();
+  earlier.write(place.path);
+  Trainer rolling = place.trainer(run_config());
+  CHECK(load_checkpoint(place.path, rolling).config.run.validation == ValidationMode::rolling);
+  CHECK(rolling.losses().best_validation == 0.5);
+  TrainingConfig s = run_config();
+  s.run.validation = ValidationMode::fixed;
+  Trainer fixed = place.trainer(s);
+  load_checkpoint(place.path, fixed);
+  CHECK(std::isinf(fixed.losses().best_validation));
+}
+
+TEST_CASE("numbers that are not finite are refused, in whatever tensor, and not saved") {
+  const RunPlace place;
+  place.save();
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(),
+                       -std::numeric_limits<float>::infinity()};
+  for (const char* name : {"key_pe", "optim.sum.key_pe", "memory.train.1",
+                           "layers.1.attn.attn.adaptive_span._mask.current_val"}) {
+    CAPTURE(name);
+    for (float value : bad) {
+      Content content(place.path);
+      Tensor& tensor = content.tensors.at(name);
+      const float before = tensor.data()[tensor.elements() - 1];
+      tensor.data()[tensor.elements() - 1] = value;
+      content.write(place.path);
+      const std::string expected =
+          std::string("; got others in ") + name + "; the run had diverged";
+      CHECK_THROWS_WITH_AS(place.load(), Contains(expected.c_str()), Error);
+      CHECK_THROWS_WITH_AS(load_model(place.path), Contains(expected.c_str()), Error);
+      tensor.data()[tensor.elements() - 1] = before;
+      content.write(place.path);
+    }
+  }
+  Trainer run = place.trainer(run_config());
+  run.model().parameters().all()[1]->value().data()[3] = bad[0];
+  CHECK_THROWS_WITH_AS(save_checkpoint(place.folder / "new", run),
+                       Contains("[checkpoint] expected finite numbers to save at "), Error);
+  CHECK_FALSE(fs::exists(place.folder / "new"));
+}
+
+TEST_CASE("a loss that is no number is refused, though all weights are finite") {
+  const RunPlace place;
+  place.save();
+  Content content(place.path);
+  Tensor& gain = content.tensors.at("layers.1.norm2.weight");
+  std::fill_n(gain.data(), gain.elements(), 1e38f);
+  Tensor& out = content.tensors.at("out_emb.weight");
+  for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] = i % 2 ? 3e38f : -3e38f;
+  content.write(place.path);
+  CHECK_THROWS_WITH_AS(evaluate_part(load_model(place.path), place.corpus, Part::valid),
+                       Contains("[eval] expected a finite loss on the valid part; got "), Error);
+}
+
+TEST_CASE("a small file that says it is large is refused before anything large is made") {
+  const RunPlace place;
+  place.save();
+  const Content whole(place.path);
+  const auto refuse = [&](const char* name, int64_t value, const char* expected) {
+    CAPTURE(name);
+    Content content(place.path);
+    auto settings = nlohmann::ordered_json::parse(whole.metadata.at("settings"));
+    settings[name] = value;
+    content.metadata["settings"] = settings.dump();
+    content.write(place.path);
+    const auto begun = std::chrono::steady_clock::now();
+    CHECK_THROWS_WITH_AS(load_model(place.path), Contains(expected), Error);
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begun;
+    CHECK(time.count() < 0.5);
+  };
+  refuse("inner-hid-sz", int64_t{1} << 25,
+         "[checkpoint] expected layers.0.ff.fc1.weight of shape [33554432, 16]; got [32, 16]");
+  refuse("attn-span", int64_t{1} << 30, "[checkpoint] expected key_pe of shape [1, 8, 1073741824]");
+  refuse("hid-sz", int64_t{1} << 30, "[checkpoint] expected key_pe of shape ");
+  refuse("nlayers", 20000, "[safetensors] expected a tensor layers.2.");
+  Content content(place.path);
+  content.metadata = whole.metadata;
+  content.metadata["vocabulary_size"] = "4611686018427387904";
+  content.write(place.path);
+  CHECK_THROWS_AS(load_model(place.path), Error);
+}
+
 TEST_CASE("a tensor of another shape or type is refused by its name") {
   const RunPlace place;
   place.save();
@@ -270,12 +389,10 @@ TEST_CASE("a tensor of another shape or type is refused by its name") {
   const auto refuse = [&](Tensor tensor, const char* expected) {
     content.tensors["layers.1.norm2.bias"] = std::move(tensor);
     content.write(place.path);
-    CHECK_THROWS_WITH_AS(place.load(), expected, Error);
-    CHECK_THROWS_WITH_AS(load_model(place.path), expected, Error);
+    CHECK_THROWS_WITH_AS(place.load(), Contains(expected), Error);
+    CHECK_THROWS_WITH_AS(load_model(place.path), Contains(expected), Error);
   };
-  refuse(Tensor::zeros({15}),
-         "[checkpoint] expected layers.1.norm2.bias of shape [16] and type f32; got [15] of type "
-         "f32; is it of a model of another size?");
+  refuse(Tensor::zeros({15}), "[checkpoint] expected layers.1.norm2.bias of shape [16]");
   refuse(Tensor::zeros({16}, DType::bf16),
          "[checkpoint] expected layers.1.norm2.bias of shape [16] and type f32; got [16] of type "
          "bf16; is it of a model of another size?");
@@ -286,7 +403,7 @@ TEST_CASE("spans outside of their range are refused") {
   place.save();
   Content content(place.path);
   const std::string name = "layers.1.attn.attn.adaptive_span._mask.current_val";
-  for (const float share : {-0.1f, 1.5f, std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float share : {-0.1f, 1.5f}) {
     content.tensors.at(name).data()[1] = share;
     content.write(place.path);
     CHECK_THROWS_WITH_AS(place.load(), Contains(("expected " + name + " in [0, 1]").c_str()),

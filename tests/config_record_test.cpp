@@ -38,6 +38,7 @@ TrainingConfig unusual_config() {
   c.model.precision = DType::bf16;
   c.optimizer.kind = OptimizerKind::adam;
   c.run.data_unit = DataUnit::ppl;
+  c.run.validation = ValidationMode::rolling;
   return c;
 }
 

@@ -18,6 +18,10 @@ namespace {
 using doctest::Contains;
 using nlohmann::ordered_json;
 
+Manifest start(const std::filesystem::path& path, const ordered_json& entry) {
+  return record_start(path, entry, "c.safetensors");
+}
+
 ordered_json entry(int64_t step, int threads) {
   return {{"step", step},
           {"configuration", {{"lr", 0.1}}},
@@ -52,19 +56,19 @@ TEST_CASE("an entry holds all that the numbers of a run are a function of") {
 TEST_CASE("a start is recorded when it differs from the one before") {
   const TemporaryFolder folder;
   const auto path = folder / "manifest.json";
-  record_start(path, entry(0, 1));
-  record_start(path, entry(5, 1));  // goes on as it was
+  start(path, entry(0, 1));
+  start(path, entry(5, 1));  // goes on as it was
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1)});
-  record_start(path, entry(9, 2));
-  record_start(path, entry(12, 1));
+  start(path, entry(9, 2));
+  start(path, entry(12, 1));
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(12, 1)});
-  record_start(path, entry(10, 4));  // of an older checkpoint: the steps after 10 are made again
+  start(path, entry(10, 4));  // of an older checkpoint: the steps after 10 are made again
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(10, 4)});
-  record_start(path, entry(10, 8));  // no step was made with 4
+  start(path, entry(10, 8));  // no step was made with 4
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1), entry(9, 2), entry(10, 8)});
-  record_start(path, entry(7, 1));  // as at first: the entries of lost steps go all the same
+  start(path, entry(7, 1));  // as at first: the entries of lost steps go all the same
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 1)});
-  record_start(path, entry(0, 2));  // a new run
+  start(path, entry(0, 2));  // a new run
   CHECK(read_manifest(path) == std::vector<ordered_json>{entry(0, 2)});
 }
 
@@ -80,7 +84,7 @@ TEST_CASE("what is no manifest is refused and stays") {
     CAPTURE(text);
     atomic_write(path, text);
     CHECK_THROWS_WITH_AS(read_manifest(path), Contains("[manifest] expected"), Error);
-    CHECK_THROWS_WITH_AS(record_start(path, entry(1, 1)), Contains("move it away"), Error);
+    CHECK_THROWS_WITH_AS(start(path, entry(1, 1)), Contains("move it away"), Error);
     CHECK(read_text(path) == text);
   }
 }

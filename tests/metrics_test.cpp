@@ -86,6 +86,19 @@ TEST_CASE("a run that goes on without its old file starts one") {
   CHECK(MetricsFile(folder / "metrics.jsonl", 5).fresh());
 }
 
+TEST_CASE("a file that somebody removes is made again with all its lines") {
+  const TemporaryFolder folder;
+  const auto path = folder / "run" / "metrics.jsonl";
+  MetricsFile file(path, 0);
+  file.write({{"step", 1}});
+  std::filesystem::remove_all(folder / "run");
+  file.write({{"step", 2}});
+  file.flush_to_disk();
+  CHECK(read_text(path) == step(1) + step(2));
+  file.write({{"step", 3}});
+  CHECK(read_text(path) == step(1) + step(2) + step(3));
+}
+
 TEST_CASE("a file that cannot be written is refused") {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "metrics.jsonl" / "full");

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "adaspan/core/error.h"
 #include "adaspan/models/parameter_store.h"
@@ -60,4 +63,17 @@ TEST_CASE("a name and a site can be taken once") {
                        "[parameters] expected distinct sites of random numbers; got 0 twice, the "
                        "second time for b; give it one of its own",
                        Error);
+}
+
+TEST_CASE("a store tells of a parameter before it makes it") {
+  std::vector<std::string> told;
+  ParameterStore store(1, [&](const std::string& name, const Shape& shape) {
+    told.push_back(name + shape.text());
+    if (name == "huge") throw std::length_error("too large");
+  });
+  store.add("a", 1, {2, 3}, Initialiser::constant(0));
+  CHECK_THROWS_AS(store.add("huge", 2, {int64_t{1} << 40}, Initialiser::constant(0)),
+                  std::length_error);
+  CHECK(told == std::vector<std::string>{"a[2, 3]", "huge[1099511627776]"});
+  CHECK(store.elements() == 6);
 }

@@ -145,6 +145,89 @@ for file in damaged/ckpt damaged/ckpt.step-6 damaged/best.safetensors; do
 done
 refuse "expected a whole checkpoint in damaged; got 3 damaged ones" -- "${training[@]}"
 
+# --- what a run's folder holds ------------------------------------------------------------------
+# A folder is one run's.
+cp -r finished owned
+in_folder owned --niter 1 --lr 1e-4
+training[4]=owned/other
+refuse "[checkpoint] expected a folder of its own for --checkpoint owned/other" \
+  "got that of another run, owned/ckpt" -- "${training[@]}"
+
+# The same text, cut elsewhere, is other data.
+run prepare --input text --out recut --split 0.5,0.25,0.25
+in_folder owned --niter 4
+training[2]=recut
+refuse "[checkpoint] expected the training part that owned/ckpt was trained on (SHA-256 " \
+  "; got another (" "--init-from owned/ckpt" -- "${training[@]}"
+
+# Without its checkpoints, records are not started over.
+cp -r finished lost
+rm lost/ckpt*
+in_folder lost
+if [ -e lost/best.safetensors ]; then mv lost/best.safetensors best-of-lost; fi
+refuse "[run] expected the checkpoint lost/ckpt of the run that lost/metrics.jsonl records up to step 6" \
+  -- "${training[@]}"
+
+# Gone back to an older checkpoint.
+in_folder back --niter 4 --keep-last 4
+accept -- "${training[@]}"
+cp back/ckpt.step-6 back/ckpt
+in_folder back --niter 4 --keep-last 2 --lr 0.01
+accept "going on from step 6 of back/ckpt" "gone back to step 6: what was made after it is now" \
+  "back/ckpt.step-9.set-aside-1" "back/metrics.jsonl.set-aside-1" -- "${training[@]}"
+expect "the abandoned steps are kept" [ -f back/ckpt.step-9.set-aside-1 ]
+expect "the new one takes the name" grep -q '"lr":0.01' <(tail -n 3 back/metrics.jsonl)
+
+# A run that is at its end says so, and writes nothing.
+in_folder finished
+snapshot >"$work/before"
+accept "already at step 6 of 6; raise --niter" -- "${training[@]}"
+expect "nothing is written" cmp -s <(snapshot) "$work/before"
+in_folder by-steps
+training=("${training[@]/--niter/--steps}")
+for i in "${!training[@]}"; do [ "${training[i]}" = --steps ] && training[i + 1]=5; done
+accept -- "${training[@]}"
+expect "a run of so many steps ends there" [ "$(steps_in by-steps/metrics.jsonl | tail -n 1)" = 5 ]
+expect "validated" grep -q '"valid_loss"' <(tail -n 1 by-steps/metrics.jsonl)
+accept "already at step 5 of 5" -- "${training[@]}"
+refuse "expected --niter or --steps; got both" -- "${training[@]}" --niter 3
+
+# What would fail at the first save fails at the start, and leaves no folder.
+for name in best.safetensors metrics.jsonl manifest.json c.tmp c.step-3; do
+  in_folder "new/$name"
+  training[4]=new/$name
+  refuse "[checkpoint] expected another --checkpoint than new/$name" -- "${training[@]}"
+done
+in_folder new
+training[4]=new/$(printf 'x%.0s' {1..250})
+refuse "[checkpoint] expected a name of at most " "for --checkpoint" -- "${training[@]}"
+training[4]=data/train.tok
+refuse "got a file of the corpus in data" -- "${training[@]}"
+expect "no folder is made" [ ! -e new ]
+
+# A repetition that ends where the settings changed says so.
+accept "the run went on with other settings after step 6" -- repro faster --steps 9
+
+# --- with the weights of another run -------------------------------------------------------------
+in_folder begun --init-from finished/ckpt
+accept "begins with the weights of finished/ckpt (step 6, SHA-256 $(hash_of finished/ckpt | cut -c 1-12))" \
+  "all tokens are its own" -- "${training[@]}"
+expect "its hash is recorded" [ "$(grep -A 3 '"init_from"' begun/manifest.json |
+  grep -o '"sha256": "[^"]*' | cut -d '"' -f 4)" = "$(hash_of finished/ckpt)" ]
+accept "already at step 6" -- "${training[@]}"
+accept "8 lines compared: every number is the same" -- repro begun --steps 6
+in_folder begun --niter 3
+accept "going on from step 6 of begun/ckpt" -- "${training[@]}"
+expect "it does not begin again" [ "$(grep -c begins "$work/out")" = 0 ]
+in_folder elsewhere --init-from finished/ckpt --init-optimizer
+training[2]=other
+accept "begins with the weights and the optimizer's state of finished/ckpt" \
+  "tokens are its own, 1 are new" -- "${training[@]}"
+in_folder larger --init-from finished/ckpt --hid-sz 32
+refuse "[init] expected --hid-sz 16 as in finished/ckpt; got 32" -- "${training[@]}"
+in_folder larger --init-optimizer
+refuse "expected --init-from, whose optimizer --init-optimizer takes; got none" -- "${training[@]}"
+
 # --- a run that is stopped ----------------------------------------------------------------------
 stopped=(--nbatches 100 --niter 3 --keep-last 1)
 in_folder undisturbed "${stopped[@]}"

@@ -187,10 +187,11 @@ TEST_CASE("a loss that is no number stops at its step, and the weights stay fini
                        Error);
   CHECK(same_weights(weights(trainer), before));
   CHECK(all_finite(before));
-  const std::string step = " at step " + std::to_string(trainer.steps_done() + 1) + "; the last";
+  const std::string step = " at step " + std::to_string(trainer.steps_done() + 1) + "; what was";
   CHECK_THROWS_WITH_AS(trainer.step(), Contains(step.c_str()), Error);
   CHECK_THROWS_WITH_AS(trainer.step(),
-                       Contains("checkpoint is kept; try a smaller schedule.learning_rate"), Error);
+                       Contains("what was saved stays; try a smaller schedule.learning_rate"),
+                       Error);
 }
 
 TEST_CASE("spans stay between nothing and the limit whatever the update") {
@@ -214,8 +215,54 @@ TEST_CASE("spans stay between nothing and the limit whatever the update") {
   }
 }
 
-TEST_CASE("validations carry their memory on, each from where the last one ended") {
+TEST_CASE("validations read the same text each time, from empty memory, and keep no memory") {
   TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.run.steps_per_round = 31;  // 9 blocks, which are all: 300 / 4 = 75 = 9 * 8 + 3
+  Trainer trainer = random_trainer(s);
+  CHECK(trainer.validation_blocks() == 9);
+  const double first = trainer.validate().loss;
+  CHECK(trainer.validate().loss == first);
+  CHECK(first == evaluate(trainer.model(), random_stream(300, kVocabulary, 2), s.batch.sequences,
+                          s.batch.block)
+                     .loss);
+  CHECK(trainer.progress().valid_memory.empty());
+  CHECK(trainer.progress().valid == BlockReader::Position());
+  for (int i = 0; i < 3; ++i) trainer.step();
+  const double later = trainer.validate().loss;
+  CHECK(later != first);
+  CHECK(trainer.validate().loss == later);
+}
+
+TEST_CASE("a fixed validation costs less than a tenth of a round, counted from sizes") {
+  TrainingConfig s = tiny_config();
+  for (const auto& [steps, blocks] : std::vector<std::pair<int64_t, int64_t>>{
+           {1, 1}, {6, 1}, {7, 2}, {10, 2}, {11, 3}, {30, 8}, {31, 9}, {1000, 9}}) {
+    CAPTURE(steps);
+    s.run.steps_per_round = steps;
+    CHECK(random_trainer(s).validation_blocks() == blocks);
+    if (blocks > 1) CHECK(blocks / 3.0 < static_cast<double>(steps) / 10);
+  }
+}
+
+TEST_CASE("losses of validations can be compared where they read the same text") {
+  TrainingConfig s = tiny_config();
+  s.run.steps_per_round = 31;
+  const Trainer trainer = random_trainer(s);
+  CHECK(trainer.validates_as(s));
+  s.run.steps_per_round = 1000;
+  CHECK(trainer.validates_as(s));
+  s.run.steps_per_round = 10;
+  CHECK_FALSE(trainer.validates_as(s));
+  s.run.validation = ValidationMode::rolling;
+  CHECK_FALSE(trainer.validates_as(s));
+  const Trainer rolling = random_trainer(s);
+  s.run.steps_per_round = 31;
+  CHECK(rolling.validates_as(s));
+}
+
+TEST_CASE("rolling validations carry their memory on, each from where the last one ended") {
+  TrainingConfig s = tiny_config(SpanKind::adaptive);
+  s.run.validation = ValidationMode::rolling;
   s.run.steps_per_round = 30;  // 3 blocks a validation
   Trainer trainer = random_trainer(s);
   const double first = trainer.validate().loss, second = trainer.validate().loss;
@@ -231,6 +278,7 @@ TEST_CASE("the first block after the end of a stream has no memory of the end") 
   TrainingConfig s = tiny_config();
   s.schedule.learning_rate = 0;
   s.run.steps_per_round = 1;
+  s.run.validation = ValidationMode::rolling;
   const auto one_block =
       repetitive_stream(9 * s.batch.sequences, kVocabulary);  // comes again and again
   Trainer trainer(s, kVocabulary, one_block, one_block);
@@ -248,6 +296,38 @@ TEST_CASE("validating does not change what is learned") {
     watched.validate();
   }
   CHECK(same_weights(weights(plain), weights(watched)));
+}
+
+TEST_CASE("text that is lost leaves a trainer as it was") {
+  for (ValidationMode mode : {ValidationMode::fixed, ValidationMode::rolling}) {
+    TrainingConfig s = tiny_config(SpanKind::adaptive);
+    s.run.validation = mode;
+    s.run.steps_per_round = 30;
+    bool lost = false;
+    int64_t reads = 0;
+    const auto losing = [&](uint64_t seed) {
+      TokenStream stream = random_stream(300, kVocabulary, seed);
+      stream.read = [&, read = stream.read](int64_t begin, int64_t n, int32_t* out) {
+        if (lost && ++reads > 2) throw DataLost("gone");
+        read(begin, n, out);
+      };
+      return stream;
+    };
+    Trainer trainer(s, kVocabulary, losing(1), losing(2)), other = random_trainer(s);
+    for (int i = 0; i < 9; ++i) {  // the next block begins the stream again
+      trainer.step();
+      other.step();
+    }
+    lost = true;
+    CHECK_THROWS_AS(trainer.step(), DataLost);
+    CHECK_THROWS_AS(trainer.validate(), DataLost);
+    lost = false;
+    CHECK(trainer.validate().loss == other.validate().loss);
+    trainer.step();
+    other.step();
+    CHECK(same_weights(weights(trainer), weights(other)));
+    CHECK(trainer.validate().loss == other.validate().loss);
+  }
 }
 
 TEST_CASE("settings and streams that do not fit are refused") {

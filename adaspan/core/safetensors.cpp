@@ -158,6 +158,10 @@ void SafetensorsFile::verify() const {
   for (size_t i = 0; i < names.size(); ++i) whole(sums[i] == checksum(names[i]), names[i]);
 }
 
+std::string SafetensorsFile::sha256() const {
+  return adaspan::sha256(file_.bytes());
+}
+
 std::vector<std::string> SafetensorsFile::names() const {
   std::vector<std::string> names;
   for (const auto& [name, e] : entries_) names.push_back(name);

@@ -40,6 +40,9 @@ class SafetensorsFile {
   /// The SHA-256 that tensor `name` was written with. Throws Error when there is none.
   std::string checksum(const std::string& name) const;
 
+  /// The SHA-256 of the whole file, as any program computes it.
+  std::string sha256() const;
+
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return entries_.contains(name); }
   /// Throws Error when there is no such tensor.

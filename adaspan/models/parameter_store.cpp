@@ -21,13 +21,12 @@ std::string layer_name(int64_t layer, const std::string& name) {
 
 Parameter& ParameterStore::add(std::string name, uint32_t site, Shape shape, Initialiser init,
                                std::optional<Bounds> bounds) {
-  for (const Parameter& other : parameters_) {
-    require(other.name() != name, "[parameters] expected distinct names; got {} twice", name);
-  }
+  require(names_.insert(name).second, "[parameters] expected distinct names; got {} twice", name);
   require(sites_.insert(site).second,
           "[parameters] expected distinct sites of random numbers; got {} twice, the second time "
           "for {}; give it one of its own",
           site, name);
+  if (before_) before_(name, shape);
   const RandomKey key{.seed = seed_, .purpose = Purpose::initialisation, .site = site};
   Tensor value(std::move(shape));
   parallel_chunks(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <adaspan/autograd/variable.h>
@@ -29,9 +31,14 @@ struct Initialiser {
 /// The name of a parameter of a layer: "layers.<layer>.<name>".
 std::string layer_name(int64_t layer, const std::string& name);
 
+/// Told the name and shape of each parameter before it is made, that is before it takes any memory;
+/// may throw.
+using BeforeParameter = std::function<void(const std::string& name, const Shape& shape)>;
+
 class ParameterStore {
  public:
-  explicit ParameterStore(uint64_t seed) : seed_(seed) {}
+  explicit ParameterStore(uint64_t seed, BeforeParameter before = {})
+      : seed_(seed), before_(std::move(before)) {}
 
   /// Adds a parameter; the reference stays valid. `site` is that of its random numbers
   /// (random_sites.h). Throws Error if the name or the site is taken.
@@ -44,6 +51,8 @@ class ParameterStore {
 
  private:
   uint64_t seed_;
+  BeforeParameter before_;
+  std::set<std::string> names_;
   std::set<uint32_t> sites_;
   std::deque<Parameter> parameters_;  // a deque never moves its elements
 };

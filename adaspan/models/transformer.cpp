@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/transformer.h"
 
+#include <utility>
+
 #include "adaspan/core/error.h"
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/ops/embedding.h"
@@ -47,9 +49,9 @@ Transformer::Layer::Layer(const ModelConfig& config, ParameterStore& store, int6
       feed_forward(config, store, index),
       norm2(config, store, index, "norm2", RandomRole::norm2_gain, RandomRole::norm2_bias) {}
 
-Transformer::Transformer(const ModelConfig& config, uint64_t seed)
+Transformer::Transformer(const ModelConfig& config, uint64_t seed, BeforeParameter before)
     : config_(checked(config)),
-      store_(seed),
+      store_(seed, std::move(before)),
       positions_(make_positions(config_, store_)),
       embedding_(store_.add("in_emb.weight", random_site(kModelItself, RandomRole::input_embedding),
                             {config.vocabulary, config.hidden}, Initialiser::normal(1))),

@@ -43,8 +43,8 @@ struct BlockPrediction {
 
 class Transformer {
  public:
-  /// Throws Error when `config` does not fit together.
-  Transformer(const ModelConfig& config, uint64_t seed);
+  /// Throws Error when `config` does not fit together, and what `before` throws.
+  Transformer(const ModelConfig& config, uint64_t seed, BeforeParameter before = {});
   Transformer(const Transformer&) = delete;
   Transformer& operator=(const Transformer&) = delete;
 

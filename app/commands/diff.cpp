@@ -31,16 +31,24 @@ ordered_json json_of(const std::vector<Difference>& all) {
 /// All that differs; the program's exit code is 1 if a number does.
 void print_difference(Output& output, const RunDifference& difference) {
   const bool same = difference.first_step == 0;
-  output.result({{"same", same},
-                 {"lines_compared", difference.steps_compared},
-                 {"first_step", same ? ordered_json() : ordered_json(difference.first_step)},
-                 {"numbers", json_of(difference.numbers)},
-                 {"settings", json_of(difference.settings)}},
-                (same ? fmt::format("{} lines compared: every number is the same\n",
-                                    difference.steps_compared)
-                      : text_of(fmt::format("first difference at step {}:", difference.first_step),
-                                difference.numbers)) +
-                    text_of("settings and environment that differ:", difference.settings));
+  const int64_t changed_after = difference.settings_changed;
+  const std::string changed =
+      changed_after > 0
+          ? fmt::format("the run went on with other settings after step {}: up to there\n",
+                        changed_after)
+          : "";
+  output.result(
+      {{"same", same},
+       {"lines_compared", difference.steps_compared},
+       {"first_step", same ? ordered_json() : ordered_json(difference.first_step)},
+       {"settings_changed", changed_after > 0 ? ordered_json(changed_after) : ordered_json()},
+       {"numbers", json_of(difference.numbers)},
+       {"settings", json_of(difference.settings)}},
+      (same
+           ? fmt::format("{} lines compared: every number is the same\n", difference.steps_compared)
+           : text_of(fmt::format("first difference at step {}:", difference.first_step),
+                     difference.numbers)) +
+          changed + text_of("settings and environment that differ:", difference.settings));
   if (!same) throw Exit{1};
 }
 

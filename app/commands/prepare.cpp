@@ -74,7 +74,8 @@ void add_prepare(CLI::App& app) {
   add_text(*command, "input", options->input, "FILE", "the text")->required();
   add_text(*command, "out", options->out, "DIR", "folder of the corpus")->required();
   add_text(*command, "format", options->format, "bytes|enwik8|text8|words",
-           "bytes: every byte a token, all 256; enwik8: those of the text, lines end with a token; text8: one "
+           "bytes: every byte a token, all 256; enwik8: those of the text, lines end with a token; "
+           "text8: one "
            "such token at the end of each part; words: white-space separated");
   add_text(*command, "valid", options->valid, "FILE",
            "the validation text, if it is a file of its own");

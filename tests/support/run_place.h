@@ -36,11 +36,12 @@ inline Corpus corpus_of(const std::filesystem::path& folder, const std::string& 
   return Corpus::open(options.out);
 }
 
-/// Of a small run with dropout, in two parts.
+/// Of a small run with dropout, in two parts, whose validation has a memory.
 inline TrainingConfig run_config() {
   TrainingConfig s = tiny_config(SpanKind::adaptive);
   s.model.dropout = 0.2f;
   s.batch.split = 2;
+  s.run.validation = ValidationMode::rolling;
   return s;
 }
 

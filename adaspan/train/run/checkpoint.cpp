@@ -3,13 +3,17 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
+#include "adaspan/core/parallel.h"
 #include "adaspan/core/whole_number.h"
 #include "adaspan/train/run/config_record.h"
 
@@ -48,6 +52,32 @@ Losses losses_from(const ordered_json& json) {
           .best_validation = json.value("best_validation", unknown.best_validation)};
 }
 
+ordered_json to_json(const Origin& origin) {
+  return {{"path", origin.path},
+          {"sha256", origin.sha256},
+          {"optimizer_steps", origin.optimizer_steps}};
+}
+
+Origin origin_from(const ordered_json& json) {
+  return {.path = json.at("path").get<std::string>(),
+          .sha256 = json.at("sha256").get<std::string>(),
+          .optimizer_steps = whole_number(json, "optimizer_steps")};
+}
+
+/// Empty where the file knows none: made before they were kept, or imported.
+std::array<std::string, 3> part_hashes_of(const SafetensorsFile& file) {
+  const auto found = file.metadata().find("parts_sha256");
+  if (found == file.metadata().end()) return {};
+  return ordered_json::parse(found->second).get<std::array<std::string, 3>>();
+}
+
+int64_t step_of(const ordered_json& json) {
+  const int64_t step = whole_number(json, "step");
+  require(step >= 0 && step < kMostSteps, "expected from 0 to {} steps done; got {}", kMostSteps,
+          step);
+  return step;
+}
+
 std::string memory_name(const char* stream, size_t layer) {
   return fmt::format("memory.{}.{}", stream, layer);
 }
@@ -72,13 +102,62 @@ void check_recorded(TrainingConfig config) {
   check(config);
 }
 
+/// Throws Error unless a hash is that of the run, or one of them is not known.
+void check_same(const char* what, const std::string& own, const std::string& found,
+                const std::string& path) {
+  require(
+      own.empty() || found.empty() || own == found,
+      "[checkpoint] expected the {} that {} was trained on (SHA-256 {}); got another ({}); give "
+      "the run.data it was trained on, or begin a new run with these weights: run.init_from {} "
+      "and a run.checkpoint in another folder",
+      what, path, own.substr(0, 12), found.substr(0, 12), path);
+}
+
+void check_data(const DataIdentity& own, const DataIdentity& found, const std::string& path) {
+  check_same("text", own.text_hash, found.text_hash, path);
+  constexpr std::array kWhat{"training part", "valid part", "test part"};
+  for (size_t i = 0; i < kWhat.size(); ++i) {
+    check_same(kWhat[i], own.part_hashes[i], found.part_hashes[i], path);
+  }
+}
+
 void check_fixed(const TrainingConfig& now, const TrainingConfig& then, const std::string& path) {
   for (const FieldChange& change : changes(adaspan::to_json(then), now)) {
-    require(change.field.role != Role::fixed,
-            "[checkpoint] expected {} {} as in {}; got {}; give it as it was, or another "
-            "run.checkpoint to start anew",
-            change.field.path, change.before, path, change.now);
+    require(
+        change.field.role != Role::fixed,
+        "[checkpoint] expected {} {} as in {}; got {}; give it as it was, or a run.checkpoint in "
+        "another folder to start anew",
+        change.field.path, change.before, path, change.now);
   }
+}
+
+template <class T>
+bool all_finite(const T* x, int64_t n) {
+  // A sum of zeros is nan if one of them is of an infinity or nan; unlike a search it has no exits.
+  float sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += 0 * to_float(x[i]);
+  return sum == 0;
+}
+
+bool all_finite(const Tensor& tensor) {
+  if (tensor.type() == DType::i32) return true;
+  return with_type(tensor.type(),
+                   [&]<class T>(T) { return all_finite(tensor.data<T>(), tensor.elements()); });
+}
+
+void check_finite(const SafetensorsFile& file) {
+  const std::vector<std::string> names = file.names();
+  std::vector<char> finite(names.size());
+  parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
+    const auto k = static_cast<size_t>(i);
+    finite[k] = all_finite(file.tensor(names[k]));
+  });
+  const auto bad = std::ranges::find(finite, false);
+  require(
+      bad == finite.end(),
+      "[checkpoint] expected finite numbers in {}; got others in {}; the run had diverged: take "
+      "an older checkpoint",
+      file.path().string(), names[static_cast<size_t>(bad - finite.begin())]);
 }
 
 Memory memory_of(const SafetensorsFile& file, const char* stream, const TrainingConfig& config) {
@@ -114,6 +193,18 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader&
                               {"train", to_json(progress.train)},
                               {"valid", to_json(progress.valid)},
                               {"losses", to_json(progress.losses)}};
+  std::map<std::string, std::string> metadata{
+      {"format", kFormat},
+      {"settings", recorded_json(header.config).dump()},
+      {"isa", header.isa},
+      {"progress", state.dump()},
+      {"vocabulary_size", fmt::format("{}", header.data.vocabulary)},
+      {"vocabulary_sha256", header.data.vocabulary_hash},
+      {"text_sha256", header.data.text_hash}};
+  if (header.data.part_hashes != DataIdentity(0).part_hashes) {
+    metadata["parts_sha256"] = ordered_json(header.data.part_hashes).dump();
+  }
+  if (progress.origin) metadata["init_from"] = to_json(*progress.origin).dump();
   std::deque<Tensor> joined;  // does not move what it holds
   const auto add = [&](const char* stream, const Memory& memory) {
     for (size_t l = 0; l < memory.size(); ++l) {
@@ -123,15 +214,29 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader&
   };
   add("train", progress.memory);
   add("valid", progress.valid_memory);
+  for (const NamedTensor& one : tensors) {
+    require(all_finite(*one.tensor),
+            "[checkpoint] expected finite numbers to save at {}; got others in {}; the run has "
+            "diverged; what was saved stays; try a smaller schedule.learning_rate, a longer "
+            "schedule.warmup or optimizer.grad_clip",
+            path.string(), one.name);
+  }
   make_folder_of(path);
-  write_safetensors(path, tensors,
-                    {{"format", kFormat},
-                     {"settings", recorded_json(header.config).dump()},
-                     {"isa", header.isa},
-                     {"progress", state.dump()},
-                     {"vocabulary_size", fmt::format("{}", header.data.vocabulary)},
-                     {"vocabulary_sha256", header.data.vocabulary_hash},
-                     {"text_sha256", header.data.text_hash}});
+  write_safetensors(path, tensors, metadata);
+}
+
+uint64_t checkpoint_bytes(Trainer& trainer) {
+  uint64_t bytes = 0;
+  for (const NamedTensor& one : state_of(trainer.model(), trainer.optimizer())) {
+    bytes += one.tensor->bytes();
+  }
+  const TrainingConfig& c = trainer.config();
+  const uint64_t memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
+  const uint64_t size = c.model.precision == DType::bf16 ? 2 : 4;
+  return bytes + memories * size * static_cast<uint64_t>(c.model.layers) *
+                     static_cast<uint64_t>(c.model.span_limit) *
+                     static_cast<uint64_t>(c.batch.sequences) *
+                     static_cast<uint64_t>(c.model.hidden);
 }
 
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer) {
@@ -145,6 +250,7 @@ SafetensorsFile open_checkpoint(const std::filesystem::path& path) {
   if (file.has_checksums()) file.verify();
   check_format(file);
   file.verify();
+  check_finite(file);
   return file;
 }
 
@@ -157,20 +263,32 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     CheckpointHeader header{
         .config = config_from_json(settings),
         .data = {std::stoll(file.metadata("vocabulary_size")), file.metadata("vocabulary_sha256"),
-                 file.metadata("text_sha256")},
+                 file.metadata("text_sha256"), part_hashes_of(file)},
         .progress = {},
         .isa = resumable ? file.metadata("isa") : settings.at("isa").get<std::string>(),
         .resumable = resumable};
     header.config.model.vocabulary = header.data.vocabulary;
     check_recorded(header.config);
-    header.progress.step = whole_number(state, "step");
+    header.progress.step = step_of(state);
     header.progress.train = position_from(state.at("train"));
     header.progress.valid = position_from(state.at("valid"));
     header.progress.losses = losses_from(state.at("losses"));
+    if (file.metadata().contains("init_from")) {
+      header.progress.origin = origin_from(ordered_json::parse(file.metadata("init_from")));
+    }
     return header;
   } catch (const std::exception& e) {
     fail("[checkpoint] expected a whole header; got: {}; the file is damaged", e.what());
   }
+}
+
+std::unique_ptr<Transformer> make_model(const ModelConfig& config, const SafetensorsFile& file) {
+  return std::make_unique<Transformer>(
+      config, /*seed=*/0, [&](const std::string& name, const Shape& shape) {
+        require(file.shape(name) == shape,
+                "[checkpoint] expected {} of shape {}; got {}; is it of a model of another size?",
+                name, shape.text(), file.shape(name).text());
+      });
 }
 
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name) {
@@ -187,13 +305,17 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
 void copy_weights(Transformer& model, const SafetensorsFile& file) {
   for (Parameter* p : model.parameters().all()) {
     copy_tensor(p->value(), file, p->name());
-    if (!p->bounds()) continue;
-    const auto [low, high] = *p->bounds();
-    for (float x : p->value().values()) {
-      require(x >= low && x <= high,
-              "[checkpoint] expected {} in [{}, {}]; got {}; the file is damaged", p->name(), low,
-              high, x);
-    }
+    check_bounds(*p);
+  }
+}
+
+void check_bounds(const Parameter& parameter) {
+  if (!parameter.bounds()) return;
+  const auto [low, high] = *parameter.bounds();
+  for (float x : parameter.value().values()) {
+    require(x >= low && x <= high,
+            "[checkpoint] expected {} in [{}, {}]; got {}; the file is damaged", parameter.name(),
+            low, high, x);
   }
 }
 
@@ -225,19 +347,17 @@ CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer) {
           kFormat, path, kOlderFormat);
   check_fixed(trainer.config(), header.config, path);
   check_vocabulary(header, trainer.data());
-  const std::string &text = header.data.text_hash, &found = trainer.data().text_hash;
-  require(text.empty() || found.empty() || text == found,
-          "[checkpoint] expected the text that {} was trained on; got another of the same "
-          "vocabulary; give the run.data it was trained on, or a run.checkpoint in another "
-          "folder to start anew",
-          path);
+  check_data(header.data, trainer.data(), path);
 
   copy_weights(trainer.model(), file);
   for (const auto& [name, tensor] : trainer.optimizer().state()) copy_tensor(*tensor, file, name);
   Trainer::Progress progress = header.progress;
   progress.memory = memory_of(file, "train", trainer.config());
-  progress.valid_memory = memory_of(file, "valid", trainer.config());
+  if (header.config.run.validation == ValidationMode::rolling) {
+    progress.valid_memory = memory_of(file, "valid", trainer.config());
+  }
   trainer.restore(std::move(progress));
+  if (!trainer.validates_as(header.config)) trainer.forget_best();
   return header;
 }
 

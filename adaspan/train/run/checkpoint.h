@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A run's state in one safetensors file with checksums: parameters under their own names, the
 // optimizer's state as "optim.<slot>.<parameter>", the layers' memory as "memory.train.<layer>"
-// and "memory.valid.<layer>"; configuration, step, losses and positions in the header.
+// and, where validation rolls, "memory.valid.<layer>"; configuration, step, losses, positions and
+// the hashes of the data in the header.
 //
 // Files are of format 3. Those of format 2 can be read, but their runs cannot go on: random streams
-// have been numbered anew since.
+// have been numbered anew since (kRandomNumbering 2).
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,15 +30,19 @@ struct CheckpointHeader {
 std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
 
 /// Replaces `path` by a checkpoint of such tensors; the layers' memory is that of the header. On
-/// failure the old file stays. Throws Error as atomic_write does.
+/// failure the old file stays. Throws Error as atomic_write does, and when a number is not finite.
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       std::vector<NamedTensor> tensors);
+
+/// How large a checkpoint of `trainer` can become: with full memories, without the header.
+uint64_t checkpoint_bytes(Trainer& trainer);
 
 /// The state of `trainer`, in the same way.
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer);
 
 /// An opened checkpoint whose every byte is as it was written. Throws Error when it is missing or
-/// of another format, DamagedFile when its checksums are not those of its content.
+/// of another format or has numbers that are not finite, DamagedFile when its checksums are not
+/// those of its content.
 SafetensorsFile open_checkpoint(const std::filesystem::path& path);
 
 /// The header of a file whose checksums need not fit. Throws Error when it is none of a checkpoint,
@@ -45,14 +51,22 @@ CheckpointHeader read_header(const SafetensorsFile& file);
 
 /// Puts the state of `file` into `trainer`, which then goes on as if it had never stopped. Throws
 /// Error, naming what differs, when the checkpoint is of format 2, or of another model, batch,
-/// optimizer, text or vocabulary; the trainer must then not be used. Returns the header.
+/// optimizer, text, cut of the text or vocabulary; the trainer must then not be used. Where
+/// validation now reads other text than before, the best loss is forgotten. Returns the header.
 CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer);
 
 /// Both: opens the checkpoint at `path` and restores from it.
 CheckpointHeader load_checkpoint(const std::filesystem::path& path, Trainer& trainer);
 
+/// A model for the weights of `file`, which it does not have yet. Throws Error before anything of
+/// another size than the file's is made, so that a small file costs little whatever it says.
+std::unique_ptr<Transformer> make_model(const ModelConfig& config, const SafetensorsFile& file);
+
 /// Copies all parameters. Throws Error as copy_tensor does, and when a value is out of its bounds.
 void copy_weights(Transformer& model, const SafetensorsFile& file);
+
+/// Throws Error when a value is out of the parameter's bounds.
+void check_bounds(const Parameter& parameter);
 
 /// Copies tensor `name` of `file` into `to`. Throws Error when shapes or types differ.
 void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& name);

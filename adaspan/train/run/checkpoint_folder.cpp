@@ -2,9 +2,9 @@
 #include "adaspan/train/run/checkpoint_folder.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/cpu.h"
@@ -15,29 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-fs::path folder_of(const fs::path& file) {
-  return file.has_parent_path() ? file.parent_path() : fs::path(".");
-}
-
-/// Makes it first: a lock needs something to lie on.
-fs::path made_folder_of(const fs::path& file) {
-  make_folder_of(file);
-  return folder_of(file);
-}
-
-/// Renames a damaged file, so that nothing overwrites it.
-fs::path set_aside(const fs::path& path) {
-  for (int i = 1;; ++i) {
-    const fs::path aside = fmt::format("{}.damaged-{}", path.string(), i);
-    if (fs::exists(aside)) continue;
-    std::error_code error;
-    fs::rename(path, aside, error);
-    require(!error, "[checkpoint] expected to rename the damaged {}; got: {}; move it elsewhere",
-            path.string(), error.message());
-    return aside;
-  }
-}
 
 std::vector<FieldChange> changes_since(const CheckpointHeader& saved, const Trainer& now) {
   std::vector<FieldChange> all = changes(recorded_json(saved.config), now.config());
@@ -51,95 +28,116 @@ std::vector<FieldChange> changes_since(const CheckpointHeader& saved, const Trai
 }  // namespace
 
 CheckpointFolder::CheckpointFolder(fs::path newest, int64_t keep_last)
-    : newest_(std::move(newest)), keep_last_(keep_last), lock_(made_folder_of(newest_)) {
-  require(
-      newest_.filename() != best_path().filename(),
-      "[checkpoint] expected another run.checkpoint than {}, where the best one by validation is "
-      "kept; copy it to go on from it",
-      newest_.string());
+    : files_(std::move(newest)), keep_last_(keep_last) {
+  guard();
 }
 
-fs::path CheckpointFolder::older_path(int64_t step) const {
-  return newest_.parent_path() /
-         fmt::format("{}.step-{}{}", newest_.stem().string(), step, newest_.extension().string());
+void CheckpointFolder::guard() {
+  make_folder_of(files_.checkpoint);  // a lock needs something to lie on
+  lock_.emplace(files_.folder);
+  struct stat found {};
+  ::stat(files_.folder.c_str(), &found);
+  device_ = found.st_dev;
+  inode_ = found.st_ino;
 }
 
-std::vector<CheckpointFolder::Older> CheckpointFolder::older() const {
-  std::vector<Older> all;
-  const std::string before = newest_.stem().string() + ".step-";
-  for (const auto& entry : fs::directory_iterator(folder_of(newest_))) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(before)) continue;
-    int64_t step = 0;
-    std::from_chars(name.data() + before.size(), name.data() + name.size(), step);
-    if (older_path(step).filename() == name) all.push_back({step, older_path(step)});
+bool CheckpointFolder::is_in_place() const {
+  struct stat found {};
+  return ::stat(files_.folder.c_str(), &found) == 0 && found.st_dev == device_ &&
+         found.st_ino == inode_;
+}
+
+bool CheckpointFolder::make_again() {
+  if (is_in_place()) return false;
+  guard();
+  for (const fs::path& file : {files_.checkpoint, files_.best, files_.metrics, files_.manifest}) {
+    if (fs::exists(file)) set_aside(file, "set-aside");
   }
-  std::sort(all.begin(), all.end(), [](const Older& a, const Older& b) { return a.step > b.step; });
-  return all;
+  return true;
+}
+
+bool CheckpointFolder::has_best() const {
+  return fs::exists(files_.best);
 }
 
 int64_t CheckpointFolder::best_step() const {
+  if (!has_best()) return -1;
   try {
-    return read_header(SafetensorsFile(best_path())).progress.step;
+    return read_header(SafetensorsFile(files_.best)).progress.step;
   } catch (const Error&) {  // damaged: the last one to try
     return -1;
   }
 }
 
 std::optional<Resumption> CheckpointFolder::resume(Trainer& trainer) {
-  std::vector<Older> candidates = older();
+  std::vector<RunFiles::Older> candidates = files_.all_older();
   // A best one alone may be that of another run.
-  if (!fs::exists(newest_) && candidates.empty()) return std::nullopt;
-  if (fs::exists(best_path())) {
+  if (!fs::exists(files_.checkpoint) && candidates.empty()) return std::nullopt;
+  if (has_best()) {
     const int64_t best = best_step();
-    const auto earlier = [&](const Older& old) { return old.step < best; };
+    const auto earlier = [&](const RunFiles::Older& old) { return old.step < best; };
     candidates.insert(std::find_if(candidates.begin(), candidates.end(), earlier),
-                      {best, best_path()});
+                      {best, files_.best});
   }
-  if (fs::exists(newest_)) candidates.insert(candidates.begin(), {newest_step_, newest_});
+  if (fs::exists(files_.checkpoint)) {
+    candidates.insert(candidates.begin(), {newest_step_, files_.checkpoint});
+  }
+  return resume_from(candidates, trainer);
+}
 
+std::optional<Resumption> CheckpointFolder::resume_from_best(Trainer& trainer) {
+  return resume_from({{best_step(), files_.best}}, trainer);
+}
+
+std::optional<Resumption> CheckpointFolder::resume_from(
+    const std::vector<RunFiles::Older>& candidates, Trainer& trainer) {
   std::vector<std::pair<fs::path, std::string>> damaged;
   for (const auto& [step, path] : candidates) {
     try {
-      Resumption resumption{path, changes_since(load_checkpoint(path, trainer), trainer), {}};
+      Resumption resumption{path, {}, {}, {}};
+      const CheckpointHeader header = load_checkpoint(path, trainer);
+      resumption.changed = changes_since(header, trainer);
+      resumption.losses = header.progress.losses;
       for (const auto& [bad, reason] : damaged) {
-        resumption.skipped.push_back(
-            fmt::format("skipped {}, now {}: {}", bad.string(), set_aside(bad).string(), reason));
+        resumption.skipped.push_back(fmt::format("skipped {}, now {}: {}", bad.string(),
+                                                 set_aside(bad, "damaged").string(), reason));
       }
-      if (path == newest_) newest_step_ = trainer.steps_done();
+      if (path == files_.checkpoint) newest_step_ = trainer.steps_done();
       return resumption;
     } catch (const DamagedFile& e) {
       damaged.emplace_back(path, e.what());
     }
   }
   fail(
-      "[checkpoint] expected a whole checkpoint in {}; got {} damaged ones, the newest: {}; give "
-      "another run.checkpoint to start anew",
-      folder_of(newest_).string(), damaged.size(), damaged[0].second);
+      "[checkpoint] expected a whole checkpoint in {}; got {} damaged ones, the newest: {}; give a "
+      "run.checkpoint in another folder to start anew",
+      files_.folder.string(), damaged.size(), damaged[0].second);
 }
 
 void CheckpointFolder::save(Trainer& trainer, bool best) {
   // First the best one: after an end between the two the run repeats the steps that made it.
-  if (best) save_checkpoint(best_path(), trainer);
+  if (best) save_checkpoint(files_.best, trainer);
   if (keep_last_ > 1 && newest_step_ >= 0 && newest_step_ != trainer.steps_done()) keep_newest();
-  save_checkpoint(newest_, trainer);
+  save_checkpoint(files_.checkpoint, trainer);
   newest_step_ = trainer.steps_done();
   drop_oldest();
 }
 
 void CheckpointFolder::keep_newest() const {
-  const fs::path kept = older_path(newest_step_);
+  if (!fs::exists(files_.checkpoint)) return;  // somebody has moved it: there is nothing to keep
+  const fs::path kept = files_.older(newest_step_);
   std::error_code error;
   fs::remove(kept, error);
-  fs::create_hard_link(newest_, kept, error);  // so that there is a newest one at every moment
+  // So that there is a newest one at every moment.
+  fs::create_hard_link(files_.checkpoint, kept, error);
   if (!error) return;
-  fs::rename(newest_, kept, error);  // not all file systems have links
-  require(!error, "[checkpoint] expected to keep {} as {}; got: {}", newest_.string(),
+  fs::rename(files_.checkpoint, kept, error);  // not all file systems have links
+  require(!error, "[checkpoint] expected to keep {} as {}; got: {}", files_.checkpoint.string(),
           kept.string(), error.message());
 }
 
 void CheckpointFolder::drop_oldest() const {
-  const std::vector<Older> all = older();
+  const std::vector<RunFiles::Older> all = files_.all_older();
   for (size_t i = static_cast<size_t>(keep_last_ - 1); i < all.size(); ++i) {
     std::error_code ignored;  // it only takes space
     fs::remove(all[i].path, ignored);

@@ -36,6 +36,12 @@ struct Words<DataUnit> {
   static constexpr const char* kind = "bpc or ppl";
 };
 template <>
+struct Words<ValidationMode> {
+  static constexpr std::array all{std::pair{"fixed", ValidationMode::fixed},
+                                  std::pair{"rolling", ValidationMode::rolling}};
+  static constexpr const char* kind = "fixed or rolling";
+};
+template <>
 struct Words<DType> {
   static constexpr std::array all{std::pair{"f32", DType::f32}, std::pair{"bf16", DType::bf16}};
   static constexpr const char* kind = "f32 or bf16";
@@ -200,6 +206,7 @@ ordered_json recorded_json(const TrainingConfig& config) {
 
 TrainingConfig config_from_json(const ordered_json& json) {
   TrainingConfig config;
+  config.run.validation = ValidationMode::rolling;
   for (const auto& [name, value] : json.items()) {
     if (std::ranges::find(kEarlierNames, name) != kEarlierNames.end()) continue;
     require(value.is_primitive(),

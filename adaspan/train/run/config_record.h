@@ -70,6 +70,11 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"block-sz", "batch.block", fixed}, batch.block);
   visit(Field{"nbatches", "run.steps_per_round", changeable}, run.steps_per_round);
   visit(Field{"niter", "run.rounds", changeable}, run.rounds);
+  visit(Field{"steps", "run.total_steps", changeable}, run.total_steps);
+  visit(Field{"validation", "run.validation", changeable}, run.validation);
+  // A checkpoint keeps their outcome, and the hash of the file in their place.
+  visit(Field{"init-from", "run.init_from", local}, run.init_from);
+  visit(Field{"init-optimizer", "run.init_optimizer", local}, run.init_optimizer);
   visit(Field{"checkpoint", "run.checkpoint", local}, run.checkpoint);
   visit(Field{"keep-last", "run.keep_last", local}, run.keep_last);
   visit(Field{"seed", "run.seed", fixed}, run.seed);
@@ -93,8 +98,9 @@ nlohmann::ordered_json to_json(const TrainingConfig& config);
 /// Those that weights can depend on: all but the local ones, and not batch.split where exact_split
 /// takes its effect away.
 nlohmann::ordered_json recorded_json(const TrainingConfig& config);
-/// From what either of them wrote; fields that it lacks have their defaults. Throws Error as assign
-/// does, but for names that only records of earlier versions have. The caller checks the result.
+/// From what either of them wrote; fields that it lacks have their defaults, but validation, which
+/// was rolling before there was a choice. Throws Error as assign does, but for names that only
+/// records of earlier versions have. The caller checks the result.
 TrainingConfig config_from_json(const nlohmann::ordered_json& json);
 
 /// A field that two runs do not share.

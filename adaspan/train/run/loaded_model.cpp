@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 
@@ -18,7 +20,7 @@ LoadedModel load_model(const std::filesystem::path& path) {
     loaded.note = fmt::format("{} was trained in bf16; here it runs in f32, since {}",
                               path.string(), bf16_obstacle());
   }
-  loaded.model = std::make_unique<Transformer>(model, static_cast<uint64_t>(config.run.seed));
+  loaded.model = make_model(model, file);
   copy_weights(*loaded.model, file);
   return loaded;
 }
@@ -34,8 +36,13 @@ Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
 }
 
 Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part) {
-  return evaluate(*loaded.model, TokenStream::of(corpus, part), kEvaluationBatch,
-                  loaded.header.config.batch.block);
+  Evaluation result = evaluate(*loaded.model, TokenStream::of(corpus, part), kEvaluationBatch,
+                               loaded.header.config.batch.block);
+  require(std::isfinite(result.loss),
+          "[eval] expected a finite loss on the {} part; got {}; the weights are of a run that has "
+          "diverged: take an older checkpoint",
+          name(part), std::abs(result.loss));
+  return result;
 }
 
 }  // namespace adaspan

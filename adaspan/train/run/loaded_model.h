@@ -26,7 +26,7 @@ LoadedModel load_model(const std::filesystem::path& path);
 Corpus open_corpus(const CheckpointHeader& header, const std::string& data);
 
 /// The model's loss over a whole part of a corpus, in blocks of the length it was trained with.
-/// Throws Error as evaluate does.
+/// Throws Error as evaluate does, and when the loss is not finite.
 Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part);
 
 }  // namespace adaspan

@@ -37,21 +37,30 @@ ordered_json environment() {
 }
 
 ordered_json manifest_entry(const Trainer& trainer) {
-  return {{"step", trainer.steps_done()},
-          {"configuration", to_json(trainer.config())},
-          {"random_numbering", kRandomNumbering},
-          {"environment", environment()},
-          {"data",
-           {{"text_sha256", trainer.data().text_hash},
-            {"vocabulary_sha256", trainer.data().vocabulary_hash},
-            {"vocabulary", trainer.data().vocabulary}}},
-          {"parameters", trainer.parameters()}};
+  ordered_json entry = {{"step", trainer.steps_done()},
+                        {"configuration", to_json(trainer.config())},
+                        {"random_numbering", kRandomNumbering},
+                        {"environment", environment()},
+                        {"data",
+                         {{"text_sha256", trainer.data().text_hash},
+                          {"parts_sha256", trainer.data().part_hashes},
+                          {"vocabulary_sha256", trainer.data().vocabulary_hash},
+                          {"vocabulary", trainer.data().vocabulary}}},
+                        {"parameters", trainer.parameters()}};
+  if (const auto& origin = trainer.origin()) {
+    entry["init_from"] = {{"path", origin->path},
+                          {"sha256", origin->sha256},
+                          {"optimizer_steps", origin->optimizer_steps}};
+  }
+  return entry;
 }
 
-std::vector<ordered_json> read_manifest(const std::filesystem::path& path) {
+Manifest read_whole_manifest(const std::filesystem::path& path) {
   const ordered_json json = shallow_json(read_text(path));
   const bool whole = json.is_object() && json.contains("starts") && json["starts"].is_array() &&
-                     !json["starts"].empty();
+                     !json["starts"].empty() &&
+                     (!json.contains("checkpoint") || json["checkpoint"].is_string()) &&
+                     (!json.contains("saved") || json["saved"].is_number_integer());
   require(whole,
           "[manifest] expected the record of a run in {}; got something else; move it away if it "
           "is damaged",
@@ -65,15 +74,47 @@ std::vector<ordered_json> read_manifest(const std::filesystem::path& path) {
             "got others; move it away if it is damaged",
             path.string());
   }
-  return json["starts"].get<std::vector<ordered_json>>();
+  Manifest manifest;
+  manifest.starts = json["starts"].get<std::vector<ordered_json>>();
+  manifest.tells_saves = json.contains("checkpoint");
+  if (json.contains("saved")) manifest.saved = json["saved"].get<int64_t>();
+  if (manifest.tells_saves) {
+    manifest.checkpoint = json["checkpoint"].get<std::string>();
+  } else {  // as the configuration has it, with a folder
+    const ordered_json& configuration = manifest.starts.back()["configuration"];
+    if (configuration.contains("checkpoint") && configuration["checkpoint"].is_string()) {
+      manifest.checkpoint =
+          std::filesystem::path(configuration["checkpoint"].get<std::string>()).filename().string();
+    }
+  }
+  return manifest;
 }
 
-void record_start(const std::filesystem::path& path, const ordered_json& entry) {
-  std::vector<ordered_json> starts;
-  if (entry["step"] > 0 && std::filesystem::exists(path)) starts = read_manifest(path);
+std::vector<ordered_json> read_manifest(const std::filesystem::path& path) {
+  return read_whole_manifest(path).starts;
+}
+
+void write_manifest(const std::filesystem::path& path, const Manifest& manifest) {
+  ordered_json json = {{"checkpoint", manifest.checkpoint}};
+  if (manifest.saved) json["saved"] = *manifest.saved;
+  json["starts"] = manifest.starts;
+  make_folder_of(path);
+  atomic_write(path, json.dump(1) + "\n");
+}
+
+Manifest record_start(const std::filesystem::path& path, const ordered_json& entry,
+                      const std::string& checkpoint) {
+  Manifest manifest;
+  if (entry["step"] > 0) {
+    if (std::filesystem::exists(path)) manifest = read_whole_manifest(path);
+    manifest.saved = entry["step"].get<int64_t>();
+  }
+  manifest.checkpoint = checkpoint;
+  std::vector<ordered_json>& starts = manifest.starts;
   std::erase_if(starts, [&](const ordered_json& old) { return old["step"] >= entry["step"]; });
   if (starts.empty() || without_step(starts.back()) != without_step(entry)) starts.push_back(entry);
-  atomic_write(path, ordered_json{{"starts", starts}}.dump(1) + "\n");
+  write_manifest(path, manifest);
+  return manifest;
 }
 
 }  // namespace adaspan

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
@@ -89,12 +91,29 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) 
   fresh_ = kept.empty();
   make_folder_of(path);
   atomic_write(path, kept);
-  file_ = std::fopen(path.c_str(), "a");
+  open();
+}
+
+void MetricsFile::open() {
+  file_ = std::fopen(path_.c_str(), "a+");
   if (file_ == nullptr) fail_write();
 }
 
+void MetricsFile::make_again() {
+  std::string lines;  // of the file that has no name any more
+  std::rewind(file_);
+  std::array<char, 1 << 16> part;
+  for (size_t n; (n = std::fread(part.data(), 1, part.size(), file_)) > 0;) {
+    lines.append(part.data(), n);
+  }
+  make_folder_of(path_);
+  atomic_write(path_, lines);
+  std::fclose(std::exchange(file_, nullptr));
+  open();
+}
+
 MetricsFile::~MetricsFile() {
-  std::fclose(file_);
+  if (file_ != nullptr) std::fclose(file_);
 }
 
 void MetricsFile::write(const ordered_json& line) {
@@ -105,6 +124,7 @@ void MetricsFile::write(const ordered_json& line) {
 }
 
 void MetricsFile::flush_to_disk() {
+  if (!std::filesystem::exists(path_)) make_again();
   if (::fsync(::fileno(file_)) != 0) fail_write();
 }
 

@@ -43,10 +43,13 @@ class MetricsFile {
   bool fresh() const { return fresh_; }
   /// Throws Error when the line cannot be written (a full disk).
   void write(const nlohmann::ordered_json& line);
-  /// Waits until all lines are on the disk. Throws Error when they cannot be.
+  /// Waits until all lines are on the disk; where somebody has removed the file, in a new one of
+  /// the same lines. Throws Error when they cannot be.
   void flush_to_disk();
 
  private:
+  void open();
+  void make_again();
   [[noreturn]] void fail_write() const;
 
   std::filesystem::path path_;

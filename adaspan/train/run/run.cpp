@@ -1,89 +1,151 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/run.h"
 
-#include <algorithm>
-#include <chrono>
+#include <fmt/core.h>
+
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
 #include "adaspan/train/run/metrics.h"
+#include "adaspan/train/run/pace.h"
+#include "adaspan/train/run/run_difference.h"
+#include "adaspan/train/run/run_start.h"
 
 namespace adaspan {
 namespace {
 
 using nlohmann::ordered_json;
 
-/// Tokens per second since it was made.
-class Speed {
+/// What of the environment, other than the settings, has changed since the last start.
+std::vector<std::string> environment_notes(const RunFiles& files, const ordered_json& entry) {
+  std::vector<std::string> notes;
+  if (!std::filesystem::exists(files.manifest)) return notes;
+  const ordered_json before = read_manifest(files.manifest).back()["environment"];
+  for (const Difference& one : differences(before, entry["environment"])) {
+    if (one.name == "threads" || one.name == "isa") continue;  // changes no bit; told as a setting
+    notes.push_back(
+        fmt::format("changed: {} {}, was {}; other bits may come of it", one.name, one.b, one.a));
+  }
+  return notes;
+}
+
+/// A run under way, and its files.
+class Running {
  public:
-  explicit Speed(const Trainer& trainer) : trainer_(trainer), first_step_(trainer.steps_done()) {}
-  double now() const {
-    const BatchConfig& batch = trainer_.config().batch;
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start_;
-    const int64_t steps = trainer_.steps_done() - first_step_;
-    return static_cast<double>(steps * batch.sequences * batch.block) /
-           std::max(1e-9, time.count());
+  Running(Trainer& trainer, RunObserver& observer, RunStart& start)
+      : trainer_(trainer),
+        observer_(observer),
+        folder_(*start.folder),
+        files_(trainer.config().run.checkpoint),
+        metrics_(files_.metrics, trainer.steps_done()),
+        pace_(trainer.steps_done(), Pace::Clock::now()) {
+    const TrainingConfig& config = trainer.config();
+    if (metrics_.fresh() || (start.from && !start.from->changed.empty())) {
+      metrics_.write({{"configuration", to_json(config)}, {"step", trainer.steps_done()}});
+    }
+    const ordered_json entry = manifest_entry(trainer);
+    if (start.from) {
+      for (std::string& note : environment_notes(files_, entry)) {
+        start.notes.push_back(std::move(note));
+      }
+    }
+    manifest_ = record_start(files_.manifest, entry, files_.checkpoint.filename().string());
+    observer.started(start.from, entry);
+    for (const std::string& note : start.notes) observer.noted(note);
+  }
+
+  void step() {
+    const TrainingConfig& config = trainer_.config();
+    const StepReport report = saving_what_is_done([&] { return trainer_.step(); });
+    const double speed = pace_.at(report.step, Pace::Clock::now()) *
+                         static_cast<double>(config.batch.sequences * config.batch.block);
+    observer_.stepped(report, speed);
+    const bool closes_round =
+        report.step % config.run.steps_per_round == 0 || report.step == config.run.steps();
+    if (closes_round || report.step % config.run.log_steps == 0) {
+      ordered_json line = step_line(report, config);
+      line["chars_per_s"] = speed;
+      metrics_.write(line);
+    }
+    if (closes_round) close_round();
+  }
+
+  void save(bool best) {
+    make_sure_of_folder();
+    metrics_.flush_to_disk();  // a checkpoint promises the lines up to its step
+    folder_.save(trainer_, best);
+    manifest_.saved = trainer_.steps_done();
+    write_manifest(files_.manifest, manifest_);
   }
 
  private:
-  const Trainer& trainer_;
-  int64_t first_step_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+  void close_round() {
+    make_sure_of_folder();
+    if (std::isfinite(trainer_.losses().best_validation) && !folder_.has_best()) {
+      trainer_.forget_best();
+      observer_.noted("the best checkpoint is gone: its loss is forgotten");
+    }
+    const ValidationReport validation = saving_what_is_done([&] { return trainer_.validate(); });
+    metrics_.write(validation_line(validation, trainer_.config()));
+    save(validation.best);
+    observer_.validated(validation);
+    observer_.saved(files_.checkpoint, trainer_.steps_done());
+  }
 
-std::filesystem::path checkpoint_of(const TrainingConfig& config) {
-  require(!config.run.checkpoint.empty(),
-          "[run] expected run.checkpoint with the name of a file; got none");
-  return config.run.checkpoint;
-}
+  void make_sure_of_folder() {
+    if (!folder_.make_again()) return;
+    observer_.noted(fmt::format("{} is no longer the folder that the run began in: made again",
+                                files_.folder.string()));
+  }
+
+  template <class Work>
+  std::invoke_result_t<Work> saving_what_is_done(const Work& work) {
+    try {
+      return work();
+    } catch (const DataLost& e) {
+      save(/*best=*/false);
+      throw DataLost(fmt::format("{}; all up to step {} is saved in {}", e.what(),
+                                 trainer_.steps_done(), files_.checkpoint.string()));
+    }
+  }
+
+  Trainer& trainer_;
+  RunObserver& observer_;
+  CheckpointFolder& folder_;
+  const RunFiles files_;
+  MetricsFile metrics_;
+  Manifest manifest_;
+  Pace pace_;
+};
 
 }  // namespace
 
 void RunObserver::started(const std::optional<Resumption>&, const ordered_json&) {}
+void RunObserver::noted(const std::string&) {}
+void RunObserver::already_done(int64_t) {}
 void RunObserver::stepped(const StepReport&, double) {}
 void RunObserver::validated(const ValidationReport&) {}
 void RunObserver::saved(const std::filesystem::path&, int64_t) {}
 void RunObserver::stopped(int64_t) {}
 
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop) {
-  const TrainingConfig& config = trainer.config();
-  const std::filesystem::path path = checkpoint_of(config);
-  CheckpointFolder folder(path, config.run.keep_last);
-  const std::optional<Resumption> from = folder.resume(trainer);
-
-  MetricsFile metrics(path.parent_path() / "metrics.jsonl", trainer.steps_done());
-  if (metrics.fresh() || (from && !from->changed.empty())) {
-    metrics.write({{"configuration", to_json(config)}, {"step", trainer.steps_done()}});
+  RunStart start = start_run(trainer);
+  const int64_t steps = trainer.config().run.steps();
+  if (trainer.steps_done() >= steps) {
+    for (const std::string& line : start.from->skipped) observer.noted(line);
+    for (const std::string& line : start.notes) observer.noted(line);
+    observer.already_done(trainer.steps_done());
+    return true;
   }
-  const ordered_json entry = manifest_entry(trainer);
-  record_start(path.parent_path() / "manifest.json", entry);
-  observer.started(from, entry);
-
-  const auto save = [&](bool best) {
-    metrics.flush_to_disk();  // a checkpoint promises the lines up to its step
-    folder.save(trainer, best);
-    observer.saved(path, trainer.steps_done());
-  };
-  const Speed speed(trainer);
-  while (trainer.steps_done() < config.run.steps() && !stop) {
-    const StepReport report = trainer.step();
-    observer.stepped(report, speed.now());
-    const bool closes_round = report.step % config.run.steps_per_round == 0;
-    if (closes_round || report.step % config.run.log_steps == 0) {
-      ordered_json line = step_line(report, config);
-      line["chars_per_s"] = speed.now();
-      metrics.write(line);
-    }
-    if (!closes_round) continue;
-    const ValidationReport validation = trainer.validate();
-    metrics.write(validation_line(validation, config));
-    observer.validated(validation);
-    save(validation.best);
-  }
-  if (trainer.steps_done() >= config.run.steps()) return true;
-  save(/*best=*/false);
+  Running running(trainer, observer, start);
+  while (trainer.steps_done() < steps && !stop) running.step();
+  if (trainer.steps_done() >= steps) return true;
+  running.save(/*best=*/false);
+  observer.saved(trainer.config().run.checkpoint, trainer.steps_done());
   observer.stopped(trainer.steps_done());
   return false;
 }

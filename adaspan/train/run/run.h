@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 
 #include <adaspan/train/run/checkpoint_folder.h>
 #include <adaspan/train/run/trainer.h>
@@ -19,7 +20,13 @@ class RunObserver {
   virtual ~RunObserver() = default;
   /// Before the first step: from where the run goes on, if it does, and its manifest's entry.
   virtual void started(const std::optional<Resumption>& from, const nlohmann::ordered_json& entry);
+  /// Something to be known that is no error, in one line, at any time.
+  virtual void noted(const std::string& line);
+  /// In place of all else: the run had reached its last step before; nothing was written.
+  virtual void already_done(int64_t step);
+  /// The speed is that of the last half minute.
   virtual void stepped(const StepReport& report, double tokens_per_second);
+  /// The state that was validated is saved.
   virtual void validated(const ValidationReport& report);
   /// The state after `step` is at `path`.
   virtual void saved(const std::filesystem::path& path, int64_t step);
@@ -28,10 +35,10 @@ class RunObserver {
 };
 
 /// Trains to the end of trainer.config().run: metrics.jsonl, a validation and checkpoints every
-/// round, and manifest.json, in the folder of run.checkpoint, from which it goes on if there is
-/// one. When `stop` becomes true the step under way is finished, the state saved, and false
-/// returned. Throws Error as its parts do, and when run.checkpoint is empty; the last checkpoint
-/// then stays.
+/// round and at the end, and manifest.json, in the folder of run.checkpoint, from which it goes on
+/// if there is one. When `stop` becomes true the step under way is finished, the state saved, and
+/// false returned. Throws Error as start_run and its other parts do; the last checkpoint then
+/// stays. When text is lost (DataLost) the state is saved first.
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop);
 
 }  // namespace adaspan

@@ -10,6 +10,7 @@
 #include "adaspan/models/random_sites.h"
 #include "adaspan/train/data/corpus.h"
 #include "adaspan/train/run/config_record.h"
+#include "adaspan/train/run/init_from.h"
 #include "adaspan/train/run/manifest.h"
 #include "adaspan/train/run/metrics.h"
 
@@ -145,19 +146,39 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
   require(start["data"].value("text_sha256", ordered_json()) == corpus.text_hash(),
           "[repro] expected the text that {} was trained on; got another; give the right run.data",
           folder.string());
-  steps = steps_of_first_settings(recorded.starts, steps);
+  const ordered_json parts = start["data"].value("parts_sha256", ordered_json());
+  require(
+      parts.is_null() || parts == ordered_json(corpus.identity().part_hashes),
+      "[repro] expected the text to be cut as that which {} was trained on; got another cut; give "
+      "the right run.data",
+      folder.string());
+  const int64_t asked =
+      std::min(steps, recorded.lines.empty() ? 0 : recorded.lines.rbegin()->first.first);
+  steps = steps_of_first_settings(recorded.starts, asked);
 
   Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
+  if (start.contains("init_from")) {
+    initialise(trainer);
+    require(start["init_from"].is_object() &&
+                start["init_from"].value("sha256", ordered_json()) == trainer.origin()->sha256,
+            "[repro] expected the checkpoint whose weights {} began with at {}; got another, of "
+            "SHA-256 {}; put that one back",
+            folder.string(), config.run.init_from, trainer.origin()->sha256.substr(0, 12));
+  }
   RunRecord now;
   now.starts.push_back(manifest_entry(trainer));
   while (trainer.steps_done() < steps) {
     add_line(now.lines, step_line(trainer.step(), config));
-    if (trainer.steps_done() % config.run.steps_per_round == 0) {
+    const bool closes_round = trainer.steps_done() % config.run.steps_per_round == 0 ||
+                              trainer.steps_done() == config.run.steps();
+    if (closes_round) {
       add_line(now.lines, validation_line(trainer.validate(), config));
     }
   }
-  return compare(recorded, now);
+  RunDifference result = compare(recorded, now);
+  if (steps < asked) result.settings_changed = steps;
+  return result;
 }
 
 }  // namespace adaspan

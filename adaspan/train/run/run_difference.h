@@ -23,9 +23,12 @@ std::vector<Difference> differences(const nlohmann::ordered_json& a,
 
 /// Of two runs.
 struct RunDifference {
-  int64_t steps_compared = 0;        ///< lines of metrics that both have
-  int64_t first_step = 0;            ///< of the first of them that differ; 0 if none does
-  std::vector<Difference> numbers;   ///< of that line: losses, gradient norm, spans
+  int64_t steps_compared = 0;       ///< lines of metrics that both have
+  int64_t first_step = 0;           ///< of the first of them that differ; 0 if none does
+  std::vector<Difference> numbers;  ///< of that line: losses, gradient norm, spans
+  /// Of reproduce(): the step after which the run went on with other settings, where that ended the
+  /// repetition before the steps asked for; else 0.
+  int64_t settings_changed = 0;
   std::vector<Difference> settings;  ///< of the manifest's entries in force then: whatever differs
 };
 
@@ -40,8 +43,8 @@ Isa recorded_isa(const std::filesystem::path& folder);
 /// Trains the first `steps` steps of the run in `folder` again, on the corpus at `data` (if empty:
 /// the run's own), without writing anything, and compares with what it recorded; `b` of a
 /// difference is the number found now. Throws Error when the record is missing, damaged or has no
-/// line of these steps, or the run cannot be repeated so: with other data, or while the process is
-/// at another level than recorded_isa(folder).
+/// line of these steps, or the run cannot be repeated so: with other data, while the process is at
+/// another level than recorded_isa(folder), or without the checkpoint whose weights it began with.
 RunDifference reproduce(const std::filesystem::path& folder, const std::string& data,
                         int64_t steps);
 

@@ -21,6 +21,20 @@ TrainingConfig checked(TrainingConfig config, const DataIdentity& data) {
   return config;
 }
 
+/// nan for one of either sign
+double unsigned_nan(double x) {
+  return std::isnan(x) ? std::abs(x) : x;
+}
+
+bool is_rolling(const TrainingConfig& config) {
+  return config.run.validation == ValidationMode::rolling;
+}
+
+/// The most blocks at a third of a step that cost less than a tenth of a round, or one.
+int64_t affordable_blocks(const TrainingConfig& config) {
+  return std::max<int64_t>(1, (3 * config.run.steps_per_round - 1) / 10);
+}
+
 }  // namespace
 
 Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream train,
@@ -31,32 +45,44 @@ Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream tr
       optimizer_(make_optimizer(config_.optimizer, model_.parameters().all())),
       train_(std::move(train), config_.batch.sequences, config_.batch.block, seed()),
       valid_(std::move(valid), config_.batch.sequences, config_.batch.block, seed()),
-      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())),
-      valid_memory_(model_.fresh_memory(config_.batch.sequences)) {}
+      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())) {
+  if (is_rolling(config_)) valid_memory_ = model_.fresh_memory(config_.batch.sequences);
+}
 
 StepReport Trainer::step() {
   const FlushDenormals flush;
   StepReport report;
   report.step = step_ + 1;
-  const Block block = train_.next();
+  const Block block = next_block();
   for (int64_t i = 0; i < parts(); ++i) {
     accumulate(part_of(block, i * part_size(), part_size()), i, report);
   }
   const GradientNorms norms = gradient_norms(model_.parameters().all());
   report.gradient_norm = norms.all;
   require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
-          "[train] expected a finite loss and gradient; got {} and {} at step {}; the last "
-          "checkpoint is kept; try a smaller schedule.learning_rate, a longer schedule.warmup or "
+          "[train] expected a finite loss and gradient; got {} and {} at step {}; what was saved "
+          "stays; try a smaller schedule.learning_rate, a longer schedule.warmup or "
           "optimizer.grad_clip",
-          report.loss, report.gradient_norm, report.step);
+          unsigned_nan(report.loss), unsigned_nan(report.gradient_norm), report.step);
 
   report.learning_rate =
       learning_rate_at(report.step, config_.schedule.learning_rate, config_.schedule.warmup);
-  optimizer_->update(report.learning_rate, report.step, norms);
+  const int64_t remembered = origin_ ? origin_->optimizer_steps : 0;
+  optimizer_->update(report.learning_rate, remembered + report.step, norms);
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
   losses_.training = report.loss;
   return report;
+}
+
+Block Trainer::next_block() {
+  const BlockReader::Position before = train_.position();
+  try {
+    return train_.next();
+  } catch (...) {  // lost text: what is saved then must not have begun to read it
+    train_.seek(before);
+    throw;
+  }
 }
 
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
@@ -85,17 +111,42 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
 }
 
 ValidationReport Trainer::validate() {
-  const int64_t blocks = std::max<int64_t>(1, config_.run.steps_per_round / 10);
-  const double loss = evaluate(model_, valid_, blocks, valid_memory_).loss;
-  require(
-      std::isfinite(loss),
-      "[train] expected a finite validation loss; got {} after step {}; the last checkpoint is "
-      "kept; try a smaller schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
-      loss, step_);
+  const bool rolling = is_rolling(config_);
+  const BlockReader::Position before = valid_.position();
+  Memory memory = rolling ? valid_memory_ : model_.fresh_memory(config_.batch.sequences);
+  double loss = 0;
+  try {
+    const int64_t blocks =
+        rolling ? std::max<int64_t>(1, config_.run.steps_per_round / 10) : validation_blocks();
+    loss = evaluate(model_, valid_, blocks, memory).loss;
+    require(std::isfinite(loss),
+            "[train] expected a finite validation loss; got {} after step {}; what was saved "
+            "stays; try a smaller schedule.learning_rate, a longer schedule.warmup or "
+            "optimizer.grad_clip",
+            unsigned_nan(loss), step_);
+  } catch (...) {
+    valid_.seek(before);
+    throw;
+  }
+  if (rolling) {
+    valid_memory_ = std::move(memory);
+  } else {
+    valid_.seek(before);
+  }
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
   if (best) losses_.best_validation = loss;
   return {.step = step_, .loss = loss, .best = best};
+}
+
+int64_t Trainer::validation_blocks() const {
+  return std::min(affordable_blocks(config_), valid_.blocks_per_pass());
+}
+
+bool Trainer::validates_as(const TrainingConfig& before) const {
+  if (before.run.validation != config_.run.validation) return false;
+  return is_rolling(config_) ||
+         std::min(affordable_blocks(before), valid_.blocks_per_pass()) == validation_blocks();
 }
 
 Trainer::Progress Trainer::progress() const {
@@ -104,7 +155,8 @@ Trainer::Progress Trainer::progress() const {
           .valid = valid_.position(),
           .memory = side_by_side(memory_),
           .valid_memory = valid_memory_,
-          .losses = losses_};
+          .losses = losses_,
+          .origin = origin_};
 }
 
 void Trainer::restore(Progress progress) {
@@ -112,12 +164,17 @@ void Trainer::restore(Progress progress) {
           "[train] expected from 0 to {} steps done; got {}; the checkpoint is damaged", kMostSteps,
           progress.step);
   train_.seek(progress.train);
-  valid_.seek(progress.valid);
+  // A place and memory of rolling validations are of no use to fixed ones, which have none.
+  const bool goes_on = is_rolling(config_) && !progress.valid_memory.empty();
+  if (goes_on) {
+    valid_.seek(progress.valid);
+    valid_memory_ = std::move(progress.valid_memory);
+  }
   for (int64_t i = 0; i < parts(); ++i) {
     memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
   }
-  valid_memory_ = std::move(progress.valid_memory);
   losses_ = progress.losses;
+  origin_ = std::move(progress.origin);
   step_ = progress.step;
 }
 

@@ -4,6 +4,9 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <adaspan/models/transformer.h>
@@ -37,6 +40,13 @@ struct ValidationReport {
   bool best = false;  ///< of all validations so far
 };
 
+/// The checkpoint whose weights a run began with.
+struct Origin {
+  std::string path;             ///< as it was given
+  std::string sha256;           ///< of the file
+  int64_t optimizer_steps = 0;  ///< updates that the optimizer's state remembers from there
+};
+
 class Trainer {
  public:
   /// A fresh model for `data`, whose tokens the streams give; a vocabulary size alone will do for
@@ -45,12 +55,25 @@ class Trainer {
   Trainer(const TrainingConfig& config, DataIdentity data, TokenStream train, TokenStream valid);
 
   /// The next block of the training stream: forward, backward, update. Throws Error, naming the
-  /// step, when the loss is no longer a number; the parameters are then those before the step.
+  /// step, when the loss is no longer a number; the parameters are then those before the step. What
+  /// reading throws (DataLost) leaves all as it was.
   StepReport step();
 
-  /// The loss of the next steps_per_round/10 blocks (at least one) of the validation stream, which
-  /// goes on where the last validation ended. Throws Error when it is not finite.
+  /// The loss on the validation stream, in blocks of the shape of training's, [M,B]:
+  ///   fixed    the first validation_blocks() of it, from empty memory;
+  ///   rolling  the next steps_per_round/10 of it (at least one), going on where the last one
+  ///   ended.
+  /// Throws Error when it is not finite, and what reading throws; all is then as before.
   ValidationReport validate();
+
+  /// Blocks of a fixed validation: all of the stream if that costs less than a tenth of a round,
+  /// else as many as do (at least one). Counted from sizes: a block costs a third of a step.
+  int64_t validation_blocks() const;
+  /// Whether a validation with the settings of `before` reads the same text as with those of now,
+  /// so that their losses can be compared.
+  bool validates_as(const TrainingConfig& before) const;
+  /// The next validation becomes the best one.
+  void forget_best() { losses_.validation = losses_.best_validation = Losses().validation; }
 
   const TrainingConfig& config() const { return config_; }
   const DataIdentity& data() const { return data_; }
@@ -62,19 +85,24 @@ class Trainer {
   struct Progress {
     int64_t step = 0;
     BlockReader::Position train, valid;
-    Memory memory, valid_memory;  ///< of the whole batch
+    Memory memory, valid_memory;  ///< of the whole batch; without layers where there is none
     Losses losses;
+    std::optional<Origin> origin;
   };
   Progress progress() const;
   /// Throws Error when the step is out of range, or a position lies outside of its stream.
   void restore(Progress progress);
   Optimizer& optimizer() { return *optimizer_; }
   const Losses& losses() const { return losses_; }
+  /// From where the weights came that the run began with, if not from the seed.
+  const std::optional<Origin>& origin() const { return origin_; }
+  void set_origin(Origin origin) { origin_ = std::move(origin); }
 
  private:
   int64_t parts() const { return config_.batch.parts(); }
   int64_t part_size() const { return config_.batch.sequences / parts(); }
   uint64_t seed() const { return static_cast<uint64_t>(config_.run.seed); }
+  Block next_block();
   /// Adds the gradients of one part of a block; returns its share of the report.
   void accumulate(const Block& part, int64_t index, StepReport& report);
 
@@ -86,6 +114,7 @@ class Trainer {
   std::vector<Memory> memory_;  // of each part of the batch
   Memory valid_memory_;
   Losses losses_;
+  std::optional<Origin> origin_;
   int64_t step_ = 0;
 };
 

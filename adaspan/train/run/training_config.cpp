@@ -51,9 +51,12 @@ void check(const TrainingConfig& c) {
   at_least<int64_t>("batch.block", c.batch.block, 1);
   at_least<int64_t>("run.steps_per_round", c.run.steps_per_round, 1);
   at_least<int64_t>("run.rounds", c.run.rounds, 1);
+  at_least<int64_t>("run.total_steps", c.run.total_steps, 0);
   require(c.run.steps() < kMostSteps,
           "[settings] expected run.rounds times run.steps_per_round below {}; got {}", kMostSteps,
           c.run.steps());
+  require(!c.run.init_optimizer || !c.run.init_from.empty(),
+          "[settings] expected run.init_from, whose optimizer run.init_optimizer takes; got none");
   at_least<int64_t>("run.log_steps", c.run.log_steps, 1);
   at_least<int64_t>("run.keep_last", c.run.keep_last, 1);
   at_least<int64_t>("run.seed", c.run.seed, 0);

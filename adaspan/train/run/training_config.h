@@ -36,6 +36,12 @@ enum class DataUnit {
 const char* name(DataUnit unit);
 double in_unit(double nats, DataUnit unit);
 
+/// Which part of the valid text a validation during a run reads.
+enum class ValidationMode {
+  fixed,   ///< each time the same, from empty memory: losses can be compared
+  rolling  ///< what follows the last one, as the reference does
+};
+
 /// Steps of a run are below this: dropout's keys have 32 bits for them.
 inline constexpr int64_t kMostSteps = std::numeric_limits<uint32_t>::max();
 
@@ -43,13 +49,17 @@ struct RunConfig {
   int64_t seed = 1;                ///< first number of all random streams
   int64_t steps_per_round = 1000;  ///< steps between validations and checkpoints
   int64_t rounds = 1000;
-  int64_t log_steps = 10;  ///< steps between lines of metrics.jsonl
-  int64_t keep_last = 2;   ///< newest checkpoints to keep
-  std::string checkpoint;  ///< file to save to, and to go on from if it is there
-  std::string data;        ///< where the data is, for the record; a trainer is given its tokens
+  int64_t total_steps = 0;  ///< length of the run; 0: that of its rounds
+  int64_t log_steps = 10;   ///< steps between lines of metrics.jsonl
+  int64_t keep_last = 2;    ///< newest checkpoints to keep
+  std::string checkpoint;   ///< file to save to, and to go on from if it is there
+  std::string data;         ///< where the data is, for the record; a trainer is given its tokens
   DataUnit data_unit = DataUnit::bpc;
+  ValidationMode validation = ValidationMode::fixed;
+  std::string init_from;        ///< checkpoint whose weights a new run begins with; empty: none
+  bool init_optimizer = false;  ///< takes the optimizer's state from there, too
 
-  int64_t steps() const { return rounds * steps_per_round; }
+  int64_t steps() const { return total_steps > 0 ? total_steps : rounds * steps_per_round; }
 };
 
 struct TrainingConfig {
