@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adaspan/ops/process.h"
+#include "adaspan/train/run/memory_check.h"
 #include "app/commands/commands.h"
 #include "app/commands/open_model.h"
 
@@ -44,6 +45,10 @@ void add_generate(CLI::App& app) {
     const std::vector<int32_t> prompt = options->prompt
                                             ? vocabulary.encode(*options->prompt, corpus.format())
                                             : std::vector<int32_t>{corpus.part(Part::test)[0]};
+    require_memory("this generation",
+                   generation_need(loaded.model->config(), static_cast<int64_t>(prompt.size()),
+                                   options->generate.length, loaded.model->spans()),
+                   "use a shorter prompt");
     const auto ids = generate(*loaded.model, prompt, options->generate);
     fmt::print("{}\n", vocabulary.decode(ids, corpus.format()));
   });

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/run.h"
 
+#include <fmt/core.h>
+
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 
 #include "adaspan/core/error.h"
+#include "adaspan/train/run/memory_check.h"
 #include "app/commands/commands.h"
 #include "app/commands/eval.h"
 #include "app/progress_line.h"
@@ -21,6 +25,10 @@ void ask_to_stop(int) {
 
 void train(const TrainingConfig& config) {
   const Corpus corpus = Corpus::open(config.run.data);
+  TrainingConfig known = config;
+  known.model.vocabulary = corpus.identity().vocabulary;
+  const std::string note = require_run_memory(known);
+  if (!note.empty()) fmt::print(stderr, "adaspan: {}\n", note);
   Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
   ProgressLine progress(trainer.config());

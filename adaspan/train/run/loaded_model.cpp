@@ -5,6 +5,7 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
+#include "adaspan/train/run/memory_check.h"
 
 namespace adaspan {
 
@@ -18,6 +19,7 @@ LoadedModel load_model(const std::filesystem::path& path) {
     loaded.note = fmt::format("{} was trained in bf16; here it runs in f32, since {}",
                               path.string(), bf16_obstacle());
   }
+  require_memory("this model's weights", weights_need(model), "use a machine with more");
   loaded.model = std::make_unique<Transformer>(model, static_cast<uint64_t>(config.run.seed));
   copy_weights(*loaded.model, file);
   return loaded;
@@ -34,8 +36,13 @@ Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
 }
 
 Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part) {
-  return evaluate(*loaded.model, TokenStream::of(corpus, part), kEvaluationBatch,
-                  loaded.header.config.batch.block);
+  const TokenStream stream = TokenStream::of(corpus, part);
+  const int64_t B = kEvaluationBatch, M = loaded.header.config.batch.block;
+  const ModelConfig& model = loaded.model->config();
+  require_memory("this evaluation",
+                 evaluation_need(model, B, M, stream.size, loaded.model->spans()),
+                 "use a machine with more");
+  return evaluate(*loaded.model, stream, B, M);
 }
 
 }  // namespace adaspan

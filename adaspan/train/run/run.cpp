@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/run.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
+#include "adaspan/train/run/memory_check.h"
 #include "adaspan/train/run/metrics.h"
 
 namespace adaspan {
@@ -66,9 +70,20 @@ bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop)
     folder.save(trainer, best);
     observer.saved(path, trainer.steps_done());
   };
+  const auto saving_what_is_done = [&](const auto& work) {
+    try {
+      return work();
+    } catch (const OutOfMemory& e) {
+      release_kept_buffers();
+      save(/*best=*/false);
+      throw OutOfMemory(fmt::format("{}; all up to step {} is saved in {}", e.what(),
+                                    trainer.steps_done(), path.string()));
+    }
+  };
   const Speed speed(trainer);
+  MemoryWatch memory(config);
   while (trainer.steps_done() < config.run.steps() && !stop) {
-    const StepReport report = trainer.step();
+    const StepReport report = saving_what_is_done([&] { return trainer.step(); });
     observer.stepped(report, speed.now());
     const bool closes_round = report.step % config.run.steps_per_round == 0;
     if (closes_round || report.step % config.run.log_steps == 0) {
@@ -76,8 +91,9 @@ bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop)
       line["chars_per_s"] = speed.now();
       metrics.write(line);
     }
+    saving_what_is_done([&] { memory.look(report.mean_z); });
     if (!closes_round) continue;
-    const ValidationReport validation = trainer.validate();
+    const ValidationReport validation = saving_what_is_done([&] { return trainer.validate(); });
     metrics.write(validation_line(validation, config));
     observer.validated(validation);
     save(validation.best);

@@ -31,7 +31,8 @@ class RunObserver {
 /// round, and manifest.json, in the folder of run.checkpoint, from which it goes on if there is
 /// one. When `stop` becomes true the step under way is finished, the state saved, and false
 /// returned. Throws Error as its parts do, and when run.checkpoint is empty; the last checkpoint
-/// then stays.
+/// then stays. Throws OutOfMemory, after the state is saved, when memory lacks or the spans have
+/// grown so far that the next steps would need more than there is.
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop);
 
 }  // namespace adaspan

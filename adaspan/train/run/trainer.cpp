@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
@@ -38,9 +39,19 @@ StepReport Trainer::step() {
   const FlushDenormals flush;
   StepReport report;
   report.step = step_ + 1;
+  const BlockReader::Position before = train_.position();
   const Block block = train_.next();
-  for (int64_t i = 0; i < parts(); ++i) {
-    accumulate(part_of(block, i * part_size(), part_size()), i, report);
+  int64_t part = 0;
+  try {
+    for (; part < parts(); ++part) {
+      accumulate(part_of(block, part * part_size(), part_size()), part, report);
+    }
+  } catch (const OutOfMemory& e) {
+    undo(before, part, e.what());
+    throw;
+  } catch (const std::bad_alloc& e) {
+    undo(before, part, e.what());
+    throw OutOfMemory("[train] expected more memory for a step; the system has none left");
   }
   const GradientNorms norms = gradient_norms(model_.parameters().all());
   report.gradient_norm = norms.all;
@@ -57,6 +68,14 @@ StepReport Trainer::step() {
   step_ = report.step;
   losses_.training = report.loss;
   return report;
+}
+
+void Trainer::undo(const BlockReader::Position& before, int64_t part, const char* why) {
+  for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
+  train_.seek(before);
+  // The memory of the parts before has moved on, and what it was is gone.
+  require(part == 0, "{}; part {} of step {} failed: the last checkpoint is kept", why, part + 1,
+          step_ + 1);
 }
 
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {

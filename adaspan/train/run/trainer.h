@@ -46,6 +46,8 @@ class Trainer {
 
   /// The next block of the training stream: forward, backward, update. Throws Error, naming the
   /// step, when the loss is no longer a number; the parameters are then those before the step.
+  /// Throws OutOfMemory when there is no memory for it: all is then as before the step; or Error
+  /// when some parts of the batch were done.
   StepReport step();
 
   /// The loss of the next steps_per_round/10 blocks (at least one) of the validation stream, which
@@ -77,6 +79,8 @@ class Trainer {
   uint64_t seed() const { return static_cast<uint64_t>(config_.run.seed); }
   /// Adds the gradients of one part of a block; returns its share of the report.
   void accumulate(const Block& part, int64_t index, StepReport& report);
+  /// Takes back a step that failed in its part `part`, if it was the first; else throws Error.
+  void undo(const BlockReader::Position& before, int64_t part, const char* why);
 
   TrainingConfig config_;
   DataIdentity data_;
