@@ -27,6 +27,10 @@ using doctest::Contains;
 
 constexpr double kMega = 1e6;
 
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 TrainingConfig small_config() {
   TrainingConfig c;
   c.model = {.vocabulary = 205,
@@ -67,9 +71,9 @@ TEST_CASE("a training that fits is let through, one that does not is refused wit
   const TrainingConfig c = small_config();
   CHECK(refusal(c, machine_with(1.01 * need_of(c))) == "");
   const std::string text = refusal(c, machine_with(0.99 * need_of(c)));
-  CHECK(text == Contains(("got a need of " + bytes_text(need_of(c))).c_str()));
-  CHECK(text == Contains("this machine's free memory"));
-  CHECK(text == Contains("; batch.split 2 would need"));
+  CHECK(has(text, "got a need of " + bytes_text(need_of(c))));
+  CHECK(has(text, "the free memory of this machine"));
+  CHECK(has(text, "; batch.split 2 would need"));
   CHECK(text.find('\n') == std::string::npos);
 }
 
@@ -81,7 +85,7 @@ TEST_CASE("what the process has counts, and every limit does") {
   const std::string text = refusal(
       c, {.free = {{MemoryLimit::machine, 10 * need}, {MemoryLimit::control_group, need / 2}},
           .resident = 0});
-  CHECK(text == Contains("the memory limit of its control group"));
+  CHECK(has(text, "what its control group leaves"));
 }
 
 TEST_CASE("what is proposed fits, and is the first that does") {
@@ -104,14 +108,14 @@ TEST_CASE("what is proposed fits, and is the first that does") {
   CHECK(batch->batch.block == c.batch.block);
   CHECK_FALSE(proposed(0.95 * need_of(most), /*going_on=*/true));
   CHECK_FALSE(proposed(1 * kMega));
-  CHECK(refusal(c, machine_with(30 * kMega)) == Contains("take a smaller model"));
+  CHECK(has(refusal(c, machine_with(30 * kMega)), "take a smaller model"));
 }
 
 TEST_CASE("full spans are a warning in one line, never a refusal") {
   const TrainingConfig c = small_config();
   const MemoryState now = machine_with(1.05 * need_of(c));
   const std::string note = require_run_memory(c, now);
-  CHECK(note == Contains("every span at its limit of 1024"));
+  CHECK(has(note, "every span at its limit of 1024"));
   CHECK(note.find('\n') == std::string::npos);
   CHECK(require_run_memory(c, machine_with(1e12)) == "");
 }
@@ -131,8 +135,8 @@ TEST_CASE("a run that goes on is judged by the spans that it has, and by what it
   });
   REQUIRE(saved.text == "saved");
   const MemoryState now = machine_with(1.05 * need_of(c));
-  CHECK(refusal(c, now) == Contains("batch.split"));
-  CHECK(refusal(c, machine_with(60 * kMega)) == Contains("no batch.split makes it fit"));
+  CHECK(has(refusal(c, now), "batch.split"));
+  CHECK(has(refusal(c, machine_with(60 * kMega)), "no batch.split makes it fit"));
   std::ofstream(c.run.checkpoint) << "damaged";
   CHECK(refusal(c, now) == "");
 }
@@ -190,7 +194,7 @@ TEST_CASE("a run that memory fails saves what is done, and goes on to the same b
   REQUIRE_FALSE(at_once.threw);
   const ChildResult failed = in_child([&] { return finish(stopped.path(), 3); });
   CHECK(failed.threw);
-  CHECK(failed.text == Contains("all up to step 3 is saved"));
+  CHECK(has(failed.text, "all up to step 3 is saved"));
   const ChildResult went_on = in_child([&] { return finish(stopped.path(), 0); });
   CHECK(went_on.text == at_once.text);
 }
@@ -229,7 +233,7 @@ TEST_CASE("under a limit of addresses the settings that are proposed really run"
       return train(c);
     });
     CHECK(refused.threw);
-    CHECK(refused.text == Contains("ulimit -v"));
+    CHECK(has(refused.text, "ulimit -v"));
   }
 }
 

@@ -43,13 +43,13 @@ std::optional<int64_t> size_of_process(const fs::path& root, int field) {
 const char* name(MemoryLimit limit) {
   switch (limit) {
     case MemoryLimit::machine:
-      return "this machine's free memory";
+      return "the free memory of this machine";
     case MemoryLimit::control_group:
-      return "the memory limit of its control group";
+      return "what its control group leaves";
     case MemoryLimit::addresses:
       break;
   }
-  return "its limit of addresses (ulimit -v)";
+  return "what the limit of addresses (ulimit -v) leaves";
 }
 
 std::vector<FreeMemory> free_memory(const fs::path& root) {

@@ -15,7 +15,7 @@ enum class MemoryLimit {
   addresses       ///< RLIMIT_AS (ulimit -v) less what is mapped, much of which is never touched
 };
 
-/// For messages: "the memory limit of its control group".
+/// For messages: "what its control group leaves".
 const char* name(MemoryLimit limit);
 
 struct FreeMemory {

@@ -92,9 +92,15 @@ class Peak {
     const BlockMemory now{activations, gradients * sizeof(float), workspace};
     if (now.total() > most_.total()) most_ = now;
   }
-  const BlockMemory& most() const { return most_; }
+  void add_keys(double bytes) { keys_ += bytes; }
+  BlockMemory most() const {
+    BlockMemory all = most_;
+    all.keys = keys_;
+    return all;
+  }
 
  private:
+  double keys_ = 0;
   BlockMemory most_;
 };
 
@@ -120,6 +126,7 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   for (const auto& layer : z) {
     const LayerBuffers b(c, n, layer);
     const StepsInUse memory = steps_in_use(c, n, layer);
+    peak.add_keys(b.kv);
     saved += attention_of(b) + feed_forward_of(b);
     saved += buffer_bytes(static_cast<double>(memory.copied) * n.B * c.hidden, c.precision);
   }

@@ -22,6 +22,9 @@ struct BlockMemory {
   double gradients = 0;    ///< of the weights
   double workspace = 0;    ///< of ops at work (adaspan/ops/workspace.h)
 
+  double keys = 0;  ///< of the activations of all layers, keys and values of the memory, whose
+                    ///< sizes change as the memory fills and spans move
+
   double total() const { return activations + gradients + workspace; }
 };
 

@@ -31,11 +31,11 @@ std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& no
   return worst;
 }
 
-/// "at most 2.0 GB, all that ... leaves; got a need of 5.1 GB (activations 4.2 GB, ...)"
+/// "2.0 GB, the free memory of this machine; got a need of 5.1 GB (activations 4.2 GB, ...)"
 std::string comparison(const MemoryNeed& need, const FreeMemory& free, const MemoryState& now) {
   const bool addresses = free.limit == MemoryLimit::addresses;
   const auto have = static_cast<double>(free.bytes + now.resident);
-  return fmt::format("at most {}, which is what {} leaves; got a need of {} ({})", bytes_text(have),
+  return fmt::format("{}, {}; got a need of {} ({})", bytes_text(have),
                      name(free.limit), bytes_text(need.total() + (addresses ? need.untouched : 0)),
                      need.text());
 }
@@ -106,7 +106,7 @@ void require_memory(const char* what, const MemoryNeed& need, const std::string&
                     const MemoryState& now) {
   const std::optional<FreeMemory> limit = exceeded(need, now);
   if (!limit) return;
-  throw OutOfMemory(fmt::format("[memory] expected {} to need {}; {}", what,
+  throw OutOfMemory(fmt::format("[memory] expected {} to fit into {}; {}", what,
                                 comparison(need, *limit, now), advice));
 }
 

@@ -14,17 +14,34 @@ namespace {
 
 using Spans = std::vector<std::vector<float>>;
 
-// What a process has that trains a model of no size: its own pages and those of its libraries, the
-// code that oneDNN makes for each product, heap. For each thread more: stack and heap of its own.
-constexpr double kProgram = 40e6, kThread = 2e6;
+// Measured, as resident memory beyond the pool's, of trainings of a few MB to some GB: pages of the
+// program and its libraries, the code that oneDNN makes for each product, heap; for each thread
+// more.
+constexpr double kProgram = 16e6, kThread = 2e6;
+
+// Addresses that are mapped and never touched. A thread has a heap of its own (glibc reserves 64
+// MB) and a stack (8 MB); a tensor lies at a multiple of 2 MB, for huge pages.
+constexpr double kThreadAddresses = 72e6, kAlignment = 2e6;
+constexpr double kBuffersOfLayer = 12;
+
+// What the pool keeps beyond the most that is in use at once: blocks that were handed out a little
+// larger than asked for (measured: a tenth), and those of sizes that come no more. core/buffer_pool
+// gives back what goes beyond a sixteenth of the most in use and 64 MiB.
+constexpr double kUnfitting = 0.1;
+double kept_by_pool(double in_use, double other_sizes) {
+  return std::min(in_use / 16 + 67e6, kUnfitting * in_use + other_sizes);
+}
 
 double tensors_of(const MemoryNeed& n) {
   return n.weights + n.gradients + n.optimizer + n.activations + n.memory + n.workspace + n.saving;
 }
 
-/// The need with what no phase of the work changes.
-MemoryNeed whole(MemoryNeed need) {
+/// The need with what no phase of the work changes. other_sizes: of buffers that other phases have.
+MemoryNeed whole(MemoryNeed need, const ModelConfig& config, double other_sizes) {
+  need.kept = kept_by_pool(tensors_of(need), other_sizes);
   need.process = kProgram + kThread * threads();
+  const double buffers = std::min(kBuffersOfLayer * config.layers, tensors_of(need) / kAlignment);
+  need.untouched = kThreadAddresses * threads() + kAlignment * buffers;
   return need;
 }
 
@@ -71,7 +88,8 @@ std::string MemoryNeed::text() const {
 MemoryNeed weights_need(const ModelConfig& config) {
   MemoryNeed need;
   need.weights = parameter_count(config) * sizeof(float);
-  return whole(need);
+  need.process = kProgram;
+  return need;
 }
 
 MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
@@ -84,11 +102,14 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   always.memory = training + kept_memory(c.model, batch, z);
 
   MemoryNeed step = always, validation = always, saving = always;
-  add(step, training_memory(c.model, part, z, /*gradients_kept=*/parts > 1));
-  add(validation, evaluation_memory(c.model, batch, z, /*probabilities=*/false));
+  const BlockMemory trained = training_memory(c.model, part, z, /*gradients_kept=*/parts > 1);
+  const BlockMemory looked_at = evaluation_memory(c.model, batch, z, /*probabilities=*/false);
+  add(step, trained);
+  add(validation, looked_at);
   // The memory of training is joined from its parts, and both memories layer by layer.
   saving.saving = (parts > 1 ? 3 : 2) * joined_memory(c.model, batch, z);
-  return whole(largest({step, validation, saving}));
+  return whole(largest({step, validation, saving}), c.model,
+               trained.keys + (parts > 1 ? looked_at.activations : 0));
 }
 
 MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int64_t tokens,
@@ -97,7 +118,7 @@ MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int6
   MemoryNeed need = weights_need(config);
   need.memory = kept_memory(config, n, z);
   add(need, evaluation_memory(config, n, z, /*probabilities=*/false));
-  return whole(need);
+  return whole(need, config, 0);
 }
 
 MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, int64_t length,
@@ -108,7 +129,7 @@ MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, int64_t le
     need.memory = kept_memory(config, n, z);
     add(need, evaluation_memory(config, n, z, /*probabilities=*/true));
   }
-  return whole(largest(phases));
+  return whole(largest(phases), config, 0);
 }
 
 }  // namespace adaspan
