@@ -76,10 +76,12 @@ class Pool {
       release_locked();  // blocks kept for other sizes may be what is missing
       if (posix_memalign(&block, alignment, size) != 0) block = nullptr;
     }
-    require(block != nullptr,
-            "[memory] expected {} more bytes; the system has none left ({} in use); use a smaller "
-            "batch, block or model, or batch.split",
-            size, use_.in_use);
+    if (block == nullptr) {
+      throw OutOfMemory(fmt::format(
+          "[memory] expected {} more bytes; the system has none left ({} in use); use a smaller "
+          "batch, block or model, or batch.split",
+          size, use_.in_use));
+    }
     if (size >= kHugePage) madvise(block, size, MADV_HUGEPAGE);
     use_.reserved += size;
     return static_cast<std::byte*>(block);
@@ -116,6 +118,10 @@ void BufferDeleter::operator()(std::byte* data) const {
 Buffer allocate(size_t bytes) {
   require(bytes <= PTRDIFF_MAX, "[memory] expected at most {} bytes; got {}", PTRDIFF_MAX, bytes);
   return pool().take(bytes);
+}
+
+size_t reserved_for(size_t bytes) {
+  return size_class(bytes);
 }
 
 PoolUse pool_use() {

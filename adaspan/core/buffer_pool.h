@@ -24,8 +24,11 @@ struct BufferDeleter {
 /// 64-byte aligned bytes that return to the pool when they go out of scope.
 using Buffer = std::unique_ptr<std::byte[], BufferDeleter>;
 
-/// `bytes` uninitialised bytes. Throws Error when the system has no more memory.
+/// `bytes` uninitialised bytes. Throws OutOfMemory when the system has no more.
 Buffer allocate(size_t bytes);
+
+/// How many bytes a buffer of `bytes` takes from the system, at most an eighth more.
+size_t reserved_for(size_t bytes);
 
 PoolUse pool_use();
 

@@ -28,6 +28,12 @@ class DataLost : public Error {
   using Error::Error;
 };
 
+/// Memory that is not there. Nothing is the worse for it: what was computed so far can be saved.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Throws Error with the formatted text.
 template <class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {

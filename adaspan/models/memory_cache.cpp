@@ -105,6 +105,19 @@ Tensor LayerMemory::joined() const {
   return copy_of(segments_);
 }
 
+StepsInUse steps_in_use(int64_t length, int64_t M, int64_t B, int64_t H, DType type) {
+  // Of the blocks that it reaches into, all but the oldest are whole.
+  const int64_t blocks = length / M, rest = length % M;
+  const bool copies = 4 * rest < 3 * M;
+  StepsInUse n{.held = blocks * M + (rest == 0 || copies ? rest : M),
+               .shared = blocks > 0 || !copies ? M : 0,
+               .copied = copies ? rest : 0,
+               .segments = blocks + 1};
+  const double bytes = static_cast<double>(length) * B * H * size_of(type);
+  if (bytes <= kSmall) n.copied = std::max(n.copied, length);  // joined with the newest
+  return n;
+}
+
 Memory sequences_of(const Memory& batch, int64_t first, int64_t count) {
   Memory part;
   for (const LayerMemory& layer : batch) {

@@ -39,6 +39,16 @@ class LayerMemory {
   std::vector<MemorySegment> segments_;
 };
 
+/// How many steps' values a memory of `length` steps has in use, all of whose blocks were of M
+/// steps: as far as an extension shares them, or copies them anew.
+struct StepsInUse {
+  int64_t held = 0;    ///< by the memory
+  int64_t shared = 0;  ///< of these, by the newest block, whole
+  int64_t copied = 0;  ///< of these, made by the newest extension
+  int64_t segments = 0;
+};
+StepsInUse steps_in_use(int64_t length, int64_t M, int64_t B, int64_t H, DType type);
+
 /// One per layer.
 using Memory = std::vector<LayerMemory>;
 

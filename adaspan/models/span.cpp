@@ -2,6 +2,7 @@
 #include "adaspan/models/span.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/ops/layout.h"
@@ -35,9 +36,9 @@ class AdaptiveSpan : public Span {
  public:
   AdaptiveSpan(const ModelConfig& config, ParameterStore& store, int64_t layer)
       : config_(config),
-        ratio_(store.add(layer_name(layer, "attn.attn.adaptive_span._mask.current_val"),
-                         random_site(layer, RandomRole::span_ratio), {config.heads, 1, 1},
-                         Initialiser::constant(config.span_init), Bounds{0, 1})) {}
+        ratio_(store.add(span_ratio_name(layer), random_site(layer, RandomRole::span_ratio),
+                         {config.heads, 1, 1}, Initialiser::constant(config.span_init),
+                         Bounds{0, 1})) {}
 
   LayerSpans of(Tape& tape, const Variable&, int64_t C) const override {
     const int64_t K = config_.heads, S = config_.span_limit;
@@ -62,6 +63,8 @@ class AdaptiveSpan : public Span {
   Parameter& ratio_;
 };
 
+constexpr double kStartingBias = -4;
+
 /// z_t = S sigmoid(v . x_t + b), with v and b of each head
 class DynamicSpan : public Span {
  public:
@@ -72,7 +75,7 @@ class DynamicSpan : public Span {
                           {config.heads, config.hidden}, Initialiser::constant(0))),
         bias_(store.add(layer_name(layer, "attn.attn.dynamic_span.bias"),
                         random_site(layer, RandomRole::span_bias), {config.heads},
-                        Initialiser::constant(-4))) {}
+                        Initialiser::constant(kStartingBias))) {}
 
   LayerSpans of(Tape& tape, const Variable& x, int64_t C) const override {
     const auto K = static_cast<size_t>(config_.heads);
@@ -122,9 +125,23 @@ std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store
   return std::make_unique<FixedSpan>(config);
 }
 
+std::string span_ratio_name(int64_t layer) {
+  return layer_name(layer, "attn.attn.adaptive_span._mask.current_val");
+}
+
+std::vector<std::vector<float>> starting_spans(const ModelConfig& config) {
+  const double ratio = config.span_kind == SpanKind::fixed ? 1
+                       : config.span_kind == SpanKind::adaptive
+                           ? config.span_init
+                           : 1 / (1 + std::exp(-kStartingBias));
+  const auto z = static_cast<float>(ratio * static_cast<double>(config.span_limit));
+  return std::vector(static_cast<size_t>(config.layers),
+                     std::vector(static_cast<size_t>(config.heads), z));
+}
+
 int64_t memory_length(const ModelConfig& config, float widest) {
   const int64_t S = config.span_limit;
-  if (!config.adapt_cache) return S;
+  if (!config.adapt_cache || config.span_kind != SpanKind::adaptive) return S;
   const int64_t reach = span_reach(widest, config.ramp, S);
   const int64_t window = S - std::min(S - 1, S - reach) / 64 * 64;
   return std::min(S, window + 64);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <adaspan/autograd/tape.h>
@@ -40,9 +41,15 @@ class Span {
 /// The span of layer `layer`, of the configuration's kind.
 std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store, int64_t layer);
 
+/// The name of the parameter of a layer that holds its ratios.
+std::string span_ratio_name(int64_t layer);
+
+/// z of each layer and head before the first step, in steps.
+std::vector<std::vector<float>> starting_spans(const ModelConfig& config);
+
 /// Steps of memory that a layer keeps for its next block, `widest` being its largest z: S, or with
 /// cache adaptation (as the reference does) min(S, W + 64), W = S - 64 floor(min(S-1, S - reach) /
-/// 64).
+/// 64); S where spans are not adaptive.
 int64_t memory_length(const ModelConfig& config, float widest);
 
 }  // namespace adaspan

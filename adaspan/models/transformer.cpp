@@ -153,4 +153,15 @@ std::vector<const Parameter*> Transformer::span_ratios() const {
   return ratios;
 }
 
+std::vector<std::vector<float>> Transformer::spans() const {
+  std::vector<std::vector<float>> z = starting_spans(config_);
+  const std::vector<const Parameter*> ratios = span_ratios();
+  for (size_t l = 0; l < ratios.size(); ++l) {
+    for (size_t h = 0; h < z[l].size(); ++h) {
+      z[l][h] = ratios[l]->value().data()[h] * static_cast<float>(config_.span_limit);
+    }
+  }
+  return z;
+}
+
 }  // namespace adaspan

@@ -64,6 +64,10 @@ class Transformer {
   std::vector<Parameter*> span_ratios();
   std::vector<const Parameter*> span_ratios() const;
 
+  /// z of each layer and head, in steps, as far as weights alone tell: of dynamic spans those at the
+  /// start.
+  std::vector<std::vector<float>> spans() const;
+
   const ModelConfig& config() const { return config_; }
   ParameterStore& parameters() { return store_; }
   const ParameterStore& parameters() const { return store_; }

@@ -15,6 +15,7 @@
 #include "adaspan/core/random.h"
 #include "adaspan/core/shallow_json.h"
 #include "adaspan/models/cost.h"
+#include "adaspan/train/run/memory_check.h"
 #include "adaspan/train/run/trainer.h"
 #include "app/bench/bench_gemm.h"
 #include "app/bench/fastest.h"
@@ -135,6 +136,7 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   TrainingConfig c = given;
   c.model.vocabulary = kVocabulary;
   c.model.span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
+  require_training_memory(c, spans, /*going_on=*/false);
   const DType type = c.model.precision;
   const double peak_f32 = gemm_peak(c, DType::f32);
   const double peak = type == DType::f32 ? peak_f32 : gemm_peak(c, type);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adaspan/train/data/prompt.h"
+#include "adaspan/train/run/memory_check.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
@@ -44,7 +45,12 @@ void write(GenerateArguments& options) {
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
   const LoadedModel loaded = open_model(options.output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
-  const auto ids = generate(*loaded.model, prompt_ids(options, corpus), options.generate);
+  const std::vector<int32_t> prompt = prompt_ids(options, corpus);
+  require_memory("this generation",
+                 generation_need(loaded.model->config(), static_cast<int64_t>(prompt.size()),
+                                 options.generate.length, loaded.model->spans()),
+                 "use a shorter prompt");
+  const auto ids = generate(*loaded.model, prompt, options.generate);
   const std::string text = corpus.vocabulary().decode(ids, corpus.format());
   options.output.result({{"text", text},
                          {"tokens", ids.size()},

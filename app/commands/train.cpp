@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
+#include "adaspan/train/run/memory_check.h"
 #include "adaspan/train/run/run.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
@@ -72,6 +73,10 @@ void train(Output& output, Settings settings) {
     return;
   }
   stop_on_signals();
+  TrainingConfig known = config;
+  known.model.vocabulary = corpus.identity().vocabulary;
+  const std::string memory_note = require_run_memory(known);
+  if (!memory_note.empty()) output.note(memory_note);
   Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
   ProgressLine progress(output, trainer.config(), run_summary(trainer, corpus, settings.process));

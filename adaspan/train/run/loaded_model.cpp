@@ -7,6 +7,7 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
+#include "adaspan/train/run/memory_check.h"
 
 namespace adaspan {
 
@@ -20,6 +21,7 @@ LoadedModel load_model(const std::filesystem::path& path) {
     loaded.note = fmt::format("{} was trained in bf16; here it runs in f32, since {}",
                               path.string(), bf16_obstacle());
   }
+  require_memory("this model's weights", weights_need(model), "use a machine with more");
   loaded.model = make_model(model, file);
   copy_weights(*loaded.model, file);
   return loaded;
@@ -36,8 +38,12 @@ Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
 }
 
 Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part) {
-  Evaluation result = evaluate(*loaded.model, TokenStream::of(corpus, part), kEvaluationBatch,
-                               loaded.header.config.batch.block);
+  const TokenStream stream = TokenStream::of(corpus, part);
+  const int64_t B = kEvaluationBatch, M = loaded.header.config.batch.block;
+  require_memory("this evaluation",
+                 evaluation_need(loaded.model->config(), B, M, stream.size, loaded.model->spans()),
+                 "use a machine with more");
+  Evaluation result = evaluate(*loaded.model, stream, B, M);
   require(std::isfinite(result.loss),
           "[eval] expected a finite loss on the {} part; got {}; the weights are of a run that has "
           "diverged: take an older checkpoint",

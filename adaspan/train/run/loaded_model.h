@@ -18,7 +18,8 @@ struct LoadedModel {
   std::unique_ptr<Transformer> model;
   std::string note;  ///< what the user should know; empty if nothing
 };
-/// Throws Error as open_checkpoint, read_header and copy_weights do.
+/// Throws Error as open_checkpoint, read_header and copy_weights do, OutOfMemory when there is not
+/// enough for the weights.
 LoadedModel load_model(const std::filesystem::path& path);
 
 /// The corpus at `data`, or if that is empty the one the checkpoint was trained on. Throws Error as
@@ -26,7 +27,8 @@ LoadedModel load_model(const std::filesystem::path& path);
 Corpus open_corpus(const CheckpointHeader& header, const std::string& data);
 
 /// The model's loss over a whole part of a corpus, in blocks of the length it was trained with.
-/// Throws Error as evaluate does, and when the loss is not finite.
+/// Throws Error as evaluate does, and when the loss is not finite; OutOfMemory when there is not
+/// enough for it.
 Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part);
 
 }  // namespace adaspan

@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
+#include "adaspan/train/run/memory_check.h"
 #include "adaspan/train/run/metrics.h"
 #include "adaspan/train/run/pace.h"
 #include "adaspan/train/run/run_difference.h"
@@ -42,7 +44,8 @@ class Running {
         folder_(*start.folder),
         files_(trainer.config().run.checkpoint),
         metrics_(files_.metrics, trainer.steps_done()),
-        pace_(trainer.steps_done(), Pace::Clock::now()) {
+        pace_(trainer.steps_done(), Pace::Clock::now()),
+        memory_(trainer.config()) {
     const TrainingConfig& config = trainer.config();
     if (metrics_.fresh() || (start.from && !start.from->changed.empty())) {
       metrics_.write({{"configuration", to_json(config)}, {"step", trainer.steps_done()}});
@@ -71,6 +74,7 @@ class Running {
       line["chars_per_s"] = speed;
       metrics_.write(line);
     }
+    saving_what_is_done([&] { memory_.look(report.mean_z); });
     if (closes_round) close_round();
   }
 
@@ -102,14 +106,22 @@ class Running {
                                 files_.folder.string()));
   }
 
+  std::string text_of_end(const Error& error) const {
+    return fmt::format("{}; all up to step {} is saved in {}", error.what(), trainer_.steps_done(),
+                       files_.checkpoint.string());
+  }
+
   template <class Work>
   std::invoke_result_t<Work> saving_what_is_done(const Work& work) {
     try {
       return work();
     } catch (const DataLost& e) {
       save(/*best=*/false);
-      throw DataLost(fmt::format("{}; all up to step {} is saved in {}", e.what(),
-                                 trainer_.steps_done(), files_.checkpoint.string()));
+      throw DataLost(text_of_end(e));
+    } catch (const OutOfMemory& e) {
+      release_kept_buffers();
+      save(/*best=*/false);
+      throw OutOfMemory(text_of_end(e));
     }
   }
 
@@ -120,6 +132,7 @@ class Running {
   MetricsFile metrics_;
   Manifest manifest_;
   Pace pace_;
+  MemoryWatch memory_;
 };
 
 }  // namespace

@@ -38,7 +38,9 @@ class RunObserver {
 /// round and at the end, and manifest.json, in the folder of run.checkpoint, from which it goes on
 /// if there is one. When `stop` becomes true the step under way is finished, the state saved, and
 /// false returned. Throws Error as start_run and its other parts do; the last checkpoint then
-/// stays. When text is lost (DataLost) the state is saved first.
+/// stays. The state is saved first when text is
+/// lost (DataLost), and when memory lacks or the spans have grown so far that the next steps would
+/// need more than there is (OutOfMemory).
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop);
 
 }  // namespace adaspan

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
@@ -53,9 +54,19 @@ StepReport Trainer::step() {
   const FlushDenormals flush;
   StepReport report;
   report.step = step_ + 1;
-  const Block block = next_block();
-  for (int64_t i = 0; i < parts(); ++i) {
-    accumulate(part_of(block, i * part_size(), part_size()), i, report);
+  const BlockReader::Position before = train_.position();
+  const Block block = train_.next();
+  int64_t part = 0;
+  try {
+    for (; part < parts(); ++part) {
+      accumulate(part_of(block, part * part_size(), part_size()), part, report);
+    }
+  } catch (const OutOfMemory& e) {
+    undo(before, part, e.what());
+    throw;
+  } catch (const std::bad_alloc& e) {
+    undo(before, part, e.what());
+    throw OutOfMemory("[train] expected more memory for a step; the system has none left");
   }
   const GradientNorms norms = gradient_norms(model_.parameters().all());
   report.gradient_norm = norms.all;
@@ -75,14 +86,12 @@ StepReport Trainer::step() {
   return report;
 }
 
-Block Trainer::next_block() {
-  const BlockReader::Position before = train_.position();
-  try {
-    return train_.next();
-  } catch (...) {  // lost text: what is saved then must not have begun to read it
-    train_.seek(before);
-    throw;
-  }
+void Trainer::undo(const BlockReader::Position& before, int64_t part, const char* why) {
+  for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
+  train_.seek(before);
+  // The memory of the parts before has moved on, and what it was is gone.
+  require(part == 0, "{}; part {} of step {} failed: the last checkpoint is kept", why, part + 1,
+          step_ + 1);
 }
 
 void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {

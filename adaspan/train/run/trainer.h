@@ -56,7 +56,8 @@ class Trainer {
 
   /// The next block of the training stream: forward, backward, update. Throws Error, naming the
   /// step, when the loss is no longer a number; the parameters are then those before the step. What
-  /// reading throws (DataLost) leaves all as it was.
+  /// reading throws (DataLost) leaves all as it was. Throws OutOfMemory when there is no memory for
+  /// it: all is then as before the step; or Error when some parts of the batch were done.
   StepReport step();
 
   /// The loss on the validation stream, in blocks of the shape of training's, [M,B]:
@@ -102,9 +103,10 @@ class Trainer {
   int64_t parts() const { return config_.batch.parts(); }
   int64_t part_size() const { return config_.batch.sequences / parts(); }
   uint64_t seed() const { return static_cast<uint64_t>(config_.run.seed); }
-  Block next_block();
   /// Adds the gradients of one part of a block; returns its share of the report.
   void accumulate(const Block& part, int64_t index, StepReport& report);
+  /// Takes back a step that failed in its part `part`, if it was the first; else throws Error.
+  void undo(const BlockReader::Position& before, int64_t part, const char* why);
 
   TrainingConfig config_;
   DataIdentity data_;

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/models/block_memory.h"
+
+#include <algorithm>
+
+#include "adaspan/models/memory_cache.h"
+#include "adaspan/models/span.h"
+#include "adaspan/ops/span_mask.h"
+#include "adaspan/ops/workspace.h"
+
+namespace adaspan {
+namespace {
+
+/// Steps that a layer remembers of a stream, at most.
+int64_t memory_steps(const ModelConfig& c, const BlockSizes& n, const std::vector<float>& z) {
+  return std::min(memory_length(c, std::ranges::max(z)), n.past);
+}
+
+StepsInUse steps_in_use(const ModelConfig& c, const BlockSizes& n, const std::vector<float>& z) {
+  return steps_in_use(memory_steps(c, n, z), n.M, n.B, c.hidden, c.precision);
+}
+
+AttentionSizes attention_sizes(const ModelConfig& c, const BlockSizes& n,
+                               const std::vector<float>& z) {
+  AttentionSizes a{.M = n.M,
+                   .B = n.B,
+                   .K = c.heads,
+                   .D = c.head_width(),
+                   .S = c.span_limit,
+                   .effective_spans = {},
+                   .memory_steps = {},
+                   .segments = steps_in_use(c, n, z).segments,
+                   .type = c.precision,
+                   .dropout = c.dropout > 0};
+  const int64_t C = memory_steps(c, n, z);
+  for (float head : z) {
+    const bool fixed = c.span_kind == SpanKind::fixed;
+    a.effective_spans.push_back(fixed ? a.S : effective_span(head, c.ramp, a.S));
+    a.memory_steps.push_back(std::min(a.effective_spans.back(), C));
+  }
+  return a;
+}
+
+/// Buffers of one layer, named as in Transformer and its parts.
+struct LayerBuffers {
+  LayerBuffers(const ModelConfig& c, const BlockSizes& n, const std::vector<float>& z)
+      : sizes(attention_sizes(c, n, z)), rows(static_cast<double>(n.B) * n.M) {
+    const DType type = c.precision;
+    h = buffer_bytes(rows * c.hidden, type);
+    qkv = buffer_bytes(3 * rows * c.hidden, type);
+    kv = buffer_bytes(sizes.total_memory_steps() * n.B * 2 * sizes.D, type);
+    inner = buffer_bytes(rows * c.inner, type);
+    scales = 2 * buffer_bytes(rows * c.heads);
+    moments = 2 * buffer_bytes(rows);
+    z_values = c.span_kind == SpanKind::dynamic ? buffer_bytes(rows * c.heads) : 0;
+  }
+
+  AttentionSizes sizes;
+  double rows;
+  double h, qkv, kv, inner, scales, moments, z_values;
+
+  LinearSizes linear(const ModelConfig& c, int64_t in, int64_t out, bool stacked = false) const {
+    return {static_cast<int64_t>(rows), in, out, c.precision, c.precision, stacked};
+  }
+};
+
+double attention_weights(const ModelConfig& c) {
+  const double H = c.hidden, K = c.heads;
+  const double span = c.span_kind == SpanKind::dynamic    ? K * H + K
+                      : c.span_kind == SpanKind::adaptive ? K
+                                                          : 0;
+  return 4 * H * H + span + 2 * H;
+}
+double feed_forward_weights(const ModelConfig& c) {
+  return (2.0 * c.hidden + 1) * c.inner + 3.0 * c.hidden;
+}
+double head_weights(const ModelConfig& c) {
+  return (c.hidden + 1.0) * c.vocabulary;
+}
+
+LinearSizes head_sizes(const ModelConfig& c, const BlockSizes& n) {
+  return {n.B * n.M, c.hidden, c.vocabulary, c.precision, DType::f32};
+}
+double logits_bytes(const ModelConfig& c, const BlockSizes& n) {
+  return buffer_bytes(static_cast<double>(n.B) * n.M * c.vocabulary);
+}
+
+/// The moment with the most, of all that were seen.
+class Peak {
+ public:
+  void see(double activations, double gradients, double workspace) {
+    const BlockMemory now{activations, gradients * sizeof(float), workspace};
+    if (now.total() > most_.total()) most_ = now;
+  }
+  void add_keys(double bytes) { keys_ += bytes; }
+  BlockMemory most() const {
+    BlockMemory all = most_;
+    all.keys = keys_;
+    return all;
+  }
+
+ private:
+  double keys_ = 0;
+  BlockMemory most_;
+};
+
+}  // namespace
+
+double parameter_count(const ModelConfig& c) {
+  const double V = c.vocabulary, H = c.hidden;
+  return V * H + head_weights(c) + static_cast<double>(c.head_width()) * c.span_limit +
+         c.layers * (attention_weights(c) + feed_forward_weights(c));
+}
+
+BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
+                            const std::vector<std::vector<float>>& z, bool gradients_kept) {
+  Peak peak;
+  // Forward: what each layer saves, the part before its feed-forward layer and that of it.
+  double saved = 0;
+  const auto attention_of = [](const LayerBuffers& b) {  // h, qkv, kv, heads, attended
+    return 3 * b.h + b.qkv + b.kv + b.scales + b.moments + 2 * b.z_values;
+  };
+  const auto feed_forward_of = [](const LayerBuffers& b) {  // x, inner, transformed
+    return 2 * b.h + b.inner + b.moments;
+  };
+  for (const auto& layer : z) {
+    const LayerBuffers b(c, n, layer);
+    const StepsInUse memory = steps_in_use(c, n, layer);
+    peak.add_keys(b.kv);
+    saved += attention_of(b) + feed_forward_of(b);
+    saved += buffer_bytes(static_cast<double>(memory.copied) * n.B * c.hidden, c.precision);
+  }
+
+  // The output head, forward and backward.
+  const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);
+  const double logits = logits_bytes(c, n);
+  double gradients = gradients_kept ? parameter_count(c) : 0;
+  const auto add_gradients = [&](double weights) { gradients += gradients_kept ? 0 : weights; };
+  peak.see(saved + h + 2 * logits, gradients, 0);
+  add_gradients(head_weights(c));
+  peak.see(saved + 2 * h + logits, gradients, linear_backward_workspace(head_sizes(c, n)));
+
+  // Backward: what a layer saved goes, its weights' gradients come. dh: of its output and input.
+  add_gradients(static_cast<double>(c.head_width()) * c.span_limit);
+  for (auto layer = z.rbegin(); layer != z.rend(); ++layer) {
+    const LayerBuffers b(c, n, *layer);
+    const double dh = b.h;
+    add_gradients(feed_forward_weights(c));
+    peak.see(saved + dh, gradients, layer_norm_backward_workspace(n.B * n.M, c.hidden));
+    saved -= b.h + b.moments;  // transformed
+    peak.see(saved + dh + b.inner, gradients,
+             linear_backward_workspace(b.linear(c, c.inner, c.hidden)));
+    peak.see(saved + dh + b.inner, gradients,
+             linear_backward_workspace(b.linear(c, c.hidden, c.inner)));
+    saved -= b.h + b.inner;  // x, inner
+    add_gradients(attention_weights(c));
+    saved -= b.h + b.moments;  // attended
+    peak.see(saved + dh + b.h, gradients,
+             linear_backward_workspace(b.linear(c, c.hidden, c.hidden)));
+    saved -= b.h;  // heads
+    const double dqkv = b.qkv + b.kv + b.z_values;
+    peak.see(saved + dh + b.h + dqkv, gradients, span_attention_backward_workspace(b.sizes));
+    saved -= b.qkv + b.kv + b.scales + 2 * b.z_values;
+    peak.see(saved + dh + dqkv, gradients, memory_projection_backward_workspace(b.sizes));
+    peak.see(saved + dh + b.qkv, gradients,
+             linear_backward_workspace(b.linear(c, c.hidden, 3 * c.hidden, /*stacked=*/true)));
+    saved -= steps_in_use(c, n, *layer).shared > 0 ? 0 : b.h;
+  }
+  return peak.most();
+}
+
+BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
+                              const std::vector<std::vector<float>>& z, bool probabilities) {
+  Peak peak;
+  double memory = 0;  // that the next block will see
+  for (const auto& layer : z) {
+    const LayerBuffers b(c, n, layer);
+    const StepsInUse steps = steps_in_use(c, n, layer);
+    const double h = steps.shared > 0 ? 0 : b.h;  // else it is part of the memory
+    memory += buffer_bytes(static_cast<double>(steps.shared + steps.copied) * n.B * c.hidden,
+                           c.precision);
+    const double attention = memory + h + b.qkv + b.kv + b.z_values;
+    peak.see(attention, 0, memory_projection_workspace(b.sizes));
+    peak.see(attention + b.h + b.scales, 0, span_attention_workspace(b.sizes));
+    peak.see(attention + 2 * b.h, 0, linear_workspace(b.linear(c, c.hidden, c.hidden)));
+    peak.see(memory + h + 3 * b.h + b.inner, 0, linear_workspace(b.linear(c, c.inner, c.hidden)));
+  }
+  const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);
+  peak.see(memory + h + (probabilities ? 2 : 1) * logits_bytes(c, n), 0,
+           linear_workspace(head_sizes(c, n)));
+  return peak.most();
+}
+
+double kept_memory(const ModelConfig& c, const BlockSizes& n,
+                   const std::vector<std::vector<float>>& z) {
+  double bytes = 0;
+  for (const auto& layer : z) {
+    const auto steps = static_cast<double>(steps_in_use(c, n, layer).held);
+    bytes += buffer_bytes(steps * n.B * c.hidden, c.precision);
+  }
+  return bytes;
+}
+
+double joined_memory(const ModelConfig& c, const BlockSizes& n,
+                     const std::vector<std::vector<float>>& z) {
+  double bytes = 0;
+  for (const auto& layer : z) {
+    const auto steps = static_cast<double>(memory_steps(c, n, layer));
+    bytes += buffer_bytes(steps * n.B * c.hidden, c.precision);
+  }
+  return bytes;
+}
+
+}  // namespace adaspan

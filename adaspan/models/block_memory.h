@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// What a block of tokens keeps in memory, counted from the sizes alone: a walk through the layers
+// as Transformer does it, with a look at what is there at each moment. In bytes, as doubles, which
+// sizes that no machine has do not overflow.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <adaspan/models/model_config.h>
+
+namespace adaspan {
+
+struct BlockSizes {
+  int64_t B, M;  ///< sequences, and steps of each
+  int64_t past;  ///< most steps that a stream has had before a block
+};
+
+/// What is there at the moment when it is most, beside weights and the memory of the blocks before.
+struct BlockMemory {
+  double activations = 0;  ///< values, those saved for the backward pass, and their gradients
+  double gradients = 0;    ///< of the weights
+  double workspace = 0;    ///< of ops at work (adaspan/ops/workspace.h)
+
+  double keys = 0;  ///< of the activations of all layers, keys and values of the memory, whose
+                    ///< sizes change as the memory fills and spans move
+
+  double total() const { return activations + gradients + workspace; }
+};
+
+/// z: the span of each layer and head, in steps.
+///
+/// Of a block that is trained with: forward and backward. `gradients_kept`: whether there are
+/// gradients before it, of another part of the batch.
+BlockMemory training_memory(const ModelConfig& config, const BlockSizes& n,
+                            const std::vector<std::vector<float>>& z, bool gradients_kept);
+/// Of one that is only looked at; with the probabilities of all tokens, or the loss alone.
+BlockMemory evaluation_memory(const ModelConfig& config, const BlockSizes& n,
+                              const std::vector<std::vector<float>>& z, bool probabilities);
+
+/// What the layers' memories hold between two blocks.
+double kept_memory(const ModelConfig& config, const BlockSizes& n,
+                   const std::vector<std::vector<float>>& z);
+/// The same as one tensor for each layer, as a checkpoint has it.
+double joined_memory(const ModelConfig& config, const BlockSizes& n,
+                     const std::vector<std::vector<float>>& z);
+
+/// Elements of all parameters.
+double parameter_count(const ModelConfig& config);
+
+}  // namespace adaspan

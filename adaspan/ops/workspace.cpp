@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/ops/workspace.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/parallel.h"
+#include "adaspan/ops/gemm.h"
+#include "adaspan/ops/kernels/span_kernels.h"
+#include "adaspan/ops/tiles/tile_geometry.h"
+
+namespace adaspan {
+namespace {
+
+double buffer(double elements, size_t size = sizeof(float)) {
+  const double bytes = elements * static_cast<double>(size);
+  constexpr double kMost = 1e15;  // no machine has so many
+  return bytes < kMost ? static_cast<double>(reserved_for(static_cast<size_t>(bytes))) : bytes;
+}
+
+/// So many of them as threads work at once.
+double at_work(int64_t pieces) {
+  return static_cast<double>(std::min<int64_t>(threads(), pieces));
+}
+
+/// RowSums of m x n: the pieces' sums, and where it copies the rows at work.
+double row_sums(double m, double n, int64_t pieces, double rows, DType type) {
+  const bool spread = type == DType::f32 && isa() <= Isa::avx2;
+  const double copies = spread ? buffer(rows * (m + n + 32)) : 0;
+  return buffer(static_cast<double>(pieces) * m * n) + at_work(pieces) * copies;
+}
+
+constexpr int64_t kRowsPerPiece = 1024;  // as memory_projection cuts its work
+
+int64_t steps_per_piece(const AttentionSizes& n) {
+  return std::max<int64_t>(1, kRowsPerPiece / std::max<int64_t>(n.B, 1));
+}
+
+/// Pieces that lie in two segments are copied.
+double copied_pieces(const AttentionSizes& n) {
+  const int64_t pieces = chunk_count(*std::ranges::max_element(n.memory_steps), steps_per_piece(n));
+  return static_cast<double>(std::min(pieces, n.segments)) *
+         buffer_bytes(static_cast<double>(steps_per_piece(n) * n.B) * n.H(), n.type);
+}
+
+/// Sizes that all tiles of a call share, as PassSetup has them, and the buffers of one thread.
+template <class T>
+struct TileBuffers {
+  explicit TileBuffers(const AttentionSizes& n)
+      : masks(n.dropout ? 4 : 2),
+        width(round_up(n.D, span_kernels().products<T>().width_block)),
+        widest(round_up(*std::ranges::max_element(n.effective_spans), 2)),
+        keys(widest + round_up(n.M, 2) + kSlack),
+        tile(TileLayout(widest, span_kernels().products<T>().margin,
+                        span_kernels().products<T>().row_block)
+                 .size()) {}
+
+  double positions() const { return 2 * buffer(width * (widest + kSlack), sizeof(T)); }
+  double columns() const { return buffer(odd_stride(keys) * width, sizeof(T)); }
+  /// Of what only bf16 copies into another layout.
+  double copies(double numbers) const { return kGroup<T> > 1 ? buffer(numbers, sizeof(T)) : 0; }
+  /// Keys as rows and columns, queries, scores, masks.
+  double scores() const {
+    return buffer(keys * width, sizeof(T)) + columns() + buffer(kTileRows * width, sizeof(T)) +
+           buffer(tile) + masks * buffer(widest + 16);
+  }
+  double forward_pass() const {
+    return scores() + copies(keys * width) + copies(tile) + buffer(kTileRows * width);
+  }
+  double backward_pass() const {
+    return scores() + columns() + copies(keys * width) + 2 * copies(kTileRows * width) +
+           buffer(kTileRows * width, sizeof(T)) + buffer(tile) + 4 * copies(tile) +
+           buffer(kTileRows * width) + 2 * buffer(keys * width);
+  }
+
+  double masks;
+  double width;
+  int64_t widest, keys;
+  double tile;  // numbers
+};
+
+}  // namespace
+
+double buffer_bytes(double elements, DType type) {
+  return buffer(elements, size_of(type));
+}
+
+double linear_workspace(const LinearSizes& n) {
+  const double weights = static_cast<double>(n.in) * n.out;
+  return (n.stacked ? buffer(weights) : 0) + buffer_bytes(weights, n.x);
+}
+
+double linear_backward_workspace(const LinearSizes& n) {
+  const int64_t step = RowSums::rows_per_piece(n.rows), pieces = chunk_count(n.rows, step);
+  const double y = static_cast<double>(n.rows) * n.out;
+  return linear_workspace(n) + row_sums(n.out, n.in, pieces, step, n.x) + buffer(pieces * n.out) +
+         (n.x == n.y ? 0 : buffer_bytes(y, n.x));
+}
+
+double layer_norm_backward_workspace(int64_t rows, int64_t H) {
+  constexpr int64_t kRowsPerChunk = 128;
+  return 2 * buffer(static_cast<double>(chunk_count(rows, kRowsPerChunk)) * H);
+}
+
+double AttentionSizes::total_memory_steps() const {
+  return std::accumulate(memory_steps.begin(), memory_steps.end(), 0.0);
+}
+
+double memory_projection_workspace(const AttentionSizes& n) {
+  const double weights = 2.0 * n.H() * n.H();
+  return buffer(weights) + buffer_bytes(weights, n.type) + copied_pieces(n);
+}
+
+double memory_projection_backward_workspace(const AttentionSizes& n) {
+  double bytes = copied_pieces(n);
+  for (int64_t steps : n.memory_steps) {
+    const int64_t pieces = chunk_count(steps, steps_per_piece(n));
+    bytes += row_sums(2 * n.D, n.H(), pieces, kRowsPerPiece, n.type);
+  }
+  return bytes;
+}
+
+double span_attention_workspace(const AttentionSizes& n) {
+  return with_type(n.type, [&]<class T>(T) {
+    const TileBuffers<T> tiles(n);
+    return tiles.positions() + at_work(n.B * n.K) * tiles.forward_pass();
+  });
+}
+
+double span_attention_backward_workspace(const AttentionSizes& n) {
+  return with_type(n.type, [&]<class T>(T) {
+    const TileBuffers<T> tiles(n);
+    constexpr int64_t kParts = 32;  // at most, of the pairs of sequence and head
+    const int64_t parts = chunk_count(n.B * n.K, chunk_count(n.B * n.K, kParts));
+    const double dp = buffer(parts * (tiles.widest + kSlack) * tiles.width);
+    return tiles.positions() + at_work(parts) * tiles.backward_pass() + dp +
+           buffer(static_cast<double>(n.D) * n.S);
+  });
+}
+
+}  // namespace adaspan

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/train/run/memory_check.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "adaspan/core/cpu.h"
+#include "adaspan/core/error.h"
+#include "adaspan/core/safetensors.h"
+#include "adaspan/models/span.h"
+
+namespace adaspan {
+namespace {
+
+using Spans = std::vector<std::vector<float>>;
+
+/// Of all limits the one that is exceeded most; nothing when there is enough.
+std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& now) {
+  const double more = std::max(0.0, need.total() - static_cast<double>(now.resident));
+  std::optional<FreeMemory> worst;
+  double most = 0;
+  for (const FreeMemory& free : now.free) {
+    const double untouched = free.limit == MemoryLimit::addresses ? need.untouched : 0;
+    const double lacking = more + untouched - static_cast<double>(free.bytes);
+    if (lacking <= most) continue;
+    most = lacking;
+    worst = free;
+  }
+  return worst;
+}
+
+/// "2.0 GB, the free memory of this machine; got a need of 5.1 GB (activations 4.2 GB, ...)"
+std::string comparison(const MemoryNeed& need, const FreeMemory& free, const MemoryState& now) {
+  const bool addresses = free.limit == MemoryLimit::addresses;
+  const auto have = static_cast<double>(free.bytes + now.resident);
+  return fmt::format("{}, {}; got a need of {} ({})", bytes_text(have), name(free.limit),
+                     bytes_text(need.total() + (addresses ? need.untouched : 0)), need.text());
+}
+
+std::vector<int64_t> splits_of(const BatchConfig& batch) {
+  if (batch.exact_split) return {batch.split};  // it takes no less for more parts
+  std::vector<int64_t> splits;
+  for (int64_t n = 1; n <= batch.sequences / n; ++n) {
+    if (batch.sequences % n != 0) continue;
+    splits.push_back(n);
+    splits.push_back(batch.sequences / n);
+  }
+  std::ranges::sort(splits);
+  return splits;
+}
+
+bool valid(const TrainingConfig& config) {
+  try {
+    check(config);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// n, n/2, n/4, ... 1
+std::vector<int64_t> halves(int64_t n, bool fixed) {
+  std::vector<int64_t> all = {n};
+  while (!fixed && all.back() > 1) all.push_back(all.back() / 2);
+  return all;
+}
+
+/// "batch.split 4 and batch.block 128": in what b differs from a
+std::string differences(const TrainingConfig& a, const TrainingConfig& b) {
+  std::vector<std::string> all;
+  const auto compare = [&](const char* path, int64_t before, int64_t now) {
+    if (before != now) all.push_back(fmt::format("{} {}", path, now));
+  };
+  compare("batch.sequences", a.batch.sequences, b.batch.sequences);
+  compare("batch.split", a.batch.split, b.batch.split);
+  if (a.model.precision != b.model.precision) all.push_back("model.precision bf16");
+  compare("batch.block", a.batch.block, b.batch.block);
+  std::string text = all[0];
+  for (size_t i = 1; i < all.size(); ++i) text += (i + 1 < all.size() ? ", " : " and ") + all[i];
+  return text;
+}
+
+/// The spans of the checkpoint at `path`; those at the start where it has none that can be read.
+Spans spans_at(const std::filesystem::path& path, const ModelConfig& config) {
+  Spans z = starting_spans(config);
+  if (config.span_kind != SpanKind::adaptive) return z;
+  try {
+    const SafetensorsFile file(path);
+    for (size_t l = 0; l < z.size(); ++l) {
+      const Tensor ratio = file.tensor(span_ratio_name(static_cast<int64_t>(l)));
+      for (size_t h = 0; h < z[l].size() && ratio.elements() == config.heads; ++h) {
+        z[l][h] = ratio.data()[h] * static_cast<float>(config.span_limit);
+      }
+    }
+  } catch (const Error&) {  // whoever goes on from it says what is wrong
+  }
+  return z;
+}
+
+}  // namespace
+
+void require_memory(const char* what, const MemoryNeed& need, const std::string& advice,
+                    const MemoryState& now) {
+  const std::optional<FreeMemory> limit = exceeded(need, now);
+  if (!limit) return;
+  throw OutOfMemory(fmt::format("[memory] expected {} to fit into {}; {}", what,
+                                comparison(need, *limit, now), advice));
+}
+
+std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config, const Spans& z,
+                                                bool going_on, const MemoryState& now) {
+  std::vector<DType> precisions = {config.model.precision};
+  const bool to_bf16 = config.model.precision == DType::f32 && bf16_obstacle().empty();
+  if (to_bf16 && !going_on) precisions.push_back(DType::bf16);
+  TrainingConfig some = config;
+  for (int64_t block : halves(config.batch.block, going_on)) {
+    some.batch.block = block;
+    for (DType precision : precisions) {
+      some.model.precision = precision;
+      for (int64_t sequences : halves(config.batch.sequences, going_on)) {
+        some.batch.sequences = sequences;
+        for (int64_t split : splits_of(some.batch)) {
+          some.batch.split = split;
+          if (valid(some) && !exceeded(training_need(some, z), now)) return some;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void require_training_memory(const TrainingConfig& config, const Spans& z, bool going_on,
+                             const MemoryState& now) {
+  const MemoryNeed need = training_need(config, z);
+  if (!exceeded(need, now)) return;
+  std::string advice = "no batch or block makes it fit: take a smaller model";
+  if (going_on) advice = "no batch.split makes it fit: go on where there is more";
+  if (const auto fitting = settings_that_fit(config, z, going_on, now)) {
+    advice = fmt::format("{} would need {}", differences(config, *fitting),
+                         bytes_text(training_need(*fitting, z).total()));
+  }
+  require_memory("this training", need, advice, now);
+}
+
+std::string require_run_memory(const TrainingConfig& config, const MemoryState& now) {
+  // A model of more layers than memory could hold must not be counted layer by layer.
+  require_memory("this model's weights", weights_need(config.model), "take a smaller model", now);
+  const bool going_on = std::filesystem::exists(config.run.checkpoint);
+  require_training_memory(
+      config,
+      going_on ? spans_at(config.run.checkpoint, config.model) : starting_spans(config.model),
+      going_on, now);
+  if (config.model.span_kind == SpanKind::fixed) return "";
+  const Spans full(static_cast<size_t>(config.model.layers),
+                   std::vector(static_cast<size_t>(config.model.heads),
+                               static_cast<float>(config.model.span_limit)));
+  const MemoryNeed most = training_need(config, full);
+  const std::optional<FreeMemory> limit = exceeded(most, now);
+  if (!limit) return "";
+  return fmt::format(
+      "there is memory for this training, but not for every span at its limit of {}: that would "
+      "need {} of {}; spans rarely grow so far, and if they do all is saved before the end",
+      config.model.span_limit, bytes_text(most.total()),
+      bytes_text(static_cast<double>(limit->bytes + now.resident)));
+}
+
+void MemoryWatch::look(const Spans& z, const MemoryState& now) {
+  const MemoryNeed need = training_need(config_, z);
+  if (need.total() <= largest_) return;
+  MemoryNeed mapped = need;
+  mapped.untouched = 0;  // long there
+  require_memory("the next step", mapped, "go on with a larger batch.split", now);
+  largest_ = need.total();
+}
+
+void MemoryWatch::look(const Spans& z) {
+  if (training_need(config_, z).total() > largest_) look(z, MemoryState());
+}
+
+}  // namespace adaspan
