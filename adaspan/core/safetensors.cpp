@@ -159,7 +159,7 @@ void SafetensorsFile::verify() const {
 }
 
 std::string SafetensorsFile::sha256() const {
-  return adaspan::sha256(file_.bytes());
+  return adaspan::sha256(file_);
 }
 
 std::vector<std::string> SafetensorsFile::names() const {
