@@ -19,12 +19,9 @@ constexpr int64_t kMostThreads = 4096;
 
 /// Flags of what is no field of a training configuration.
 constexpr std::pair<const char*, const char*> kOtherFlags[] = {
-    {"process.threads", "--threads"},
-    {"process.isa", "--isa"},
-    {"generate.length", "--length"},
-    {"generate.temperature", "--temperature"},
-    {"generate.unknown", "--unknown"},
-    {"prepare.split", "--split"},
+    {"process.threads", "--threads"},  {"process.isa", "--isa"},
+    {"generate.length", "--length"},   {"generate.temperature", "--temperature"},
+    {"generate.unknown", "--unknown"}, {"prepare.split", "--split"},
     {"prepare.unk", "--unk"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {

@@ -49,7 +49,7 @@ PrepareReport prepare_with_progress(PrepareOptions options) {
   return prepare_corpus(options);
 }
 
-void print_report(const std::string& out, const PrepareReport& report) {
+void print_report(const std::string& out, const PrepareReport& report, bool with_unknown) {
   const auto& [train, valid, test] = report.tokens;
   fmt::print("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}\n", out,
              train + valid + test, report.vocabulary_size, train, valid, test,
@@ -61,7 +61,7 @@ void print_report(const std::string& out, const PrepareReport& report) {
         out, report.vocabulary_size);
   }
   const int64_t unknown = report.unknown[0] + report.unknown[1] + report.unknown[2];
-  if (unknown > 0) {
+  if (with_unknown) {
     fmt::print("note: {} tokens are <unk> (train {}, valid {}, test {})\n", unknown,
                report.unknown[0], report.unknown[1], report.unknown[2]);
   }
@@ -119,7 +119,7 @@ void add_prepare(CLI::App& app) {
     p.test = options->test;
     p.out = options->out;
     std::copy(options->split.begin(), options->split.end(), p.split.begin());
-    print_report(options->out, prepare_with_progress(p));
+    print_report(options->out, prepare_with_progress(p), p.minimum_count.has_value());
   });
 }
 
