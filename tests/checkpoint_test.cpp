@@ -247,9 +247,9 @@ TEST_CASE("a checkpoint of another vocabulary is refused with both") {
   const Corpus other = corpus_of(place.folder / "other", letters(1, 'b'));  // has an h
   CHECK_THROWS_WITH_AS(place.load(run_config(), other),
                        Contains("[checkpoint] expected the vocabulary that the model was trained "
-                                "with (7 tokens, SHA-256 "),
+                                "with (8 tokens, SHA-256 "),
                        Error);
-  CHECK_THROWS_WITH_AS(place.load(run_config(), other), Contains("got another (8 tokens, "), Error);
+  CHECK_THROWS_WITH_AS(place.load(run_config(), other), Contains("got another (9 tokens, "), Error);
   CHECK_THROWS_WITH_AS(check_vocabulary(load_model(place.path).header, other.identity()),
                        Contains("[checkpoint] expected the vocabulary"), Error);
 }

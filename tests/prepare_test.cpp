@@ -231,7 +231,7 @@ TEST_CASE("a text of many blocks is the same corpus, and progress ends with all 
 TEST_CASE("a text that changes while it is read is refused") {
   const auto check = [](TextFormat format, const std::function<void(const fs::path&)>& change) {
     CAPTURE(name(format));
-    Job job(format, "some words\nof a text\nthat changes\n");
+    Job job(format, "some words\nof a text\nthat is\nchanged\n");
     fs::last_write_time(job.options.input, fs::file_time_type{});
     job.options.progress = [&](uint64_t, uint64_t) { change(job.options.input); };
     CHECK_THROWS_AS(job.run(), Error);

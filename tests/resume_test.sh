@@ -8,7 +8,7 @@ source "$tests/support/cases.sh"
 
 seq 1 4000 >text
 seq -s ' ' 1 1500 >other-text
-run prepare --input text --out data
+run prepare --format enwik8 --input text --out data
 run prepare --input other-text --out other
 
 # in_folder FOLDER [FLAG...]: trains there; sets the arguments, so that they can be given again

@@ -30,7 +30,8 @@ PrepareReport prepare_with_progress(Output& output, PrepareOptions options) {
   return report;
 }
 
-void print_report(Output& output, const std::string& folder, const PrepareReport& report) {
+void print_report(Output& output, const std::string& folder, const PrepareReport& report,
+                  bool with_unknown) {
   const auto& [train, valid, test] = report.tokens;
   const int64_t unseen = report.new_tokens[1] + report.new_tokens[2];
   const int64_t unknown = report.unknown[0] + report.unknown[1] + report.unknown[2];
@@ -49,7 +50,7 @@ void print_report(Output& output, const std::string& folder, const PrepareReport
         "folder gets all 256",
         folder, report.vocabulary_size));
   }
-  if (unknown > 0) {
+  if (with_unknown) {
     output.note(fmt::format("note: {} tokens are <unk> (train {}, valid {}, test {})", unknown,
                             report.unknown[0], report.unknown[1], report.unknown[2]));
   }
@@ -108,7 +109,8 @@ void add_prepare(CLI::App& app) {
     p.test = options->test;
     p.out = options->out;
     std::copy(options->split.begin(), options->split.end(), p.split.begin());
-    print_report(options->output, options->out, prepare_with_progress(options->output, p));
+    print_report(options->output, options->out, prepare_with_progress(options->output, p),
+                 p.minimum_count.has_value());
   });
 }
 

@@ -86,9 +86,10 @@ PartsOfText cut(SourceText& text, const PrepareOptions& options) {
   return parts;
 }
 
-/// Writes the ids of one part and records what it has. `seen` tells which ids the parts before had.
+/// Writes the ids of one part and records what it has. `seen` is 1 for ids that it or a part before
+/// has.
 void write_part(const std::filesystem::path& path, const PartOfText& text, int64_t tokens,
-                TextFormat format, const Vocabulary& vocabulary, std::vector<bool>& seen,
+                TextFormat format, const Vocabulary& vocabulary, std::vector<uint8_t>& seen,
                 PartRecord& record) {
   record.tokens = tokens;
   const int32_t unknown = vocabulary.unknown().value_or(-1);
@@ -96,9 +97,8 @@ void write_part(const std::filesystem::path& path, const PartOfText& text, int64
     encode_part(text, format, vocabulary, [&](std::span<const int32_t> ids) {
       for (const int32_t id : ids) {
         record.unknown += id == unknown;
-        if (seen[static_cast<size_t>(id)]) continue;
-        seen[static_cast<size_t>(id)] = true;
-        ++record.new_tokens;
+        record.new_tokens += 1 - seen[static_cast<size_t>(id)];
+        seen[static_cast<size_t>(id)] = 1;
       }
       sink(ids);
     });
@@ -125,7 +125,7 @@ void write_corpus(const PrepareOptions& options, std::vector<SourceText>& texts,
     vocabulary = Vocabulary::of_bytes();
     for (size_t p = 0; p < parts.size(); ++p) tokens[p] = static_cast<int64_t>(parts[p].size());
   }
-  std::vector<bool> seen(static_cast<size_t>(vocabulary.size()));
+  std::vector<uint8_t> seen(static_cast<size_t>(vocabulary.size()));
   for (const Part part : kParts) {
     const size_t p = static_cast<size_t>(part);
     write_part(token_path(staging.path(), part), parts[p], tokens[p], options.format, vocabulary,
