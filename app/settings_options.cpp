@@ -24,36 +24,45 @@ SettingsOptions::SettingsOptions(CLI::App& command, std::function<bool(const Fla
           fmt::format("--{0},!--no-{0}", name),
           [this, name](int64_t count) { given_[name] = count > 0 ? "true" : "false"; }, flag.help);
     } else {
-      option = command
-                   .add_option_function<std::string>(
-                       "--" + name, [this, name](const std::string& text) { given_[name] = text; },
-                       flag.help)
-                   ->type_name(flag.type)
-                   ->default_str(flag.standard);
+      option =
+          command
+              .add_option_function<std::string>(
+                  "--" + name,
+                  [this, &flag](const std::string& text) {
+                    require(flag.kind != Flag::Kind::text || !text.empty(),
+                            "[settings] expected --{} {}; got an empty text", flag.name, flag.type);
+                    given_[flag.name] = text;
+                  },
+                  flag.help)
+              ->type_name(flag.type)
+              ->default_str(flag.standard);
     }
     // The last one holds, as in the reference: a command can be repeated with one flag changed.
     option->take_last()->group(reads_(flag) ? flag.group : "");
   }
 }
 
-Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults) const {
+Settings SettingsOptions::resolve(const TrainingConfig& defaults) const {
   SettingTexts texts;
   if (!preset_.empty()) give_toml(texts, preset_path(preset_));
   if (!config_.empty()) give_toml(texts, config_);
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
-  const Process process = adaspan::open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
+  const Process process = open_process({.threads = threads_of(texts), .isa = isa_of(texts)});
   Settings settings = settings_of(texts, defaults);
   settings.process = process;
-  for (const auto& [name, text] : given_) {
-    if (!reads_(flag(name))) output.note(fmt::format("--{} has no effect here", name));
-  }
   std::string& checkpoint = settings.training.run.checkpoint;
   if (checkpoint.empty()) {
     checkpoint =
         fmt::format("runs/{}/checkpoint.safetensors", preset_.empty() ? "default" : preset_);
   }
   return settings;
+}
+
+void SettingsOptions::note_unread(Output& output) const {
+  for (const auto& [name, text] : given_) {
+    if (!reads_(flag(name))) output.note(fmt::format("--{} has no effect here", name));
+  }
 }
 
 }  // namespace adaspan::cli

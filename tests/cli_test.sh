@@ -145,7 +145,7 @@ commands=(prepare train presets eval report generate inspect diff repro parity b
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
 for command in "${commands[@]}" "bench step" "bench attention" "bench gemm"; do
   # shellcheck disable=SC2086
-  accept "Usage: adaspan $command" "Examples:" "  adaspan " -- $command --help
+  accept "Usage: adaspan $command" "Examples:" -- $command --help
   sed -n '/^Examples:/,$ s/^  //p' "$work/out" >>"$work/examples"
 done
 expect "there are examples" [ "$(wc -l <"$work/examples")" -gt 20 ]

@@ -76,11 +76,12 @@ void add_benchmark(CLI::App& bench, const char* name, const char* help, Names na
   add_output(*command, all->output);
   add_examples(*command, {example});
   command->callback([all, run] {
-    const TrainingConfig chosen = all->settings->resolve(all->output).training;
+    const TrainingConfig chosen = all->settings->resolve().training;
     ordered_json shown = run(chosen, all->own), json = shown;
     json.update(environment());
     json["configuration"] = to_json(chosen);
     shown.update(machine());
+    all->settings->note_unread(all->output);
     all->output.result(json, text_of_result(shown));
   });
 }

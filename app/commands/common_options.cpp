@@ -56,12 +56,6 @@ void add_output(CLI::App& command, Output& output) {
       ->group("Output");
 }
 
-Process open_process(Output& output, const ProcessOptions& options) {
-  const Process process = adaspan::open_process(options);
-  output.note(fmt::format("running on {}", process.text()));
-  return process;
-}
-
 void add_examples(CLI::App& command, std::initializer_list<const char*> lines) {
   command.footer(fmt::format("Examples:\n  {}", fmt::join(lines, "\n  ")));
 }

@@ -8,8 +8,6 @@
 #include <initializer_list>
 #include <string>
 
-#include <adaspan/ops/process.h>
-
 #include "app/output.h"
 #include "app/whole_number.h"
 
@@ -49,9 +47,6 @@ void add_threads(CLI::App& command, int& threads);
 
 /// --json and --quiet.
 void add_output(CLI::App& command, Output& output);
-
-/// Opens the process, and notes what it runs on.
-Process open_process(Output& output, const ProcessOptions& options);
 
 /// What --help ends with.
 void add_examples(CLI::App& command, std::initializer_list<const char*> lines);

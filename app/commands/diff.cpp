@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
+#include "adaspan/ops/process.h"
 #include "adaspan/train/run/run_difference.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
@@ -85,9 +86,11 @@ void add_repro(CLI::App& app) {
                {"adaspan repro runs/demo", "adaspan repro runs/demo --steps 100 --threads 1"});
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
-    open_process(options->output,
-                 {.threads = options->threads, .isa = recorded_isa(options->folder)});
-    print_difference(options->output, reproduce(options->folder, options->data, options->steps));
+    const Process process =
+        open_process({.threads = options->threads, .isa = recorded_isa(options->folder)});
+    const RunDifference found = reproduce(options->folder, options->data, options->steps);
+    options->output.note(fmt::format("trained again on {}", process.text()));
+    print_difference(options->output, found);
   });
 }
 

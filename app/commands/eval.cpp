@@ -5,16 +5,19 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
 
 namespace adaspan::cli {
 
-void print_evaluation(Output& output, const std::string& checkpoint, const std::string& data,
-                      Part part) {
+void print_evaluation(Output& output, const Process& process, const std::string& checkpoint,
+                      const std::string& data, Part part) {
   const LoadedModel loaded = open_model(output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, data);
+  output.note(fmt::format("evaluating {} tokens of {} text on {}",
+                          with_commas(corpus.part(part).size()), name(part), process.text()));
   const Evaluation result = evaluate_part(loaded, corpus, part);
   const DataUnit unit = loaded.header.config.run.data_unit;
   const double shown = in_unit(result.loss, unit);
@@ -47,10 +50,10 @@ void add_eval(CLI::App& app) {
                {"adaspan eval --checkpoint runs/demo/checkpoint.safetensors",
                 "adaspan eval --checkpoint runs/demo/best.safetensors --part valid --json"});
   command->callback([options] {
-    open_process(options->output, {.threads = options->threads});
+    const Process process = open_process({.threads = options->threads});
     for (Part part : kParts) {
       if (options->part != name(part)) continue;
-      print_evaluation(options->output, options->checkpoint, options->data, part);
+      print_evaluation(options->output, process, options->checkpoint, options->data, part);
     }
   });
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/generate.h"
 
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
@@ -22,7 +25,7 @@ struct GenerateArguments {
 };
 
 void write(GenerateArguments& options) {
-  open_process(options.output, {.threads = options.threads});
+  const Process process = open_process({.threads = options.threads});
   const LoadedModel loaded = open_model(options.output, options.checkpoint);
   const Corpus corpus = open_corpus(loaded, options.checkpoint, options.data);
   const Vocabulary& vocabulary = corpus.vocabulary();
@@ -30,6 +33,7 @@ void write(GenerateArguments& options) {
                                           ? vocabulary.encode(*options.prompt, corpus.format())
                                           : std::vector<int32_t>{corpus.part(Part::test)[0]};
   const auto ids = generate(*loaded.model, prompt, options.generate);
+  options.output.note(fmt::format("{} tokens, written on {}", ids.size(), process.text()));
   const std::string text = vocabulary.decode(ids, corpus.format());
   options.output.result({{"text", text},
                          {"tokens", ids.size()},

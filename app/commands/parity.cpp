@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 
@@ -26,7 +27,7 @@ std::string text_of_bound(const ordered_json& bound) {
 }
 
 void compare(ParityArguments& options) {
-  open_process(options.output, {.threads = options.threads});
+  const Process process = open_process({.threads = options.threads});
   const DType precision = options.precision == "bf16" ? DType::bf16 : DType::f32;
   int64_t quantities = 0, agreeing = 0;
   const bool agrees = replay(options.path, precision, [&](const ordered_json& row) {
@@ -38,7 +39,8 @@ void compare(ParityArguments& options) {
                          row.at("name").get<std::string>(), row.at("rel_error").get<double>(),
                          text_of_bound(row.at("bound"))));
   });
-  options.output.note(fmt::format("{} of {} quantities agree", agreeing, quantities));
+  options.output.note(fmt::format("{} of {} quantities agree, computed on {}", agreeing, quantities,
+                                  process.text()));
   if (!agrees) throw Exit{1};
 }
 

@@ -88,12 +88,12 @@ void add_train(CLI::App& app) {
        "adaspan train --preset enwik8 --batch-split 2",
        "adaspan train --config my.toml --lr 0.01 --niter 20 --quiet --json"});
   command->callback([options, output] {
-    const Settings settings = options->resolve(*output);
+    const Settings settings = options->resolve();
     const RunConfig& files = settings.training.run;
     check_places(files);
     if (settings.full_eval_mode) {
-      print_evaluation(*output, files.checkpoint, files.data, Part::valid);
-      print_evaluation(*output, files.checkpoint, files.data, Part::test);
+      print_evaluation(*output, settings.process, files.checkpoint, files.data, Part::valid);
+      print_evaluation(*output, settings.process, files.checkpoint, files.data, Part::test);
       return;
     }
     std::signal(SIGINT, ask_to_stop);
