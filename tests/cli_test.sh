@@ -259,7 +259,7 @@ refuse "expected at least 68 tokens" "batch of 4 and blocks of 16; got 54" -- \
   train --data short-data --checkpoint new/ckpt "${tiny[@]}"
 refuse "expected at least 136 tokens" "batch of 8 and blocks of 16" -- \
   eval --checkpoint run/ckpt --data short-data --part valid
-refuse '[settings] expected the name of a preset; got "enwik9"; there are: ' "enwik8" -- \
+refuse '[settings] expected the name of a preset; got "enwik9"; did you mean enwik8?; there are: ' "enwik8" -- \
   train --preset enwik9
 refuse '[settings] expected the name of a preset; got "../presets/demo"' -- \
   train --preset ../presets/demo

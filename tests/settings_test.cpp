@@ -96,7 +96,8 @@ TEST_CASE("what is given later wins, and dynamic spans over adaptive ones") {
 
 TEST_CASE("a setting that does not exist is refused") {
   CHECK(refusal("layers", "3") ==
-        "[settings] expected the name of a setting; got \"layers\"; 'adaspan train --help' lists "
+        "[settings] expected the name of a setting; got \"layers\"; did you mean nlayers?; "
+        "'adaspan train --help' lists "
         "them");
 }
 

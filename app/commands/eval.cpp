@@ -16,9 +16,8 @@ void print_evaluation(Output& output, const Process& process, const std::string&
                       const std::string& data, Part part) {
   const LoadedModel loaded = open_model(output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, data);
-  output.note(fmt::format("evaluating {} tokens of {} text on {}",
-                          with_commas(corpus.part(part).size()), name(part), process.text()));
   const Evaluation result = evaluate_part(loaded, corpus, part);
+  output.note(fmt::format("evaluated on {}", process.text()));
   const DataUnit unit = loaded.header.config.run.data_unit;
   const double shown = in_unit(result.loss, unit);
   const int64_t step = loaded.header.progress.step;
