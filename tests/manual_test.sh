@@ -37,6 +37,8 @@ fi
 # --- completion ---------------------------------------------------------------------------------
 accept "complete -F _adaspan adaspan" -- completion bash
 cp "$work/out" completion
+accept -- completion bash --out written/completion
+expect "the same is written" cmp -s completion written/completion
 refuse 'expected bash; got "fish"' -- completion fish
 command_line="bash -n completion"
 expect "bash can read it" bash -n completion

@@ -11,6 +11,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/train/run/config_record.h"
+#include "app/suggestion.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {
@@ -54,6 +55,17 @@ TEST_CASE("every field of a training configuration has a flag, of its kind and d
   CHECK(flag("adapt-span").kind == Flag::Kind::boolean);
   CHECK(flag("optim").kind == Flag::Kind::text);
   CHECK(flag("precision").standard == "auto");
+}
+
+TEST_CASE("every alternative that help and completion tell of a flag is one") {
+  for (const Flag& flag : flags()) {
+    CAPTURE(flag.name);
+    for (const std::string& value : alternatives(flag.type)) {
+      CAPTURE(value);
+      SettingTexts texts;
+      CHECK_NOTHROW(give(texts, flag.name, value));
+    }
+  }
 }
 
 TEST_CASE("every setting can be given by a TOML file") {
