@@ -36,7 +36,7 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
   const TrainingConfig& c = trainer.config();
   const auto size = [&](Part part) { return with_commas(corpus.part(part).size()); };
   return aligned(
-      {{"model", fmt::format("{} layers, hidden {}, feed-forward {}, {} heads; {}", c.model.layers,
+      {{"model", fmt::format("layers {}, hidden {}, feed-forward {}, heads {}; {}", c.model.layers,
                              c.model.hidden, c.model.inner, c.model.heads, spans_of(c.model))},
        {"parameters", with_commas(trainer.parameters())},
        {"data", fmt::format("{}: {} tokens to train, {} valid, {} test; {} kinds", c.run.data,

@@ -26,12 +26,18 @@ SettingsOptions::SettingsOptions(CLI::App& command, std::function<bool(const Fla
           fmt::format("--{0},!--no-{0}", name),
           [this, name](int64_t count) { given_[name] = count > 0 ? "true" : "false"; }, flag.help);
     } else {
-      option = command
-                   .add_option_function<std::string>(
-                       "--" + name, [this, name](const std::string& text) { given_[name] = text; },
-                       flag.help)
-                   ->type_name(flag.type)
-                   ->default_str(flag.standard);
+      option =
+          command
+              .add_option_function<std::string>(
+                  "--" + name,
+                  [this, &flag](const std::string& text) {
+                    require(flag.kind != Flag::Kind::text || !text.empty(),
+                            "[settings] expected --{} {}; got an empty text", flag.name, flag.type);
+                    given_[flag.name] = text;
+                  },
+                  flag.help)
+              ->type_name(flag.type)
+              ->default_str(flag.standard);
     }
     // The last one holds, as in the reference: a command can be repeated with one flag changed.
     option->take_last()->group(reads_(flag) ? flag.group : "");
@@ -46,15 +52,17 @@ Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults
           "[settings] expected --niter or --steps; got both");
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
-  const Process process =
-      adaspan::open_process(process_options(output, threads_of(texts), isa_of(texts)));
+  const Process process = open_process(process_options(output, threads_of(texts), isa_of(texts)));
   Settings settings = settings_of(texts, defaults);
   settings.process = process;
   settings.preset = preset_;
+  return settings;
+}
+
+void SettingsOptions::note_unread(Output& output) const {
   for (const auto& [name, text] : given_) {
     if (!reads_(flag(name))) output.note(fmt::format("--{} has no effect here", name));
   }
-  return settings;
 }
 
 }  // namespace adaspan::cli

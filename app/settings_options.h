@@ -15,12 +15,13 @@ namespace adaspan::cli {
 class SettingsOptions {
  public:
   /// Help lists the flags that `reads` names, those that the command makes something of; the others
-  /// are taken, too, so that a command line of 'train' serves, and a note tells that they do
-  /// nothing.
+  /// are taken, too, so that a command line of 'train' serves, and note_unread() tells of them.
   SettingsOptions(CLI::App& command, std::function<bool(const Flag&)> reads);
   /// The settings asked for, checked, on top of `defaults`; the process uses the instructions and
   /// threads that they say. Throws Error.
   Settings resolve(Output& output, const TrainingConfig& defaults = {}) const;
+  /// Notes which flags were given to no effect.
+  void note_unread(Output& output) const;
 
  private:
   std::string preset_, config_;

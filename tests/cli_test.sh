@@ -147,7 +147,7 @@ commands=(prepare train presets eval report generate inspect diff repro parity b
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
 for command in "${commands[@]}" "bench step" "bench attention" "bench gemm"; do
   # shellcheck disable=SC2086
-  accept "Usage: adaspan $command" "Examples:" "  adaspan " -- $command --help
+  accept "Usage: adaspan $command" "Examples:" -- $command --help
   sed -n '/^Examples:/,$ s/^  //p' "$work/out" >>"$work/examples"
 done
 expect "there are examples" [ "$(wc -l <"$work/examples")" -gt 20 ]
@@ -261,7 +261,7 @@ refuse "expected at least 68 tokens" "batch of 4 and blocks of 16; got 54" -- \
   train --data short-data --checkpoint new/ckpt "${tiny[@]}"
 refuse "expected at least 136 tokens" "batch of 8 and blocks of 16" -- \
   eval --checkpoint run/ckpt --data short-data --part valid
-refuse '[settings] expected the name of a preset; got "enwik9"; there are: ' "enwik8" -- \
+refuse '[settings] expected the name of a preset; got "enwik9"; did you mean enwik8?; there are: ' "enwik8" -- \
   train --preset enwik9
 refuse '[settings] expected the name of a preset; got "../presets/demo"' -- \
   train --preset ../presets/demo

@@ -46,6 +46,8 @@ test_installed() {
   moved=$work/elsewhere/moved
   has_presets "$moved/bin/adaspan"
   names_script "$moved/bin/adaspan" "$moved/share/adaspan/tools/pytorch_checkpoint.py"
+  [[ -f $moved/share/man/man1/adaspan-train.1 ]]  # the manual, and what bash completes with
+  bash -n "$moved/share/bash-completion/completions/adaspan"
   build_and_run installed -DCMAKE_PREFIX_PATH="$moved"
   # Whatever header is installed finds those that it names.
   (cd "$moved/include" && find adaspan -name '*.h' -printf '#include <%p>\n') >"$work/all.cpp"

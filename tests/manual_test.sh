@@ -37,6 +37,8 @@ fi
 # --- completion ---------------------------------------------------------------------------------
 accept "complete -F _adaspan adaspan" -- completion bash
 cp "$work/out" completion
+accept -- completion bash --out written/completion
+expect "the same is written" cmp -s completion written/completion
 refuse 'expected bash; got "fish"' -- completion fish
 command_line="bash -n completion"
 expect "bash can read it" bash -n completion
@@ -44,10 +46,10 @@ source ./completion
 
 mkdir folder
 touch "a file.toml"
-# completes WORD... = EXPECTED...: what the last word can be
+# completes WORD... :: EXPECTED...: what the last word can be
 completes() {
   COMP_WORDS=("$program")
-  while [ "$1" != = ]; do
+  while [ "$1" != :: ]; do
     COMP_WORDS+=("$1")
     shift
   done
@@ -60,23 +62,23 @@ completes() {
   code=none
   cmp -s "$work/out" "$work/err" || failed "expected: $*"
 }
-completes tr = train
-completes bench st = step
-completes bench '' = attention gemm step
-completes train --nl = --nlayers
-completes train --adapt-span-c = --adapt-span-cache
-completes train --preset enw = enwik8 enwik8_large enwik8_small
-completes train --optim a = adagrad adam
-completes train --optim = a = adagrad adam
-completes train --lr 1 --optim s = sgd
-completes eval --part '' = test train valid
-completes prepare --format w = words
-completes bench step --spans t = trained
-completes train --config a = "a file.toml"
-completes train --data f = folder
-completes inspect f = folder
-completes train --lr 0 = ''
+completes tr :: train
+completes bench st :: step
+completes bench '' :: attention gemm step
+completes train --nl :: --nlayers
+completes train --adapt-span-c :: --adapt-span-cache
+completes train --preset enw :: enwik8 enwik8_large enwik8_small
+completes train --optim a :: adagrad adam
+completes train --optim = a :: adagrad adam
+completes train --lr 1 --optim s :: sgd
+completes eval --part '' :: test train valid
+completes prepare --format w :: words
+completes bench step --spans t :: trained
+completes train --config a :: "a file.toml"
+completes train --data f :: folder
+completes inspect f :: folder
+completes train --lr 0 :: ''
 
-completes train --checkpoint eval --op = --optim
+completes train --checkpoint eval --op :: --optim
 
 finish

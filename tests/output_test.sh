@@ -53,15 +53,18 @@ expect "no JSON is shown" [ "$(cat "$work/out" "$work/err" | grep -c '[{}]')" = 
 expect "progress is a note" grep -q '^step 6/6 ' "$work/err"
 says "checkpoint        run/ckpt" "going on from step 6" -- "${training[@]}"
 expect "the result is that of the run" grep -q '"step":6,"steps":6,' "$work/out"
-says "test " "running on" -- eval --checkpoint run/ckpt
+says "test   " "evaluated on 1 thread" -- eval --checkpoint run/ckpt
 expect "eval's JSON is as it was" grep -qE \
   '^\{"part":"test","loss":[0-9.]+,"bpc":[0-9.]+,"tokens":[0-9]+,"step":6\}$' "$work/out"
 says "bpc of the test text" "evaluating" -- report --checkpoint run/ckpt
-says "0" "running on" -- generate --checkpoint run/ckpt --prompt 10 --length 100
+run generate --checkpoint run/ckpt --prompt 10 --length 60 --quiet
+first_line=$(grep -m 1 ... "$work/out")
+says "$first_line" "60 tokens, written on 1 thread" -- \
+  generate --checkpoint run/ckpt --prompt 10 --length 60
 says "checkpoint after step 6" "" -- inspect run/ckpt
 says "corpus of format bytes" "" -- inspect data
 says "block2.loss" "" -- inspect "$tests/golden/fixed.safetensors"
-says "every number is the same" "running on" -- repro run --steps 2
+says "every number is the same" "trained again on 1 thread" -- repro run --steps 2
 says "every number is the same" "" -- diff run run
 says "agrees  block2.loss" "quantities agree" -- parity "$tests/golden/fixed.safetensors"
 expect "parity's JSON is as it was" grep -qE \

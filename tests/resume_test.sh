@@ -252,7 +252,7 @@ for signal in INT TERM; do
   expect "a stopped run exits with 0" [ $code -eq 0 ]
   last=$(steps_in stop-$signal/metrics.jsonl | tail -n 1)
   expect "it says how to go on" grep -qF "stopped after step $last; the same command goes on from" \
-    "$work/out"
+    "$work/err"
   expect "it was stopped before its end" [ "${last:-300}" -lt 300 ]
   accept "going on from step $last of stop-$signal/ckpt" -- "${training[@]}"
   expect "no step is missing or there twice" \

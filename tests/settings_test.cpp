@@ -11,6 +11,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/file.h"
 #include "adaspan/train/run/config_record.h"
+#include "app/suggestion.h"
 #include "tests/support/temporary_folder.h"
 
 namespace adaspan {
@@ -56,6 +57,17 @@ TEST_CASE("every field of a training configuration has a flag, of its kind and d
   CHECK(flag("precision").standard == "auto");
 }
 
+TEST_CASE("every alternative that help and completion tell of a flag is one") {
+  for (const Flag& flag : flags()) {
+    CAPTURE(flag.name);
+    for (const std::string& value : alternatives(flag.type)) {
+      CAPTURE(value);
+      SettingTexts texts;
+      CHECK_NOTHROW(give(texts, flag.name, value));
+    }
+  }
+}
+
 TEST_CASE("every setting can be given by a TOML file") {
   TrainingConfig c;
   c.run.data = "a \"folder\"";
@@ -96,7 +108,8 @@ TEST_CASE("what is given later wins, and dynamic spans over adaptive ones") {
 
 TEST_CASE("a setting that does not exist is refused") {
   CHECK(refusal("layers", "3") ==
-        "[settings] expected the name of a setting; got \"layers\"; 'adaspan train --help' lists "
+        "[settings] expected the name of a setting; got \"layers\"; did you mean nlayers?; "
+        "'adaspan train --help' lists "
         "them");
 }
 

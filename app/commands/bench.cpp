@@ -81,6 +81,7 @@ void add_benchmark(CLI::App& bench, const char* name, const char* help, Names na
     json.update(environment());
     json["configuration"] = to_json(chosen);
     shown.update(machine());
+    all->settings->note_unread(all->output);
     all->output.result(json, text_of_result(shown));
   });
 }

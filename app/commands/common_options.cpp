@@ -59,12 +59,6 @@ void add_output(CLI::App& command, Output& output) {
       ->group("Output");
 }
 
-Process open_process(Output& output, int threads, std::optional<Isa> isa) {
-  const Process process = adaspan::open_process(process_options(output, threads, isa));
-  output.note(fmt::format("running on {}", process.text()));
-  return process;
-}
-
 void add_examples(CLI::App& command, std::initializer_list<const char*> lines) {
   command.footer(fmt::format("Examples:\n  {}", fmt::join(lines, "\n  ")));
 }

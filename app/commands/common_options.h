@@ -9,8 +9,6 @@
 #include <optional>
 #include <string>
 
-#include <adaspan/ops/process.h>
-
 #include "app/output.h"
 #include "app/whole_number.h"
 
@@ -51,9 +49,6 @@ void add_threads(CLI::App& command, int& threads);
 
 /// --json and --quiet.
 void add_output(CLI::App& command, Output& output);
-
-/// Opens the process as process_options() has it, and notes what it runs on.
-Process open_process(Output& output, int threads, std::optional<Isa> isa = {});
 
 /// What --help ends with.
 void add_examples(CLI::App& command, std::initializer_list<const char*> lines);

@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
+#include "adaspan/ops/process.h"
 #include "adaspan/train/run/run_difference.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 namespace {
@@ -93,8 +95,11 @@ void add_repro(CLI::App& app) {
                {"adaspan repro runs/demo", "adaspan repro runs/demo --steps 100 --threads 1"});
   command->callback([options] {
     require(options->steps >= 1, "[repro] expected --steps of at least 1; got {}", options->steps);
-    open_process(options->output, options->threads, recorded_isa(options->folder));
-    print_difference(options->output, reproduce(options->folder, options->data, options->steps));
+    const Process process = open_process(
+        process_options(options->output, options->threads, recorded_isa(options->folder)));
+    const RunDifference found = reproduce(options->folder, options->data, options->steps);
+    options->output.note(fmt::format("trained again on {}", process.text()));
+    print_difference(options->output, found);
   });
 }
 

@@ -5,17 +5,20 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 
-void print_evaluation(Output& output, const std::string& checkpoint, const std::string& data,
-                      Part part) {
+void print_evaluation(Output& output, const Process& process, const std::string& checkpoint,
+                      const std::string& data, Part part) {
   const LoadedModel loaded = open_model(output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, data);
   const Evaluation result = evaluate_part(loaded, corpus, part);
+  output.note(fmt::format("evaluated on {}", process.text()));
   const DataUnit unit = loaded.header.config.run.data_unit;
   const double shown = in_unit(result.loss, unit);
   const int64_t step = loaded.header.progress.step;
@@ -47,11 +50,12 @@ void add_eval(CLI::App& app) {
                {"adaspan eval --checkpoint runs/demo/checkpoint.safetensors",
                 "adaspan eval --checkpoint runs/demo/best.safetensors --part valid --json"});
   command->callback([options] {
-    open_process(options->output, options->threads);
+    const Process process = open_process(process_options(options->output, options->threads));
     for (Part part : kParts) {
       if (options->part != name(part)) continue;
-      print_evaluation(options->output, choose_checkpoint(options->output, options->checkpoint),
-                       options->data, part);
+      print_evaluation(options->output, process,
+                       choose_checkpoint(options->output, options->checkpoint), options->data,
+                       part);
     }
   });
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include <adaspan/ops/process.h>
 #include <adaspan/train/data/corpus.h>
 
 #include "app/output.h"
@@ -10,7 +11,7 @@
 namespace adaspan::cli {
 
 /// Evaluates a checkpoint on a part of its corpus, or of the one at `data`: one result.
-void print_evaluation(Output& output, const std::string& checkpoint, const std::string& data,
-                      Part part);
+void print_evaluation(Output& output, const Process& process, const std::string& checkpoint,
+                      const std::string& data, Part part);
 
 }  // namespace adaspan::cli

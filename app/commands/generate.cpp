@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/generate.h"
 
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 namespace {
@@ -41,7 +44,7 @@ std::vector<int32_t> prompt_ids(GenerateArguments& options, const Corpus& corpus
 }
 
 void write(GenerateArguments& options) {
-  open_process(options.output, options.threads);
+  const Process process = open_process(process_options(options.output, options.threads));
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
   const LoadedModel loaded = open_model(options.output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
@@ -51,6 +54,7 @@ void write(GenerateArguments& options) {
                                  options.generate.length, loaded.model->spans()),
                  "use a shorter prompt");
   const auto ids = generate(*loaded.model, prompt, options.generate);
+  options.output.note(fmt::format("{} tokens, written on {}", ids.size(), process.text()));
   const std::string text = corpus.vocabulary().decode(ids, corpus.format());
   options.output.result({{"text", text},
                          {"tokens", ids.size()},

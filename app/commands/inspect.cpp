@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "adaspan/core/error.h"
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
@@ -21,7 +21,7 @@ nlohmann::ordered_json contents(Output& output, const std::filesystem::path& pat
   // Any other folder may be the one of a run, and is told as one.
   if (fs::exists(path / "corpus.json")) return describe(Corpus::open(path));
   require_file(path);
-  adaspan::open_process();
+  open_process();
   const SafetensorsFile file(path);
   if (file.has_checksums()) file.verify();
   return file.metadata().contains("format") ? describe(file, open_model(output, path))

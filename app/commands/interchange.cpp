@@ -48,6 +48,7 @@ void add_import(CLI::App& app) {
     const PytorchCheckpoint checkpoint(options->from, options->out, options->python);
     const int64_t step =
         checkpoint.save(options->settings->resolve(options->output, checkpoint.config()).training);
+    options->settings->note_unread(options->output);
     options->output.result({{"file", options->out}, {"step", step}},
                            fmt::format("wrote {}, after step {}", options->out, step));
   });

@@ -23,14 +23,24 @@ void write_pages(const Command& command, const std::filesystem::path& folder) {
 }  // namespace
 
 void add_completion(CLI::App& app) {
+  struct Options {
+    std::string shell, out;
+  };
   CLI::App* command = app.add_subcommand("completion", "a script that completes command lines");
-  auto shell = std::make_shared<std::string>();
-  add_word(*command, "SHELL", *shell, "SHELL", "for which; there is one for bash");
+  auto options = std::make_shared<Options>();
+  add_word(*command, "SHELL", options->shell, "SHELL", "for which; there is one for bash");
+  add_text(*command, "out", options->out, "FILE", "write it there");
   add_examples(*command, {"source <(adaspan completion bash)"});
-  command->callback([&app, shell] {
-    require(*shell == "bash", "[completion] expected bash; got \"{}\"; there is no other yet",
-            *shell);
-    Output().result({}, bash_completion(command_tree(app)));
+  command->callback([&app, options] {
+    require(options->shell == "bash",
+            "[completion] expected bash; got \"{}\"; there is no other yet", options->shell);
+    const std::string script = bash_completion(command_tree(app));
+    if (options->out.empty()) {
+      Output().result({}, script);
+    } else {
+      make_folder_of(options->out);
+      atomic_write(options->out, script);
+    }
   });
 }
 

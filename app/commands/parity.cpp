@@ -5,8 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 namespace {
@@ -26,7 +28,7 @@ std::string text_of_bound(const ordered_json& bound) {
 }
 
 void compare(ParityArguments& options) {
-  open_process(options.output, options.threads);
+  const Process process = open_process(process_options(options.output, options.threads));
   const DType precision = options.precision == "bf16" ? DType::bf16 : DType::f32;
   int64_t quantities = 0, agreeing = 0;
   const bool agrees = replay(options.path, precision, [&](const ordered_json& row) {
@@ -38,7 +40,8 @@ void compare(ParityArguments& options) {
                          row.at("name").get<std::string>(), row.at("rel_error").get<double>(),
                          text_of_bound(row.at("bound"))));
   });
-  options.output.note(fmt::format("{} of {} quantities agree", agreeing, quantities));
+  options.output.note(fmt::format("{} of {} quantities agree, computed on {}", agreeing, quantities,
+                                  process.text()));
   if (!agrees) throw Exit{1};
 }
 

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/ops/process.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
 #include "app/span_table.h"
+#include "app/threads.h"
 
 namespace adaspan::cli {
 namespace {
@@ -54,12 +56,12 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
 }
 
 void print_report(ReportArguments& options) {
-  open_process(options.output, options.threads);
+  const Process process = open_process(process_options(options.output, options.threads));
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
   const LoadedModel loaded = open_model(options.output, checkpoint);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
-  options.output.note(
-      fmt::format("evaluating {} tokens of test text ...", corpus.part(Part::test).size()));
+  options.output.note(fmt::format("evaluating {} tokens of test text on {}",
+                                  with_commas(corpus.part(Part::test).size()), process.text()));
   const Report report = report_on(loaded, corpus);
   const ModelConfig& model = loaded.header.config.model;
   const Reaches reaches = reaches_of(report.test.mean_z, model.ramp, model.span_limit);

@@ -68,8 +68,8 @@ void train(Output& output, Settings settings) {
         default_checkpoint(settings.preset, config.run.data, corpus.identity()).string();
   }
   if (settings.full_eval_mode) {
-    print_evaluation(output, config.run.checkpoint, config.run.data, Part::valid);
-    print_evaluation(output, config.run.checkpoint, config.run.data, Part::test);
+    print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::valid);
+    print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::test);
     return;
   }
   stop_on_signals();
