@@ -163,8 +163,8 @@ TEST_CASE("a model trained in bf16 runs in f32 where bf16 cannot, and says so") 
 }
 
 TEST_CASE("a memory that is none is refused by its name") {
-  for (const Tensor& wrong :
-       {Tensor::zeros({4, 3}), Tensor::zeros({4, 4, 16}, DType::i32), Tensor::zeros({4, 2, 16})}) {
+  for (const Tensor& wrong : {Tensor::zeros({4, 3}), Tensor::zeros({25, 4, 16}),
+                              Tensor::zeros({4, 4, 16}, DType::i32), Tensor::zeros({4, 2, 16})}) {
     const RunPlace place;
     place.save();
     Content content(place.path);

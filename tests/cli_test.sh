@@ -32,7 +32,7 @@ expect "the best model is kept, too" [ -f run/best.safetensors ]
 cp -r run finished
 
 cp $metrics before.jsonl
-accept "going on from step 6" -- train --data data --checkpoint run/ckpt "${tiny[@]}"
+accept "already at step 6 of 6" -- train --data data --checkpoint run/ckpt "${tiny[@]}"
 expect "a finished run does nothing more" cmp -s $metrics before.jsonl
 
 accept '"part":"test"' '"bpc":' '"tokens":' -- eval --checkpoint run/ckpt --json
@@ -231,7 +231,7 @@ refuse "[bench] expected --adapt-span without --dynamic-span" -- \
   bench step --adapt-span --dynamic-span
 refuse "[bench] expected --spans to be initial, trained, full or a file" -- \
   bench step --adapt-span --spans half
-refuse "[file] expected to make the folder text/run" -- \
+refuse "[checkpoint] expected a folder for --checkpoint; got text, which is a file" -- \
   train --data data --checkpoint text/run/ckpt "${tiny[@]}"
 refuse "expected a command; got none" --
 refuse "not expected: frobnicate" -- frobnicate
@@ -341,7 +341,7 @@ expect "output that is lost is an error" [ $code -eq 2 ]
 # --- a loss that is no number -------------------------------------------------------------------
 cp -r finished nan
 diverge=(train --data data --checkpoint nan/ckpt "${tiny[@]}" --lr 1e36 --niter 3)
-give_up "[train] expected a finite loss and gradient" "at step 8" "the last checkpoint is kept" -- \
+give_up "[train] expected a finite loss and gradient" "at step 8" "what was saved stays" -- \
   "${diverge[@]}"
 give_up "[train] expected a finite validation loss" "after step 7" -- "${diverge[@]}" --nbatches 1 \
   --niter 9

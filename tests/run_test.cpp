@@ -32,6 +32,8 @@ struct Witness : RunObserver {
     stop = report.step == last_step;
   }
   void validated(const ValidationReport& report) override {
+    // What a reader of the line may count on.
+    CHECK(read_header(open_checkpoint(checkpoint)).progress.step == report.step);
     events.push_back("validated " + std::to_string(report.step));
   }
   void saved(const std::filesystem::path& path, int64_t step) override {
@@ -40,6 +42,7 @@ struct Witness : RunObserver {
   }
   void stopped(int64_t step) override { events.push_back("stopped " + std::to_string(step)); }
 
+  std::filesystem::path checkpoint;
   int64_t last_step;
   std::atomic<bool> stop = false;
   Events events;
@@ -58,6 +61,7 @@ struct RunsOnce : RunPlace {
   }
   bool go(const TrainingConfig& c, Witness& witness) const {
     Trainer run_trainer = trainer(c);
+    witness.checkpoint = c.run.checkpoint;
     return run(run_trainer, witness, witness.stop);
   }
 };

@@ -168,10 +168,13 @@ Memory memory_of(const SafetensorsFile& file, const char* stream, const Training
     const std::string name = memory_name(stream, l);
     Tensor layer = file.tensor(name);
     const Shape& shape = layer.shape();
-    require(shape.rank() == 3 && shape[1] == B && shape[2] == H && layer.type() == type,
-            "[checkpoint] expected {} of shape [C,{},{}] and type {}; got {} of type {}; the file "
-            "is damaged",
-            name, B, H, adaspan::name(type), shape.text(), adaspan::name(layer.type()));
+    const int64_t S = config.model.span_limit;
+    require(
+        shape.rank() == 3 && shape[0] <= S && shape[1] == B && shape[2] == H &&
+            layer.type() == type,
+        "[checkpoint] expected {} of shape [C,{},{}], C at most {}, and type {}; got {} of type "
+        "{}; the file is damaged",
+        name, B, H, S, adaspan::name(type), shape.text(), adaspan::name(layer.type()));
     memory.emplace_back(share(std::move(layer)));
   }
   return memory;
@@ -231,11 +234,13 @@ uint64_t checkpoint_bytes(Trainer& trainer) {
     bytes += one.tensor->bytes();
   }
   const TrainingConfig& c = trainer.config();
+  const bool learned = c.model.span_kind == SpanKind::adaptive;
+  const auto S = static_cast<float>(c.model.span_limit);
+  const int64_t steps = memory_length(c.model, learned ? c.model.span_init * S : S);
   const uint64_t memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
   const uint64_t size = c.model.precision == DType::bf16 ? 2 : 4;
   return bytes + memories * size * static_cast<uint64_t>(c.model.layers) *
-                     static_cast<uint64_t>(c.model.span_limit) *
-                     static_cast<uint64_t>(c.batch.sequences) *
+                     static_cast<uint64_t>(steps) * static_cast<uint64_t>(c.batch.sequences) *
                      static_cast<uint64_t>(c.model.hidden);
 }
 

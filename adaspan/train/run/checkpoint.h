@@ -34,7 +34,7 @@ std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       std::vector<NamedTensor> tensors);
 
-/// How large a checkpoint of `trainer` can become: with full memories, without the header.
+/// How large a checkpoint of `trainer` becomes at the spans it begins with, without the header.
 uint64_t checkpoint_bytes(Trainer& trainer);
 
 /// The state of `trainer`, in the same way.
