@@ -7,7 +7,6 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
@@ -74,7 +73,6 @@ bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop)
     try {
       return work();
     } catch (const OutOfMemory& e) {
-      release_kept_buffers();
       save(/*best=*/false);
       throw OutOfMemory(fmt::format("{}; all up to step {} is saved in {}", e.what(),
                                     trainer.steps_done(), path.string()));
