@@ -25,9 +25,9 @@ constexpr double kThreadAddresses = 72e6, kAlignment = 2e6;
 constexpr double kBuffersOfLayer = 12;
 
 // What the pool keeps beyond the most that is in use at once: blocks that were handed out a little
-// larger than asked for (measured: a tenth), and those of sizes that come no more. core/buffer_pool
+// larger than asked for (measured: 8%), and those of sizes that come no more. core/buffer_pool
 // gives back what goes beyond a sixteenth of the most in use and 64 MiB.
-constexpr double kUnfitting = 0.1;
+constexpr double kUnfitting = 0.08;
 double kept_by_pool(double in_use, double other_sizes) {
   return std::min(in_use / 16 + 67e6, kUnfitting * in_use + other_sizes);
 }
