@@ -47,7 +47,7 @@ TrainingConfig small_config(SpanKind kind) {
 double peak_of_training(const TrainingConfig& c, const Spans& z) {
   const TemporaryFolder folder;
   const ChildResult child = in_child([&] {
-    open_process({.threads = 2});
+    open_process({.threads = 1});
     const int64_t size = c.batch.sequences * (8 * c.batch.block + 1);
     TokenStream stream = random_stream(size, c.model.vocabulary);
     Trainer trainer(c, c.model.vocabulary, stream, stream);
@@ -70,12 +70,12 @@ double peak_of_training(const TrainingConfig& c, const Spans& z) {
 
 void check_near(double estimate, double peak) {
   INFO("estimated " << bytes_text(estimate) << ", measured " << bytes_text(peak));
-  CHECK(estimate > 0.95 * peak);
-  CHECK(estimate < 1.15 * peak);
+  CHECK(estimate > 0.9 * peak);
+  CHECK(estimate < 1.2 * peak);
 }
 
 void check_training(const TrainingConfig& c, const Spans& z) {
-  open_process({.threads = 2});
+  open_process({.threads = 1});
   check_near(training_need(c, z).total(), peak_of_training(c, z));
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("what a training takes is known before: a large vocabulary") {
 }
 
 TEST_CASE("what an evaluation takes is known before") {
-  open_process({.threads = 2});
+  open_process({.threads = 1});
   const TrainingConfig c = small_config(SpanKind::fixed);
   const int64_t B = 64, M = c.batch.block, size = B * (6 * M + 1);
   const ChildResult child = in_child([&] {
@@ -137,7 +137,7 @@ TEST_CASE("what an evaluation takes is known before") {
 }
 
 TEST_CASE("what a generation takes is known before, and is what a long prompt takes") {
-  open_process({.threads = 2});
+  open_process({.threads = 1});
   const TrainingConfig c = small_config(SpanKind::fixed);
   const int64_t prompt = 20000;
   const ChildResult child = in_child([&] {
@@ -161,7 +161,7 @@ TEST_CASE("sizes that no machine has are counted, too") {
   TrainingConfig c = small_config(SpanKind::adaptive);
   c.model.hidden = c.model.inner = c.batch.block = c.batch.sequences = int64_t{1} << 30;
   c.model.span_limit = int64_t{1} << 30;
-  CHECK(training_need(c, full(c.model)).total() > 1e30);
+  CHECK(training_need(c, full(c.model)).total() > 1e27);
   CHECK(weights_need(c.model).total() > 1e18);
 }
 

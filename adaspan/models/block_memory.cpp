@@ -92,15 +92,15 @@ class Peak {
     const BlockMemory now{activations, gradients * sizeof(float), workspace};
     if (now.total() > most_.total()) most_ = now;
   }
-  void add_keys(double bytes) { keys_ += bytes; }
+  void add_other(double bytes) { others_ += bytes; }
   BlockMemory most() const {
     BlockMemory all = most_;
-    all.keys = keys_;
+    all.others = others_;
     return all;
   }
 
  private:
-  double keys_ = 0;
+  double others_ = 0;
   BlockMemory most_;
 };
 
@@ -126,7 +126,7 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   for (const auto& layer : z) {
     const LayerBuffers b(c, n, layer);
     const StepsInUse memory = steps_in_use(c, n, layer);
-    peak.add_keys(b.kv);
+    peak.add_other(b.kv);
     saved += attention_of(b) + feed_forward_of(b);
     saved += buffer_bytes(static_cast<double>(memory.copied) * n.B * c.hidden, c.precision);
   }
@@ -138,7 +138,9 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   const auto add_gradients = [&](double weights) { gradients += gradients_kept ? 0 : weights; };
   peak.see(saved + h + 2 * logits, gradients, 0);
   add_gradients(head_weights(c));
-  peak.see(saved + 2 * h + logits, gradients, linear_backward_workspace(head_sizes(c, n)));
+  const double workspace = linear_backward_workspace(head_sizes(c, n));
+  peak.see(saved + 2 * h + logits, gradients, workspace);
+  peak.add_other(workspace + buffer_bytes(static_cast<double>(c.vocabulary) * c.hidden));
 
   // Backward: what a layer saved goes, its weights' gradients come. dh: of its output and input.
   add_gradients(static_cast<double>(c.head_width()) * c.span_limit);
@@ -173,6 +175,7 @@ BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
                               const std::vector<std::vector<float>>& z, bool probabilities) {
   Peak peak;
   double memory = 0;  // that the next block will see
+  double attention_most = 0, inner_most = 0;
   for (const auto& layer : z) {
     const LayerBuffers b(c, n, layer);
     const StepsInUse steps = steps_in_use(c, n, layer);
@@ -180,14 +183,18 @@ BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
     memory += buffer_bytes(static_cast<double>(steps.shared + steps.copied) * n.B * c.hidden,
                            c.precision);
     const double attention = memory + h + b.qkv + b.kv + b.z_values;
+    attention_most = std::max(attention_most, b.qkv + b.kv);
+    inner_most = b.inner;
     peak.see(attention, 0, memory_projection_workspace(b.sizes));
     peak.see(attention + b.h + b.scales, 0, span_attention_workspace(b.sizes));
     peak.see(attention + 2 * b.h, 0, linear_workspace(b.linear(c, c.hidden, c.hidden)));
     peak.see(memory + h + 3 * b.h + b.inner, 0, linear_workspace(b.linear(c, c.inner, c.hidden)));
   }
   const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);
-  peak.see(memory + h + (probabilities ? 2 : 1) * logits_bytes(c, n), 0,
-           linear_workspace(head_sizes(c, n)));
+  const double logits = (probabilities ? 2 : 1) * logits_bytes(c, n);
+  peak.see(memory + h + logits, 0, linear_workspace(head_sizes(c, n)));
+  peak.add_other(attention_most + inner_most + logits -
+                 std::max({attention_most, inner_most, logits}));
   return peak.most();
 }
 

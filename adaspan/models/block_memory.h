@@ -22,8 +22,8 @@ struct BlockMemory {
   double gradients = 0;    ///< of the weights
   double workspace = 0;    ///< of ops at work (adaspan/ops/workspace.h)
 
-  double keys = 0;  ///< of the activations of all layers, keys and values of the memory, whose
-                    ///< sizes change as the memory fills and spans move
+  double others = 0;  ///< of sizes that are in use at other moments only, or change as the
+                      ///< memory fills: what a pool of buffers may keep beyond that
 
   double total() const { return activations + gradients + workspace; }
 };

@@ -64,8 +64,8 @@ class Transformer {
   std::vector<Parameter*> span_ratios();
   std::vector<const Parameter*> span_ratios() const;
 
-  /// z of each layer and head, in steps, as far as weights alone tell: of dynamic spans those at the
-  /// start.
+  /// z of each layer and head, in steps, as far as weights alone tell: of dynamic spans those that
+  /// they start with.
   std::vector<std::vector<float>> spans() const;
 
   const ModelConfig& config() const { return config_; }

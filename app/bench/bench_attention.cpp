@@ -67,6 +67,7 @@ nlohmann::ordered_json bench_attention(const TrainingConfig& config,
             "[bench] expected --span in [1, {}], the limit --attn-span; got {}",
             config.model.span_limit, E);
   }
+  require_layer_memory(config, static_cast<float>(std::ranges::max(spans)));
   const FlushDenormals flush;  // as in a training step
   const DType type = config.model.precision;
   const double peak = gemm_peak(config, type);

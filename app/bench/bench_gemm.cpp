@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/ops/gemm.h"
+#include "app/bench/bench_step.h"
 #include "app/bench/fastest.h"
 
 namespace adaspan {
@@ -71,6 +72,7 @@ double gemm_peak(const TrainingConfig& config, DType type) {
 }
 
 nlohmann::ordered_json bench_gemm(const TrainingConfig& config) {
+  require_layer_memory(config, 0);
   const DType type = config.model.precision;
   nlohmann::ordered_json products = nlohmann::ordered_json::array();
   double peak = 0;

@@ -128,6 +128,14 @@ void require_settable_spans(const ModelConfig& config) {
           config.span_kind == SpanKind::dynamic ? "--dynamic-span" : "--no-adapt-span");
 }
 
+void require_layer_memory(const TrainingConfig& config, float z) {
+  TrainingConfig layer = config;
+  layer.model.layers = 1;
+  layer.model.vocabulary = kVocabulary;
+  require_training_memory(layer, {std::vector(static_cast<size_t>(config.model.heads), z)},
+                          /*going_on=*/false);
+}
+
 nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOptions& options) {
   require(options.steps >= 1 && options.steps <= kMostTimedSteps,
           "[bench] expected --steps of 1 to {}; got {}", kMostTimedSteps, options.steps);

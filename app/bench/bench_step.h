@@ -17,6 +17,9 @@ std::vector<std::vector<float>> span_pattern(const std::string& name, const Mode
 /// Throws Error unless each head has one span, which a benchmark can set.
 void require_settable_spans(const ModelConfig& config);
 
+/// Throws OutOfMemory when there is not enough for one layer with spans z.
+void require_layer_memory(const TrainingConfig& config, float z);
+
 struct BenchStepOptions {
   std::string spans = "initial";
   int64_t steps = 3;     ///< to time; the fastest counts

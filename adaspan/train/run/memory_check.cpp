@@ -16,14 +16,18 @@ namespace {
 
 using Spans = std::vector<std::vector<float>>;
 
+/// What counts against a limit.
+double counted(const MemoryNeed& need, MemoryLimit limit) {
+  return need.total() + (limit == MemoryLimit::addresses ? need.untouched : 0);
+}
+
 /// Of all limits the one that is exceeded most; nothing when there is enough.
 std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& now) {
-  const double more = std::max(0.0, need.total() - static_cast<double>(now.resident));
   std::optional<FreeMemory> worst;
   double most = 0;
   for (const FreeMemory& free : now.free) {
-    const double untouched = free.limit == MemoryLimit::addresses ? need.untouched : 0;
-    const double lacking = more + untouched - static_cast<double>(free.bytes);
+    const double lacking =
+        counted(need, free.limit) - static_cast<double>(free.bytes + now.resident);
     if (lacking <= most) continue;
     most = lacking;
     worst = free;
@@ -33,10 +37,9 @@ std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& no
 
 /// "2.0 GB, the free memory of this machine; got a need of 5.1 GB (activations 4.2 GB, ...)"
 std::string comparison(const MemoryNeed& need, const FreeMemory& free, const MemoryState& now) {
-  const bool addresses = free.limit == MemoryLimit::addresses;
-  const auto have = static_cast<double>(free.bytes + now.resident);
-  return fmt::format("{}, {}; got a need of {} ({})", bytes_text(have), name(free.limit),
-                     bytes_text(need.total() + (addresses ? need.untouched : 0)), need.text());
+  return fmt::format("{}, {}; got a need of {} ({})",
+                     bytes_text(static_cast<double>(free.bytes + now.resident)), name(free.limit),
+                     bytes_text(counted(need, free.limit)), need.text());
 }
 
 std::vector<int64_t> splits_of(const BatchConfig& batch) {
@@ -134,12 +137,13 @@ std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config, co
 void require_training_memory(const TrainingConfig& config, const Spans& z, bool going_on,
                              const MemoryState& now) {
   const MemoryNeed need = training_need(config, z);
-  if (!exceeded(need, now)) return;
+  const std::optional<FreeMemory> limit = exceeded(need, now);
+  if (!limit) return;
   std::string advice = "no batch or block makes it fit: take a smaller model";
   if (going_on) advice = "no batch.split makes it fit: go on where there is more";
   if (const auto fitting = settings_that_fit(config, z, going_on, now)) {
     advice = fmt::format("{} would need {}", differences(config, *fitting),
-                         bytes_text(training_need(*fitting, z).total()));
+                         bytes_text(counted(training_need(*fitting, z), limit->limit)));
   }
   require_memory("this training", need, advice, now);
 }
@@ -162,7 +166,7 @@ std::string require_run_memory(const TrainingConfig& config, const MemoryState& 
   return fmt::format(
       "there is memory for this training, but not for every span at its limit of {}: that would "
       "need {} of {}; spans rarely grow so far, and if they do all is saved before the end",
-      config.model.span_limit, bytes_text(most.total()),
+      config.model.span_limit, bytes_text(counted(most, limit->limit)),
       bytes_text(static_cast<double>(limit->bytes + now.resident)));
 }
 

@@ -17,7 +17,7 @@ using Spans = std::vector<std::vector<float>>;
 // Measured, as resident memory beyond the pool's, of trainings of a few MB to some GB: pages of the
 // program and its libraries, the code that oneDNN makes for each product, heap; for each thread
 // more.
-constexpr double kProgram = 16e6, kThread = 2e6;
+constexpr double kProgram = 19e6, kThread = 2e6;
 
 // Addresses that are mapped and never touched. A thread has a heap of its own (glibc reserves 64
 // MB) and a stack (8 MB); a tensor lies at a multiple of 2 MB, for huge pages.
@@ -25,9 +25,9 @@ constexpr double kThreadAddresses = 72e6, kAlignment = 2e6;
 constexpr double kBuffersOfLayer = 12;
 
 // What the pool keeps beyond the most that is in use at once: blocks that were handed out a little
-// larger than asked for (measured: a tenth), and those of sizes that come no more. core/buffer_pool
+// larger than asked for (measured: 8%), and those of sizes that come no more. core/buffer_pool
 // gives back what goes beyond a sixteenth of the most in use and 64 MiB.
-constexpr double kUnfitting = 0.1;
+constexpr double kUnfitting = 0.08;
 double kept_by_pool(double in_use, double other_sizes) {
   return std::min(in_use / 16 + 67e6, kUnfitting * in_use + other_sizes);
 }
@@ -109,7 +109,7 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   // The memory of training is joined from its parts, and both memories layer by layer.
   saving.saving = (parts > 1 ? 3 : 2) * joined_memory(c.model, batch, z);
   return whole(largest({step, validation, saving}), c.model,
-               trained.keys + (parts > 1 ? looked_at.activations : 0));
+               trained.others + (parts > 1 ? looked_at.activations : 0));
 }
 
 MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int64_t tokens,
@@ -117,19 +117,23 @@ MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int6
   const BlockSizes n{B, M, tokens / B};
   MemoryNeed need = weights_need(config);
   need.memory = kept_memory(config, n, z);
-  add(need, evaluation_memory(config, n, z, /*probabilities=*/false));
-  return whole(need, config, 0);
+  const BlockMemory block = evaluation_memory(config, n, z, /*probabilities=*/false);
+  add(need, block);
+  return whole(need, config, block.others);
 }
 
 MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, int64_t length,
                            const Spans& z) {
   std::vector<MemoryNeed> phases;
+  double others = 0;
   for (const BlockSizes& n : {BlockSizes{1, prompt, 0}, BlockSizes{1, 1, prompt + length}}) {
     MemoryNeed& need = phases.emplace_back(weights_need(config));
     need.memory = kept_memory(config, n, z);
-    add(need, evaluation_memory(config, n, z, /*probabilities=*/true));
+    const BlockMemory block = evaluation_memory(config, n, z, /*probabilities=*/true);
+    add(need, block);
+    others = std::max(others, block.others);
   }
-  return whole(largest(phases), config, 0);
+  return whole(largest(phases), config, others);
 }
 
 }  // namespace adaspan

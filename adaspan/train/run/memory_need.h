@@ -21,12 +21,12 @@ struct MemoryNeed {
   double kept = 0;         ///< freed buffers that the pool keeps for the next step
   double process = 0;      ///< the program, its libraries and threads
 
+  /// All but the untouched.
   double total() const;
   /// "weights 0.2 GB, activations 3.1 GB": the largest kinds, largest first
   std::string text() const;
 
-  /// Addresses that are mapped and never touched: they count against a limit of addresses only.
-  double untouched = 0;
+  double untouched = 0;  ///< addresses that are mapped and never used: no memory
 };
 
 /// Of a model's weights alone.

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
-#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
@@ -119,7 +118,6 @@ class Running {
       save(/*best=*/false);
       throw DataLost(text_of_end(e));
     } catch (const OutOfMemory& e) {
-      release_kept_buffers();
       save(/*best=*/false);
       throw OutOfMemory(text_of_end(e));
     }
