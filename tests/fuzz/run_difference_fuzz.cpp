@@ -53,7 +53,7 @@ void read_input(std::string_view input) {
   });
   allow_error([&] { compare_runs(run, other); });
 
-  record_start(manifest, kEntry);
+  record_start(manifest, kEntry, "c.safetensors");
   ordered_json last = read_manifest(manifest).back();
   last["step"] = kEntry["step"];  // an entry of which only this is new is not added
   assert(last == kEntry);
