@@ -80,7 +80,7 @@ TEST_CASE("a training that fits is let through, one that does not is refused wit
 TEST_CASE("what the process has counts, and every limit does") {
   const TrainingConfig c = small_config();
   const auto need = static_cast<int64_t>(need_of(c));
-  CHECK(refusal(c, {.free = {{MemoryLimit::machine, need / 2}}, .resident = need / 2 + 1}) == "");
+  CHECK(refusal(c, {.free = {{MemoryLimit::machine, need / 2}}, .resident = need / 2 + 2}) == "");
   CHECK(refusal(c, {.free = {}, .resident = 0}) == "");
   const std::string text = refusal(
       c, {.free = {{MemoryLimit::machine, 10 * need}, {MemoryLimit::control_group, need / 2}},
