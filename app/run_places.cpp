@@ -67,6 +67,9 @@ fs::path default_checkpoint(const std::string& preset, const fs::path& corpus,
 fs::path chosen_checkpoint(const fs::path& given) {
   if (!given.empty() && !fs::is_directory(given)) return given;
   const fs::path folder = given.empty() ? last_run() : given;
+  require(!given.empty() || folder != kRuns,
+          "[checkpoint] expected --checkpoint, or a run in runs/; got neither; 'adaspan train' "
+          "makes one");
   const Saved saved = saved_in(folder);
   require(!saved.newest.empty(),
           "[checkpoint] expected a run's folder with its checkpoints; got {}, which has none; "

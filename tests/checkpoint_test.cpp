@@ -268,6 +268,7 @@ TEST_CASE("a checkpoint of the same text cut elsewhere is refused with both hash
   const RunPlace place;
   place.save();
   PrepareOptions options;
+  options.format = place.corpus.format();
   options.input = place.folder / "text";
   options.out = place.folder / "cut";
   options.split = {0.5, 0.25, 0.25};

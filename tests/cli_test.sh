@@ -68,9 +68,9 @@ accept '"name":"block2.loss","value":' -- \
 
 # --- precision and instructions -----------------------------------------------------------------
 small=("${tiny[@]}" --nbatches 1 --niter 2)
-accept "precision   f32" "running on  1 thread, plain" -- train --data data --checkpoint plain-isa/ckpt \
+accept "precision   f32" "running on  1 thread (--threads), plain" -- train --data data --checkpoint plain-isa/ckpt \
   "${small[@]}" --precision f32 --isa plain
-accept "precision   f32" "running on  1 thread, plain" -- train --data data --checkpoint auto-plain/ckpt \
+accept "precision   f32" "running on  1 thread (--threads), plain" -- train --data data --checkpoint auto-plain/ckpt \
   "${small[@]}" --isa plain
 expect "auto's precision is in the configuration" \
   [ "$(setting auto-plain/metrics.jsonl precision)" = '"f32"' ]
@@ -185,7 +185,7 @@ expect "a name for each file" \
 refuse "not expected: trian" "did you mean train?" -- trian
 refuse "did you mean step?" -- bench stpe
 refuse "did you mean --nlayers?" -- train --nlayer=3
-refuse "--checkpoint is required; got --checkpont; did you mean --checkpoint?" -- eval --checkpont x
+refuse "not expected: x --checkpont; did you mean --checkpoint?" -- eval --checkpont x
 refuse "did you mean demo?" -- train --preset dmeo
 refuse "did you mean adagrad?" -- train --optim adagard
 refuse "did you mean valid?" -- eval --checkpoint x --part vald
@@ -197,11 +197,7 @@ run frobnicate
 expect "what is like nothing has no suggestion" [ "$(grep -c 'did you mean' "$work/err")" = 0 ]
 
 # --- folders, empty texts, numbers --------------------------------------------------------------
-for command in eval report generate; do
-  refuse "expected a file; got run, a folder; name one of those in it: best.safetensors" -- \
-    $command --checkpoint run
-done
-refuse "expected a file; got run, a folder; name one of those in it: best.safetensors" -- inspect run
+accept "checkpoint after step 6 of 6" "using run/best.safetensors" -- inspect run
 refuse "got the folder run; use --checkpoint run/checkpoint.safetensors" -- \
   train --data data --checkpoint run "${tiny[@]}"
 for flag in preset config; do
@@ -243,7 +239,7 @@ for command in "eval --checkpoint" "generate --checkpoint" "report --checkpoint"
   refuse "not expected: --frobnicate" -- $command run/ckpt --frobnicate
 done
 for command in eval generate report; do
-  refuse "--checkpoint is required" -- $command
+  refuse "expected --checkpoint, or a run in runs/; got neither" -- $command
   refuse "[file] expected a readable file at nowhere; got: No such file" -- \
     $command --checkpoint nowhere
 done

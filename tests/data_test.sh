@@ -20,7 +20,7 @@ told() {
 # --- corpora and runs of the time when the bytes' vocabulary had only those of the text ----------
 # Made on `text`, by the last version that made such corpora, which found this loss.
 cp -r "$tests/data/old_bytes" old
-accept -- eval --checkpoint old/checkpoint.safetensors --data old/corpus
+accept -- eval --checkpoint old/checkpoint.safetensors --data old/corpus --json
 expect "the loss that its own version found" awk \
   -v a="$(sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out")" \
   'BEGIN { exit !((a - 2.3511630467) ^ 2 <= 1e-10) }'
@@ -42,7 +42,7 @@ refuse '[prompt] expected text made of the 11 tokens of the corpus; got "é" (U+
   generate --checkpoint old/checkpoint.safetensors --data old/corpus --prompt 1é2
 run generate --checkpoint old/checkpoint.safetensors --data old/corpus --length 5 --prompt 1é2 \
   --unknown skip
-told "note: 1 unknown character of the prompt left out"
+told "1 unknown character of the prompt left out"
 refuse "[prompt] expected a prompt with at least one of the 11 tokens" "got unknown ones alone" -- \
   generate --checkpoint old/checkpoint.safetensors --data old/corpus --prompt é --unknown skip
 
@@ -71,11 +71,11 @@ run train --data words-data --checkpoint words-run/ckpt "${tiny[@]}" --data-unit
 refuse '"dog", word 2 of the prompt' "or set --unknown to skip" -- \
   generate --checkpoint every/ckpt --prompt 'the dog'
 run generate --checkpoint every/ckpt --length 5 --prompt 'the dog' --unknown skip
-told "note: 1 unknown word of the prompt left out"
+told "1 unknown word of the prompt left out"
 run generate --checkpoint words-run/ckpt --length 5 --prompt 'the dog and cat'
-told "note: 2 unknown words of the prompt taken as <unk>"
+told "2 unknown words of the prompt taken as <unk>"
 refuse "got unknown ones alone" -- generate --checkpoint words-run/ckpt --prompt 'dog <unk>'
-refuse "--unknown: drop not in" -- generate --checkpoint run/ckpt --prompt 1 --unknown drop
+refuse 'expected --unknown to be refuse or skip; got "drop"' -- generate --checkpoint run/ckpt --prompt 1 --unknown drop
 refuse "[prepare] expected --unk with the format words alone; got bytes" -- \
   prepare --unk 2 --input text --out new
 refuse "[prepare] expected --unk of at least 1; got 0" -- \

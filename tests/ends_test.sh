@@ -66,10 +66,7 @@ accept "step 6 of 6" -- inspect pipe/ckpt
 expect "a reader that has enough is no error" [ ! -s "$work/err" ]
 
 (exec "$program" train --data data --checkpoint closed/ckpt "${tiny[@]}" <&- >&- 2>&-)
-for file in closed/metrics.jsonl closed/manifest.json; do
-  expect "what is printed lands in no file: $file" \
-    [ "$(grep -vc '^[ {}"\]]' $file)" = 0 ]
-done
+expect "what is printed lands in no record" [ "$(grep -vc '^{.*}$' closed/metrics.jsonl)" = 0 ]
 expect "nor in a checkpoint" cmp -s closed/ckpt pipe/ckpt
 
 # --- places -------------------------------------------------------------------------------------
@@ -77,13 +74,13 @@ unplaced=(train "${tiny[@]}")
 accept "runs/data/checkpoint.safetensors" -- "${unplaced[@]}" --data data
 accept "runs/demo-data/checkpoint.safetensors" -- "${unplaced[@]}" --preset demo --data data/ \
   --no-dynamic-span
-seq 1 4321 >text
+seq 1 4321 >other-text
 mkdir elsewhere
-run prepare --input text --out elsewhere/data
+run prepare --input other-text --out elsewhere/data
 snapshot ! -path './runs/data-*' >"$work/before"
 accept -- "${unplaced[@]}" --data elsewhere/data
 expect "another corpus of that name has a place of its own" \
-  [ -f runs/data-"$(sha256sum text | cut -c 1-8)"/checkpoint.safetensors ]
+  [ -f runs/data-"$(sha256sum other-text | cut -c 1-8)"/checkpoint.safetensors ]
 expect "and touches no other" cmp -s <(snapshot ! -path './runs/data-*') "$work/before"
 
 for command in report generate eval; do

@@ -140,7 +140,7 @@ TEST_CASE("on another corpus tokens are matched by their bytes, and new ones sta
   Trainer trainer = source.trainer_elsewhere(source.beginning(true));
   Trainer fresh = source.trainer_elsewhere(source.beginning());
   const std::string told = initialise(trainer);
-  CHECK(told.ends_with("): 7 of 8 tokens are its own, 1 are new, 0 of its 7 are not used"));
+  CHECK(told.ends_with("): 8 of 9 tokens are its own, 1 are new, 0 of its 8 are not used"));
   const Vocabulary& from = source.corpus.vocabulary();
   const Vocabulary& to = source.other.vocabulary();
   REQUIRE(to.find("h"));
@@ -178,7 +178,7 @@ TEST_CASE("vocabularies that cannot be found are refused by their hash and place
   Trainer trainer = source.trainer_elsewhere(source.beginning());
   fs::rename(source.folder / "corpus", source.folder / "away");
   CHECK_MESSAGE(refusal(trainer).starts_with("[init] expected the vocabulary of " +
-                                             source.path.string() + " (7 tokens, SHA-256 "),
+                                             source.path.string() + " (8 tokens, SHA-256 "),
                 refusal(trainer));
   CHECK(refusal(trainer).ends_with("got none or another; put that corpus back"));
   fs::rename(source.folder / "away", source.folder / "corpus");

@@ -38,9 +38,9 @@ for line in open(sys.argv[1]): json.loads(line)' "$work/out"
   fi
 }
 
-says "tokens of 11 kinds" "" -- prepare --input text --out data
+says "tokens of 256 kinds" "" -- prepare --input text --out data
 printf 'A' | cat text - >other-text
-says "tokens of 12 kinds" "kinds of token are not in the training part" -- \
+says "tokens of 256 kinds" "1 kind of token is not in the training part" -- \
   prepare --input other-text --out other
 run "${training[@]}"
 expect "the settings are lines, each with its name" grep -qx 'parameters  [0-9,]*' "$work/err"
@@ -51,7 +51,7 @@ expect "values are below each other" \
   [ "$(sed -n '1,/^saved in/ p' "$work/err" | grep -vc '^.\{10\}  [^ ]')" = 0 ]
 expect "no JSON is shown" [ "$(cat "$work/out" "$work/err" | grep -c '[{}]')" = 0 ]
 expect "progress is a note" grep -q '^step 6/6 ' "$work/err"
-says "checkpoint        run/ckpt" "going on from step 6" -- "${training[@]}"
+says "checkpoint        run/ckpt" "already at step 6 of 6" -- "${training[@]}"
 expect "the result is that of the run" grep -q '"step":6,"steps":6,' "$work/out"
 says "test   " "evaluated on 1 thread" -- eval --checkpoint run/ckpt
 expect "eval's JSON is as it was" grep -qE \

@@ -9,7 +9,7 @@ source "$tests/support/cases.sh"
 seq 1 4000 >text
 seq -s ' ' 1 1500 >other-text
 run prepare --format enwik8 --input text --out data
-run prepare --input other-text --out other
+run prepare --format enwik8 --input other-text --out other
 
 # in_folder FOLDER [FLAG...]: trains there; sets the arguments, so that they can be given again
 in_folder() {
@@ -154,7 +154,7 @@ refuse "[checkpoint] expected a folder of its own for --checkpoint owned/other" 
   "got that of another run, owned/ckpt" -- "${training[@]}"
 
 # The same text, cut elsewhere, is other data.
-run prepare --input text --out recut --split 0.5,0.25,0.25
+run prepare --format enwik8 --input text --out recut --split 0.5,0.25,0.25
 in_folder owned --niter 4
 training[2]=recut
 refuse "[checkpoint] expected the training part that owned/ckpt was trained on (SHA-256 " \
@@ -218,7 +218,7 @@ accept "already at step 6" -- "${training[@]}"
 accept "8 lines compared: every number is the same" -- repro begun --steps 6
 in_folder begun --niter 3
 accept "going on from step 6 of begun/ckpt" -- "${training[@]}"
-expect "it does not begin again" [ "$(grep -c begins "$work/out")" = 0 ]
+expect "it does not begin again" [ "$(grep -c begins "$work/err")" = 0 ]
 in_folder elsewhere --init-from finished/ckpt --init-optimizer
 training[2]=other
 accept "begins with the weights and the optimizer's state of finished/ckpt" \
@@ -235,8 +235,10 @@ accept -- "${training[@]}"
 for signal in INT TERM; do
   in_folder stop-$signal "${stopped[@]}"
   command_line="adaspan ${training[*]} (stopped by SIG$signal)"
+  set -m  # else a shell has its children ignore SIGINT
   "$program" "${training[@]}" >"$work/out" 2>"$work/err" &
   pid=$!
+  set +m
   for ((i = 0; i < 500; ++i)); do
     [ "$(grep -c grad_norm stop-$signal/metrics.jsonl 2>/dev/null)" -ge 5 ] 2>/dev/null && break
     sleep 0.02
@@ -249,7 +251,7 @@ for signal in INT TERM; do
   kill -$signal $pid
   wait $pid
   code=$?
-  expect "a stopped run exits with 0" [ $code -eq 0 ]
+  expect "a stopped run exits with 128 + the signal" [ $code -eq $((128 + $(kill -l $signal))) ]
   last=$(steps_in stop-$signal/metrics.jsonl | tail -n 1)
   expect "it says how to go on" grep -qF "stopped after step $last; the same command goes on from" \
     "$work/err"

@@ -20,11 +20,10 @@ nlohmann::ordered_json contents(Output& output, const std::filesystem::path& pat
   namespace fs = std::filesystem;
   // Any other folder may be the one of a run, and is told as one.
   if (fs::exists(path / "corpus.json")) return describe(Corpus::open(path));
-  require_file(path);
   open_process();
-  const SafetensorsFile file(path);
+  const SafetensorsFile file(choose_checkpoint(output, path));
   if (file.has_checksums()) file.verify();
-  return file.metadata().contains("format") ? describe(file, open_model(output, path))
+  return file.metadata().contains("format") ? describe(file, open_model(output, file.path()))
                                             : describe(file);
 }
 

@@ -2,10 +2,6 @@
 #include "app/commands/open_model.h"
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
-#include <vector>
 
 #include "adaspan/core/error.h"
 #include "app/run_places.h"
@@ -26,19 +22,6 @@ fs::path corpus_near(const fs::path& checkpoint, const fs::path& data) {
 
 }  // namespace
 
-void require_file(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return;
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.path().extension() == ".safetensors") names.push_back(entry.path().filename());
-  }
-  std::sort(names.begin(), names.end());
-  fail("[checkpoint] expected a file; got {}, a folder; {}", path.string(),
-       names.empty() ? "it has no checkpoints"
-                     : fmt::format("name one of those in it: {}", fmt::join(names, ", ")));
-}
-
 fs::path choose_checkpoint(Output& output, const std::string& given) {
   const fs::path path = chosen_checkpoint(given);
   if (path != given) output.note(fmt::format("using {}", path.string()));
@@ -46,7 +29,6 @@ fs::path choose_checkpoint(Output& output, const std::string& given) {
 }
 
 LoadedModel open_model(Output& output, const fs::path& path) {
-  require_file(path);
   LoadedModel loaded = load_model(path);
   if (!loaded.note.empty()) output.note(loaded.note);
   return loaded;

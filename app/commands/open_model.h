@@ -10,13 +10,10 @@
 
 namespace adaspan::cli {
 
-/// Throws Error for a folder, with the names of the checkpoints in it.
-void require_file(const std::filesystem::path& path);
-
 /// chosen_checkpoint(), noting which one it is where that was left open.
 std::filesystem::path choose_checkpoint(Output& output, const std::string& given);
 
-/// load_model(), noting what the user should know of the model. Throws Error for a folder, too.
+/// load_model(), noting what the user should know of the model.
 LoadedModel open_model(Output& output, const std::filesystem::path& path);
 
 /// open_corpus() for the checkpoint at `path`. Where it names its corpus by a path that leads

@@ -98,16 +98,17 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   const BlockSizes batch{c.batch.sequences, c.batch.block, past};
   MemoryNeed always = weights_need(c.model);
   always.optimizer = always.weights * slots(c.optimizer.kind);
-  const double training = parts * kept_memory(c.model, part, z);
-  always.memory = training + kept_memory(c.model, batch, z);
+  // That of a fixed validation is let go, but its buffers stay at hand.
+  always.memory = parts * kept_memory(c.model, part, z) + kept_memory(c.model, batch, z);
+  const bool rolling = c.run.validation == ValidationMode::rolling;
 
   MemoryNeed step = always, validation = always, saving = always;
   const BlockMemory trained = training_memory(c.model, part, z, /*gradients_kept=*/parts > 1);
   const BlockMemory looked_at = evaluation_memory(c.model, batch, z, /*probabilities=*/false);
   add(step, trained);
   add(validation, looked_at);
-  // The memory of training is joined from its parts, and both memories layer by layer.
-  saving.saving = (parts > 1 ? 3 : 2) * joined_memory(c.model, batch, z);
+  // The memory of training is joined from its parts, and each memory layer by layer.
+  saving.saving = ((parts > 1 ? 2 : 1) + (rolling ? 1 : 0)) * joined_memory(c.model, batch, z);
   return whole(largest({step, validation, saving}), c.model,
                trained.others + (parts > 1 ? looked_at.activations : 0));
 }
