@@ -18,9 +18,36 @@ mkdir "$work/tree" "$work/dpkg"
 tar -C "$source" -c --exclude='./build*' --exclude=./.git --exclude=./data --exclude=./runs . |
   tar -C "$work/tree" -x
 mapfile -t needed < <("$source/scripts/install-dependencies" --list | grep -vx 'g++')
-awk -v hidden=" ${needed[*]} dict-gcide " 'BEGIN { RS = ""; FS = "\n"; ORS = "\n\n" }
-  index(hidden, " " substr($1, length("Package: ") + 1) " ") == 0' \
-  /var/lib/dpkg/status >"$work/dpkg/status"
+# Without them, and without what depends on them, whose status would be broken.
+awk -v hidden=" ${needed[*]} dict-gcide " 'BEGIN { RS = ""; FS = "\n" }
+  {
+    name[NR] = $1
+    sub(/^Package: /, "", name[NR])
+    entry[NR] = $0
+    for (i = 1; i <= NF; ++i) {
+      if ($i !~ /^(Pre-)?Depends: /) continue
+      gsub(/\([^)]*\)|:any|[,|]/, " ", $i)
+      depends[NR] = depends[NR] " " $i
+    }
+  }
+  function hide(n,    words, i) {
+    split(depends[n], words, " ")
+    for (i in words) if (index(hidden, " " words[i] " ")) return 1
+    return 0
+  }
+  END {
+    do {
+      more = 0
+      for (n = 1; n <= NR; ++n) {
+        if (index(hidden, " " name[n] " ") || !hide(n)) continue
+        hidden = hidden name[n] " "
+        more = 1
+      }
+    } while (more)
+    for (n = 1; n <= NR; ++n) {
+      if (!index(hidden, " " name[n] " ")) print entry[n] "\n"
+    }
+  }' /var/lib/dpkg/status >"$work/dpkg/status"
 echo "Dir::State::status \"$work/dpkg/status\";" >"$work/apt.conf"
 
 user=()
