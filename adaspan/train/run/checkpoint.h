@@ -14,17 +14,10 @@
 #include <vector>
 
 #include <adaspan/core/safetensors.h>
+#include <adaspan/train/run/checkpoint_header.h>
 #include <adaspan/train/run/trainer.h>
 
 namespace adaspan {
-
-struct CheckpointHeader {
-  TrainingConfig config;
-  DataIdentity data;           ///< with empty hashes where the corpus is not known (imported)
-  Trainer::Progress progress;  ///< without the memories where a header is read
-  std::string isa;             ///< instructions that it was made with
-  bool resumable = true;       ///< whether its run can go on: not of format 2
-};
 
 /// Weights and the optimizer's state, by name.
 std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
@@ -44,10 +37,6 @@ void save_checkpoint(const std::filesystem::path& path, Trainer& trainer);
 /// of another format or has numbers that are not finite, DamagedFile when its checksums are not
 /// those of its content.
 SafetensorsFile open_checkpoint(const std::filesystem::path& path);
-
-/// The header of a file whose checksums need not fit. Throws Error when it is none of a checkpoint,
-/// or its configuration is out of range.
-CheckpointHeader read_header(const SafetensorsFile& file);
 
 /// Puts the state of `file` into `trainer`, which then goes on as if it had never stopped. Throws
 /// Error, naming what differs, when the checkpoint is of format 2, or of another model, batch,

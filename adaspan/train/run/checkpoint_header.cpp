@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "adaspan/train/run/checkpoint_header.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "adaspan/core/error.h"
+#include "adaspan/core/whole_number.h"
+#include "adaspan/train/run/config_record.h"
+
+namespace adaspan {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json to_json(const BlockReader::Position& position) {
+  return {{"column", position.column}, {"restarts", position.restarts}};
+}
+
+BlockReader::Position position_from(const ordered_json& json) {
+  return {whole_number(json, "column"), whole_number(json, "restarts")};
+}
+
+ordered_json to_json(const Losses& losses) {
+  ordered_json json =
+      ordered_json::object();  // without what is not known yet: JSON has no infinity
+  const auto known = [&](const char* name, double loss) {
+    if (std::isfinite(loss)) json[name] = loss;
+  };
+  known("training", losses.training);
+  known("validation", losses.validation);
+  known("best_validation", losses.best_validation);
+  return json;
+}
+
+Losses losses_from(const ordered_json& json) {
+  const Losses unknown;
+  return {.training = json.value("training", unknown.training),
+          .validation = json.value("validation", unknown.validation),
+          .best_validation = json.value("best_validation", unknown.best_validation)};
+}
+
+ordered_json to_json(const Origin& origin) {
+  return {{"path", origin.path},
+          {"sha256", origin.sha256},
+          {"optimizer_steps", origin.optimizer_steps}};
+}
+
+Origin origin_from(const ordered_json& json) {
+  return {.path = json.at("path").get<std::string>(),
+          .sha256 = json.at("sha256").get<std::string>(),
+          .optimizer_steps = whole_number(json, "optimizer_steps")};
+}
+
+/// Empty where the file knows none: made before they were kept, or imported.
+std::array<std::string, 3> part_hashes_of(const SafetensorsFile& file) {
+  const auto found = file.metadata().find("parts_sha256");
+  if (found == file.metadata().end()) return {};
+  return ordered_json::parse(found->second).get<std::array<std::string, 3>>();
+}
+
+int64_t step_of(const ordered_json& json) {
+  const int64_t step = whole_number(json, "step");
+  require(step >= 0 && step < kMostSteps, "expected from 0 to {} steps done; got {}", kMostSteps,
+          step);
+  return step;
+}
+
+std::string format_of(const SafetensorsFile& file) {
+  const auto found = file.metadata().find("format");
+  return found == file.metadata().end() ? "" : found->second;
+}
+
+/// Throws Error when a checkpoint's configuration is one that no run can have. Whether bf16 can run
+/// on this machine is another question, asked of the one who would run it.
+void check_recorded(TrainingConfig config) {
+  config.model.precision = DType::f32;
+  check(config);
+}
+
+}  // namespace
+
+void check_format(const SafetensorsFile& file) {
+  const std::string format = format_of(file);
+  require(format == kCheckpointFormat || format == kOlderCheckpointFormat,
+          "[checkpoint] expected a file of format \"{}\" at {}; got {}; another version of this "
+          "program may have written it",
+          kCheckpointFormat, file.path().string(),
+          format.empty() ? "none named" : "\"" + format + "\"");
+}
+
+std::map<std::string, std::string> metadata_of(const CheckpointHeader& header) {
+  const Trainer::Progress& progress = header.progress;
+  const ordered_json state = {{"step", progress.step},
+                              {"train", to_json(progress.train)},
+                              {"valid", to_json(progress.valid)},
+                              {"losses", to_json(progress.losses)}};
+  std::map<std::string, std::string> metadata{
+      {"format", kCheckpointFormat},
+      {"settings", recorded_json(header.config).dump()},
+      {"isa", header.isa},
+      {"progress", state.dump()},
+      {"vocabulary_size", fmt::format("{}", header.data.vocabulary)},
+      {"vocabulary_sha256", header.data.vocabulary_hash},
+      {"text_sha256", header.data.text_hash}};
+  if (header.data.part_hashes != DataIdentity(0).part_hashes) {
+    metadata["parts_sha256"] = ordered_json(header.data.part_hashes).dump();
+  }
+  if (progress.origin) metadata["init_from"] = to_json(*progress.origin).dump();
+  return metadata;
+}
+
+CheckpointHeader read_header(const SafetensorsFile& file) {
+  check_format(file);
+  try {
+    const ordered_json state = ordered_json::parse(file.metadata("progress"));
+    const ordered_json settings = ordered_json::parse(file.metadata("settings"));
+    const bool resumable = format_of(file) == kCheckpointFormat;
+    CheckpointHeader header{
+        .config = config_from_json(settings),
+        .data = {std::stoll(file.metadata("vocabulary_size")), file.metadata("vocabulary_sha256"),
+                 file.metadata("text_sha256"), part_hashes_of(file)},
+        .progress = {},
+        .isa = resumable ? file.metadata("isa") : settings.at("isa").get<std::string>(),
+        .resumable = resumable};
+    header.config.model.vocabulary = header.data.vocabulary;
+    check_recorded(header.config);
+    header.progress.step = step_of(state);
+    header.progress.train = position_from(state.at("train"));
+    header.progress.valid = position_from(state.at("valid"));
+    header.progress.losses = losses_from(state.at("losses"));
+    if (file.metadata().contains("init_from")) {
+      header.progress.origin = origin_from(ordered_json::parse(file.metadata("init_from")));
+    }
+    return header;
+  } catch (const std::exception& e) {
+    fail("[checkpoint] expected a whole header; got: {}; the file is damaged", e.what());
+  }
+}
+
+}  // namespace adaspan
