@@ -17,6 +17,6 @@ inline constexpr ExitCode kExitCodes[] = {
      "to do"},
     {"128+N",
      "stopped by signal N: 130 after Ctrl-C, 143 after SIGTERM, 129 after a closed terminal; "
-     "'train' has saved, and the same command goes on"}};
+     "'train' has saved (a second signal ends it without), and the same command goes on"}};
 
 }  // namespace adaspan

@@ -58,12 +58,13 @@ std::string decode_all(const Corpus& corpus, Part part) {
   return corpus.vocabulary().decode(ids, corpus.format());
 }
 
-std::vector<Yardstick> yardsticks(const std::string& text) {
+/// In bits per token, as the model's loss is.
+std::vector<Yardstick> yardsticks(const std::string& text, int64_t tokens) {
   const TextInMemory file(text);
   std::vector<Yardstick> all;
   for (const char* command : {"gzip -9", "bzip2 -9", "xz -9"}) {
     const auto bytes = static_cast<double>(compressed_size(command, file));
-    all.push_back({command, 8 * bytes / static_cast<double>(text.size())});
+    all.push_back({command, 8 * bytes / static_cast<double>(tokens)});
   }
   return all;
 }
@@ -73,7 +74,7 @@ std::vector<Yardstick> yardsticks(const std::string& text) {
 Report report_on(const LoadedModel& loaded, const Corpus& corpus) {
   Report report{.test = evaluate_part(loaded, corpus, Part::test), .yardsticks = {}, .sample = ""};
   if (loaded.header.config.run.data_unit == DataUnit::bpc) {
-    report.yardsticks = yardsticks(decode_all(corpus, Part::test));
+    report.yardsticks = yardsticks(decode_all(corpus, Part::test), corpus.part(Part::test).size());
   }
   const std::vector<int32_t> ids =
       generate(*loaded.model, {corpus.part(Part::test)[0]}, {.length = kSampleLength, .seed = 1});

@@ -13,7 +13,7 @@ namespace adaspan {
 /// What a compressor makes of the test text.
 struct Yardstick {
   std::string command;
-  double bpc;  ///< bits per character; 0 if it is not installed
+  double bpc;  ///< bits per token of the text, whatever a token is; 0 if it is not installed
 };
 
 inline constexpr int64_t kSampleLength = 300;  ///< tokens

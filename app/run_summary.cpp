@@ -30,6 +30,14 @@ std::string optimizer_of(const TrainingConfig& c) {
                      warmup > 0 ? fmt::format(" after {} steps of warm-up", warmup) : "");
 }
 
+/// " on 12,288 tokens", always the same ones
+std::string validated_on(const Trainer& trainer) {
+  const TrainingConfig& c = trainer.config();
+  if (c.run.validation == ValidationMode::rolling) return "";
+  return fmt::format(" on {} tokens",
+                     with_commas(trainer.validation_blocks() * c.batch.sequences * c.batch.block));
+}
+
 }  // namespace
 
 std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Process& process) {
@@ -43,9 +51,9 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
                             size(Part::train), size(Part::valid), size(Part::test),
                             corpus.vocabulary().size())},
        {"optimizer", optimizer_of(c)},
-       {"length",
-        fmt::format("{} steps of {} x {} tokens, validated and saved every {}", c.run.steps(),
-                    c.batch.sequences, c.batch.block, c.run.steps_per_round)},
+       {"length", fmt::format("{} steps of {} x {} tokens, validated{} and saved every {}",
+                              c.run.steps(), c.batch.sequences, c.batch.block,
+                              validated_on(trainer), c.run.steps_per_round)},
        {"precision", name(c.model.precision)},
        {"running on", process.text()},
        {"saved in", c.run.checkpoint}});

@@ -357,8 +357,8 @@ TEST_CASE("the best is looked for anew where validation reads other text, and th
   c.run.validation = ValidationMode::fixed;
   const Listener told = place.go(c);
   REQUIRE(told.notes.size() == 1);
-  CHECK(
-      told.notes[0].starts_with("validation reads other text than before: the best loss so far, "));
+  CHECK(told.notes[0].starts_with(
+      "validation reads other text than before, as run.validation and run.steps_per_round say: "));
   CHECK(told.notes[0].ends_with(" bpc, is forgotten"));
   CHECK(read_header(open_checkpoint(place.dir / "best.safetensors")).progress.step == 8);
   CHECK(place.go(place.config("c.safetensors", 5)).notes.size() == 1);  // and back

@@ -7,6 +7,7 @@
 
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
+#include "app/commands/open_model.h"
 #include "app/settings_options.h"
 
 namespace adaspan::cli {
@@ -70,7 +71,8 @@ void add_export(CLI::App& app) {
                {"adaspan export --checkpoint runs/demo/checkpoint.safetensors --to-pytorch "
                 "demo.pt"});
   command->callback([options] {
-    export_to_pytorch(options->checkpoint, options->to, options->python);
+    export_to_pytorch(choose_checkpoint(options->output, options->checkpoint), options->to,
+                      options->python);
     options->output.result({{"file", options->to}}, fmt::format("wrote {}", options->to));
   });
 }

@@ -11,6 +11,7 @@
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/eval.h"
+#include "app/commands/open_model.h"
 #include "app/progress_line.h"
 #include "app/run_places.h"
 #include "app/run_summary.h"
@@ -62,6 +63,14 @@ void train(Output& output, Settings settings) {
           "[train] expected --data with the folder of a corpus; got none; make one with 'adaspan "
           "prepare'");
   if (!config.run.checkpoint.empty()) check_place(config.run.checkpoint);
+  require(settings.preset.empty() || std::filesystem::exists(corpus_record_path(config.run.data)),
+          "[train] expected a corpus in {}, as preset {} or --data says; got none; "
+          "scripts/get-data fetches the texts of the papers, ./quickstart makes data/gcide, and "
+          "'adaspan prepare' a corpus of a text of yours",
+          config.run.data, settings.preset);
+  if (!config.run.init_from.empty()) {
+    config.run.init_from = choose_checkpoint(output, config.run.init_from).string();
+  }
   const Corpus corpus = Corpus::open(config.run.data);
   if (config.run.checkpoint.empty()) {
     config.run.checkpoint =

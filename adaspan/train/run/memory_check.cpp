@@ -37,9 +37,11 @@ std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& no
 
 /// "2.0 GB, the free memory of this machine; got a need of 5.1 GB (activations 4.2 GB, ...)"
 std::string comparison(const MemoryNeed& need, const FreeMemory& free, const MemoryState& now) {
-  return fmt::format("{}, {}; got a need of {} ({})",
-                     bytes_text(static_cast<double>(free.bytes + now.resident)), name(free.limit),
-                     bytes_text(counted(need, free.limit)), need.text());
+  const double all = counted(need, free.limit), untouched = all - need.total();
+  return fmt::format(
+      "{}, {}; got a need of {} ({}{})", bytes_text(static_cast<double>(free.bytes + now.resident)),
+      name(free.limit), bytes_text(all), need.text(),
+      untouched > 0 ? fmt::format(", addresses alone {}", bytes_text(untouched)) : "");
 }
 
 std::vector<int64_t> splits_of(const BatchConfig& batch) {
@@ -165,7 +167,7 @@ std::string require_run_memory(const TrainingConfig& config, const MemoryState& 
   if (!limit) return "";
   return fmt::format(
       "there is memory for this training, but not for every span at its limit of {}: that would "
-      "need {} of {}; spans rarely grow so far, and if they do all is saved before the end",
+      "need {} of {}; spans rarely grow so far, and if they do the run is saved and ends",
       config.model.span_limit, bytes_text(counted(most, limit->limit)),
       bytes_text(static_cast<double>(limit->bytes + now.resident)));
 }

@@ -114,7 +114,15 @@ std::vector<Difference> differences(const ordered_json& a, const ordered_json& b
 }
 
 RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem::path& b) {
-  return compare(read_run(a), read_run(b));
+  const RunRecord run_a = read_run(a), run_b = read_run(b);
+  RunDifference result = compare(run_a, run_b);
+  const auto last_of = [](const RunRecord& run) { return run.lines.rbegin()->first.first; };
+  if (last_of(run_a) != last_of(run_b)) {
+    result.settings.insert(
+        result.settings.begin(),
+        {"recorded up to step", std::to_string(last_of(run_a)), std::to_string(last_of(run_b))});
+  }
+  return result;
 }
 
 Isa recorded_isa(const std::filesystem::path& folder) {

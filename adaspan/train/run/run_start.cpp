@@ -50,8 +50,7 @@ void check_no_loss(const RunFiles& files, const CheckpointFolder* folder) {
                                                  files.best.string(), best);
   fail(
       "[run] expected the checkpoint {} of the run that {} records up to step {}; got none; {}give "
-      "a "
-      "run.checkpoint in another folder to start anew, or move this one away",
+      "a run.checkpoint in another folder to start anew, or move this one away",
       files.checkpoint.string(), files.metrics.string(), last_step(lines), way);
 }
 
@@ -124,7 +123,8 @@ void check_best(RunStart& start, Trainer& trainer) {
   if (!std::isfinite(before)) return;
   if (!std::isfinite(trainer.losses().best_validation)) {
     start.notes.push_back(fmt::format(
-        "validation reads other text than before: the best loss so far, {}, is forgotten",
+        "validation reads other text than before, as run.validation and run.steps_per_round say: "
+        "the best loss so far, {}, is forgotten",
         unit_text(before, trainer.config())));
   } else if (!start.folder->has_best()) {
     trainer.forget_best();
@@ -166,7 +166,7 @@ RunStart start_run(Trainer& trainer) {
                                   !start.from->changed.empty())) {
     start.notes.push_back(std::move(*note));
   }
-  check_best(start, trainer);
+  if (trainer.steps_done() < run.steps()) check_best(start, trainer);
   return start;
 }
 
