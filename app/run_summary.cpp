@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/train/run/config_record.h"
+#include "adaspan/train/run/memory_need.h"
 #include "app/output.h"
 
 namespace adaspan {
@@ -55,6 +56,8 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
                               c.run.steps(), c.batch.sequences, c.batch.block,
                               validated_on(trainer), c.run.steps_per_round)},
        {"precision", name(c.model.precision)},
+       {"memory", fmt::format("{} expected at the spans of now",
+                              bytes_text(training_need(c, trainer.model().spans()).total()))},
        {"running on", process.text()},
        {"saved in", c.run.checkpoint}});
 }

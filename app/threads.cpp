@@ -15,6 +15,7 @@ std::optional<int> threads_of_variable(std::string_view value) {
     std::string_view word = value.substr(0, comma);
     word.remove_prefix(std::min(word.find_first_not_of(" \t"), word.size()));
     word = word.substr(0, word.find_last_not_of(" \t") + 1);
+    if (word.starts_with('+')) word.remove_prefix(1);
     int number = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
     const bool sound = error == std::errc() && end == word.data() + word.size() && number >= 1;

@@ -101,6 +101,15 @@ TEST_CASE("an empty prompt, a negative length and a negative temperature are ref
       Error);
 }
 
+TEST_CASE("a model whose probabilities are no numbers writes nothing") {
+  Model model;
+  for (Parameter* p : model.parameters().all()) {
+    if (p->name() == "out_emb.weight") p->value().data()[0] = 3e38f;
+  }
+  CHECK_THROWS_WITH_AS(generate(model, {1, 2}, {.length = 3}),
+                       Contains("expected a probability for each token; got nan"), Error);
+}
+
 TEST_CASE("a prompt of tokens that the model does not have is refused") {
   CHECK_THROWS_AS(generate(Model(), {kVocabulary}, {}), Error);
 }

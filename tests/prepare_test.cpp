@@ -405,6 +405,25 @@ TEST_CASE("an empty valid text is refused") {
   CHECK_THROWS_WITH_AS(job.run(), Contains("/valid; got an empty file"), Error);
 }
 
+TEST_CASE("files of something else are not replaced, and no text of the corpus's own") {
+  Job job(TextFormat::bytes, "abcdefghijklmnopqrstuvwxyz");
+  fs::create_directories(job.options.out);
+  const fs::path mine = vocabulary_path(job.options.out);
+  atomic_write(mine, "mine, and long enough to be cut into three parts");
+  CHECK_THROWS_WITH_AS(job.run(), Contains("move it or choose another folder"), Error);
+  CHECK(read_text(mine).starts_with("mine"));
+  job.options.input = mine;
+  CHECK_THROWS_WITH_AS(job.run(), Contains("which would be overwritten"), Error);
+  CHECK(read_text(mine).starts_with("mine"));
+  fs::remove(mine);
+  job.options.input = job.folder / "text";
+  job.run();
+  fs::remove(corpus_record_path(job.options.out));  // as a preparation that was ended leaves it
+  CHECK_NOTHROW(job.run());
+  job.options.input = token_path(job.options.out, Part::train);
+  CHECK_THROWS_WITH_AS(job.run(), Contains("which would be overwritten"), Error);
+}
+
 TEST_CASE("a folder that cannot be made is refused") {
   Job job(TextFormat::bytes, "abc");
   job.options.out = job.options.input / "corpus";
@@ -414,7 +433,7 @@ TEST_CASE("a folder that cannot be made is refused") {
 TEST_CASE("a file that cannot be replaced is refused, and what was there stays") {
   const Job job(TextFormat::bytes, "abc");
   fs::create_directories(vocabulary_path(job.options.out) / "full");
-  CHECK_THROWS_WITH_AS(job.run(), Contains("vocab.txt; got: "), Error);
+  CHECK_THROWS_WITH_AS(job.run(), Contains("no vocab.txt of something else"), Error);
   CHECK(fs::exists(vocabulary_path(job.options.out) / "full"));
   CHECK_THROWS_WITH_AS(job.corpus(), Contains("got no corpus.json there"), Error);
 }

@@ -150,6 +150,15 @@ TEST_CASE("records of a run without its checkpoint are not started over") {
   CHECK(place.refusal(place.config()).find("records up to step 6") != std::string::npos);
 }
 
+TEST_CASE("metrics of something else are not written over") {
+  const Place place;
+  fs::create_directories(place.dir);
+  atomic_write(place.dir / "metrics.jsonl", "mine\n");
+  const std::string refusal = place.refusal(place.config());
+  CHECK_MESSAGE(refusal.starts_with("[run] expected no "), refusal);
+  CHECK(read_text(place.dir / "metrics.jsonl") == "mine\n");
+}
+
 TEST_CASE("a run that was ended before its first checkpoint begins again") {
   const Place place;
   Listener dies;

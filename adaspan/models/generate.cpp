@@ -14,6 +14,10 @@ namespace {
 
 /// The token at which the sum of p^(1/temperature), scaled to 1 over all tokens, passes `uniform`.
 int32_t draw(std::span<const float> log_p, double temperature, double uniform) {
+  require(
+      std::ranges::all_of(log_p, [](float x) { return !std::isnan(x); }),
+      "[generate] expected a probability for each token; got nan: the weights are of a run that "
+      "has diverged; take an older checkpoint");
   const auto top = std::max_element(log_p.begin(), log_p.end());
   if (temperature == 0) return static_cast<int32_t>(top - log_p.begin());
   std::vector<double> weights;

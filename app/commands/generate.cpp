@@ -52,7 +52,7 @@ void write(GenerateArguments& options) {
   require_memory("this generation",
                  generation_need(loaded.model->config(), static_cast<int64_t>(prompt.size()),
                                  options.generate.length, loaded.model->spans()),
-                 "use a shorter prompt");
+                 "use a shorter prompt, or a machine with more");
   const auto ids = generate(*loaded.model, prompt, options.generate);
   options.output.note(fmt::format("{} tokens, written on {}", ids.size(), process.text()));
   const std::string text = corpus.vocabulary().decode(ids, corpus.format());

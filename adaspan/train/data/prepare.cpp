@@ -176,10 +176,35 @@ std::optional<CorpusRecord> same_corpus(const std::filesystem::path& folder,
   return {};
 }
 
+/// Throws unless the corpus's files replace nothing but those of a corpus, and no text of its own.
+void check_out(const PrepareOptions& options) {
+  const std::filesystem::path& out = options.out;
+  std::vector<std::filesystem::path> files{corpus_record_path(out), vocabulary_path(out)};
+  for (const Part part : kParts) files.push_back(token_path(out, part));
+  std::error_code ignored;
+  bool corpus = std::filesystem::exists(corpus_record_path(out), ignored);
+  for (const Part part : kParts) {  // without its record, of a preparation that was ended
+    corpus = corpus || is_token_file(token_path(out, part));
+  }
+  for (const auto& file : files) {
+    for (const auto& text : {options.input, options.valid, options.test}) {
+      require(text.empty() || !std::filesystem::equivalent(text, file, ignored),
+              "[prepare] expected a text that is no file of the corpus; got {}, which would be "
+              "overwritten; choose another folder for the corpus",
+              text.string());
+    }
+    require(corpus || !std::filesystem::exists(file, ignored),
+            "[prepare] expected a folder with no {} of something else; got one in {}, which has no "
+            "corpus; move it or choose another folder",
+            file.filename().string(), out.string());
+  }
+}
+
 }  // namespace
 
 PrepareReport prepare_corpus(const PrepareOptions& options) {
   check(options);
+  check_out(options);
   CorpusRecord record;
   record.format = options.format;
   record.order = options.order;

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #include "adaspan/core/error.h"
@@ -53,6 +54,12 @@ auto with_type_of_bytes(int bytes_per_id, const Use& use) {
 }
 
 }  // namespace
+
+bool is_token_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 8> magic{};
+  return file.read(magic.data(), magic.size()) && magic == kMagic;
+}
 
 TokenFile::TokenFile(const std::filesystem::path& path, int64_t vocabulary_size)
     : file_(path), vocabulary_size_(vocabulary_size) {

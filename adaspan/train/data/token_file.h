@@ -43,6 +43,9 @@ class TokenFile {
 /// Receives the next ids of a token file that is being written.
 using IdSink = std::function<void(std::span<const int32_t>)>;
 
+/// Whether the file at `path` begins as token files do.
+bool is_token_file(const std::filesystem::path& path);
+
 /// Writes a token file by atomic_write, of the `size` ids that `write` puts into its sink; they
 /// must be in [0, vocabulary_size). Returns the file's SHA-256. Throws Error as atomic_write does,
 /// and when there are more or fewer ids.

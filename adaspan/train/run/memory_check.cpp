@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/safetensors.h"
@@ -33,6 +34,14 @@ std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& no
     worst = free;
   }
   return worst;
+}
+
+/// A limit that leaves less than `bytes`.
+std::optional<FreeMemory> scarce(const MemoryState& now, int64_t bytes) {
+  for (const FreeMemory& free : now.free) {
+    if (free.bytes < bytes) return free;
+  }
+  return std::nullopt;
 }
 
 /// "2.0 GB, the free memory of this machine; got a need of 5.1 GB (activations 4.2 GB, ...)"
@@ -183,6 +192,25 @@ void MemoryWatch::look(const Spans& z, const MemoryState& now) {
 
 void MemoryWatch::look(const Spans& z) {
   if (training_need(config_, z).total() > largest_) look(z, MemoryState());
+  // While the memory fills, sizes change from step to step, and buffers of the old ones are kept:
+  // the pool may have to be made once more within a step.
+  const auto reserved = static_cast<int64_t>(pool_use().reserved);
+  if (reserved <= reserved_) return;
+  if (!scarce(MemoryState(), reserved)) {
+    reserved_ = reserved;
+    return;
+  }
+  release_kept_buffers();
+  const PoolUse use = pool_use();
+  const auto step = static_cast<int64_t>((use.peak - use.in_use) * 9 / 8);  // grown by an eighth
+  const MemoryState now;
+  const std::optional<FreeMemory> limit = scarce(now, step);
+  if (!limit) return;
+  throw OutOfMemory(fmt::format(
+      "[memory] expected {} for the next step; got {} left of {}, {}; go on with a larger "
+      "batch.split",
+      bytes_text(static_cast<double>(step)), bytes_text(static_cast<double>(limit->bytes)),
+      bytes_text(static_cast<double>(limit->bytes + now.resident)), name(limit->limit)));
 }
 
 }  // namespace adaspan

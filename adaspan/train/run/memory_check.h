@@ -45,13 +45,16 @@ class MemoryWatch {
  public:
   explicit MemoryWatch(const TrainingConfig& config) : config_(config) {}
 
-  /// Throws OutOfMemory when a step at spans z needs more than there is, and more than any before.
+  /// Throws OutOfMemory when a step at spans z needs more than there is, and more than any before;
+  /// and when what the last steps really took is not there once more, even after buffers that are
+  /// kept for later were let go: what is counted is an estimate.
   void look(const std::vector<std::vector<float>>& z, const MemoryState& now);
   void look(const std::vector<std::vector<float>>& z);
 
  private:
   const TrainingConfig& config_;
-  double largest_ = 0;  // need so far
+  double largest_ = 0;    // need so far
+  int64_t reserved_ = 0;  // most that the pool had when there was enough
 };
 
 }  // namespace adaspan

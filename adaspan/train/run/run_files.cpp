@@ -85,7 +85,8 @@ fs::path existing_folder(const fs::path& folder) {
 }
 
 void check_folder(const RunFiles& files, const fs::path& existing) {
-  require(::access(existing.c_str(), W_OK | X_OK) == 0,
+  const bool writable = ::access(existing.c_str(), W_OK | X_OK) == 0;
+  require(writable,
           "[checkpoint] expected a folder that can be written for run.checkpoint; got {}: {}; "
           "choose another folder",
           existing.string(), std::strerror(errno));

@@ -43,6 +43,11 @@ bool tell_of_a_save(const RunFiles& files, const std::vector<ordered_json>& line
 /// Of a folder without the newest checkpoint and older ones.
 void check_no_loss(const RunFiles& files, const CheckpointFolder* folder) {
   const std::vector<ordered_json> lines = metrics_of(files);
+  require(!lines.empty() || fs::exists(files.manifest) || !fs::exists(files.metrics) ||
+              fs::is_empty(files.metrics),
+          "[run] expected no {} of something else, where this run keeps its own; got one; move it "
+          "or choose another folder for run.checkpoint",
+          files.metrics.string());
   const int64_t best = folder != nullptr ? folder->best_step() : -1;
   if (best < 0 && !tell_of_a_save(files, lines)) return;
   const std::string way = best < 0 ? ""

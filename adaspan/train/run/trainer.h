@@ -79,6 +79,7 @@ class Trainer {
   const TrainingConfig& config() const { return config_; }
   const DataIdentity& data() const { return data_; }
   Transformer& model() { return model_; }
+  const Transformer& model() const { return model_; }
   int64_t steps_done() const { return step_; }
   int64_t parameters() const { return model_.parameters().elements(); }
 
