@@ -104,7 +104,11 @@ TEST_CASE("an empty prompt, a negative length and a negative temperature are ref
 TEST_CASE("a model whose probabilities are no numbers writes nothing") {
   Model model;
   for (Parameter* p : model.parameters().all()) {
-    if (p->name() == "out_emb.weight") p->value().data()[0] = 3e38f;
+    float* const x = p->value().data();
+    const int64_t n = p->value().elements();
+    if (p->name().ends_with("norm2.weight")) std::fill_n(x, n, 1e38f);
+    if (p->name() != "out_emb.weight") continue;
+    for (int64_t i = 0; i < n; ++i) x[i] = i % 2 == 0 ? 3e38f : -3e38f;
   }
   CHECK_THROWS_WITH_AS(generate(model, {1, 2}, {.length = 3}),
                        Contains("expected a probability for each token; got nan"), Error);
