@@ -33,7 +33,7 @@ void add_inspect(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("inspect", "what is in a checkpoint, a corpus or a safetensors file");
   auto options = std::make_shared<InspectArguments>();
-  add_word(*command, "PATH", options->path, "FILE", "the file, or the folder of a corpus");
+  add_word(*command, "PATH", options->path, "FILE", "the file, or the folder of a corpus or run");
   add_output(*command, options->output);
   add_examples(*command, {"adaspan inspect runs/demo/checkpoint.safetensors",
                           "adaspan inspect data/gcide --json"});
