@@ -5,25 +5,17 @@
 
 #include <string>
 
-#include "adaspan/core/file.h"
-#include "support/temporary_folder.h"
+#include "tests/support/file_tree.h"
 
 namespace adaspan {
 namespace {
 
 /// A tree of files as the kernel shows them, below a root of its own.
-class Machine {
+class Machine : public FileTree {
  public:
-  void write(const std::string& path, const std::string& text) const {
-    make_folder_of(folder_.path() / path);
-    atomic_write(folder_.path() / path, text);
-  }
   void processes_group(const std::string& text) const { write("proc/self/cgroup", text); }
   void mounted(const std::string& text) const { write("proc/self/mountinfo", text); }
-  GroupLimits limits() const { return group_limits(folder_.path()); }
-
- private:
-  TemporaryFolder folder_;
+  GroupLimits limits() const { return group_limits(root()); }
 };
 
 constexpr const char* kUnified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";

@@ -7,30 +7,22 @@
 
 #include <string>
 
-#include "adaspan/core/file.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/support/file_tree.h"
 
 namespace adaspan {
 namespace {
 
 /// Files as the kernel shows them, below a root of its own.
-class Machine {
+class Machine : public FileTree {
  public:
-  void write(const std::string& path, const std::string& text) const {
-    make_folder_of(folder_.path() / path);
-    atomic_write(folder_.path() / path, text);
-  }
   /// What a limit leaves; -1 where there is no such limit.
   int64_t left(MemoryLimit limit) const {
-    for (const FreeMemory& free : free_memory(folder_.path())) {
+    for (const FreeMemory& free : free_memory(root())) {
       if (free.limit == limit) return free.bytes;
     }
     return -1;
   }
-  int64_t resident() const { return resident_bytes(folder_.path()); }
-
- private:
-  TemporaryFolder folder_;
+  int64_t resident() const { return resident_bytes(root()); }
 };
 
 /// While it lives this process may map `bytes` of addresses.
