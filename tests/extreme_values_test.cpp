@@ -127,9 +127,11 @@ void for_each_row(const Check& check) {
   Picks picks(1);
   for (float size : {0.0f, 1.0f, 60.0f, 1e4f, 1e7f, 1e10f, 1e30f, 3e38f}) {
     CAPTURE(size);
-    for (size_t kind = 0; kind < std::size(kinds); ++kind) {
-      CAPTURE(kind);
-      for (size_t n : {1, 2, 15, 16, 17, 70}) check(random_row(n, size, kinds[kind], picks));
+    for (size_t n : {1, 2, 15, 16, 17, 70}) {
+      for (size_t kind = 0; kind < std::size(kinds); ++kind) {
+        CAPTURE(kind);
+        check(random_row(n, size, kinds[kind], picks));
+      }
     }
   }
 }
@@ -143,32 +145,64 @@ void check_close(const float* found, const std::vector<double>& expected, double
   CHECK(worst <= 4e-6 * scale);
 }
 
+SoftmaxRows one_row(size_t E, const Row& mask, const Row& slope, float factor) {
+  return {static_cast<int64_t>(E), factor, 0, 1, {{mask.data(), slope.data(), nullptr}}};
+}
+
 /// With room for whole vectors, whose masks are 0.
 Row padded(Row row) {
   row.resize(row.size() / 16 * 16 + 16);
   return row;
 }
 
+/// Rows of one length, as they are made together.
+void check_together(const SpanRowKernels& kernels, const std::vector<AttentionRow>& some) {
+  const size_t n = some[0].x.size(), stride = padded(some[0].x).size();
+  Row x, again, g;
+  std::vector<Row> masks, slopes;
+  SoftmaxRows rows{static_cast<int64_t>(n),
+                   some[0].factor,
+                   static_cast<int64_t>(stride),
+                   static_cast<int64_t>(some.size()),
+                   {}};
+  for (const AttentionRow& row : some) {
+    const Row more = padded(row.x), more_g = padded(row.g);
+    x.insert(x.end(), more.begin(), more.end());
+    g.insert(g.end(), more_g.begin(), more_g.end());
+    masks.push_back(padded(row.mask));
+    slopes.push_back(padded(row.slope));
+  }
+  for (size_t r = 0; r < some.size(); ++r) {
+    rows.row[r] = {masks[r].data(), slopes[r].data(), nullptr};
+  }
+  again = x;
+  SoftmaxScale scales[kRowsTogether];
+  float dz[kRowsTogether];
+  kernels.softmax(scales, x.data(), rows);
+  kernels.softmax_backward(dz, again.data(), g.data(), rows, scales);
+  for (size_t r = 0; r < some.size(); ++r) {
+    const Expected expected(some[r]);
+    float* weights = x.data() + r * stride;
+    for (size_t j = 0; j < n; ++j) weights[j] *= scales[r].scale;
+    check_close(weights, expected.weight, 1);
+    check_close(again.data() + r * stride, expected.weight, 1);
+    check_close(g.data() + r * stride, expected.dx, 2);
+    // e^-87 is the least that the kernels make of a score
+    CHECK(std::abs(dz[r] - expected.dz) <= 4e-6 * expected.size_of_dz + 1e-20);
+  }
+}
+
 }  // namespace
 
-TEST_CASE("a row of attention and its gradients are those of their definition, at any size") {
+TEST_CASE("rows of attention and their gradients are those of their definition, at any size") {
   for_each_level([] {
-    for_each_row([kernels = span_kernels().rows](const AttentionRow& row) {
-      const Expected expected(row);
-      const Row mask = padded(row.mask), slope = padded(row.slope);
-      const SoftmaxRow masks{static_cast<int64_t>(row.x.size()), mask.data(), slope.data(),
-                             row.factor, nullptr};
-      Row x = padded(row.x);
-      const SoftmaxScale scale = kernels.softmax(x.data(), masks);
-      for (float& weight : x) weight *= scale.scale;
-      check_close(x.data(), expected.weight, 1);
-
-      Row again = padded(row.x), g = padded(row.g);
-      const float dz = kernels.softmax_backward(again.data(), g.data(), masks, scale);
-      check_close(again.data(), expected.weight, 1);
-      check_close(g.data(), expected.dx, 2);
-      // e^-87 is the least that the kernels make of a score
-      CHECK(std::abs(dz - expected.dz) <= 4e-6 * expected.size_of_dz + 1e-20);
+    std::vector<AttentionRow> some;
+    for_each_row([&some, kernels = span_kernels().rows](const AttentionRow& row) {
+      check_together(kernels, {row});
+      if (!some.empty() && some[0].x.size() != row.x.size()) some.clear();
+      some.push_back(row);
+      if (some.size() == kRowsTogether) check_together(kernels, some);
+      if (some.size() == kRowsTogether) some.clear();
     });
   });
 }
@@ -199,11 +233,13 @@ TEST_CASE("a score that is no number is seen wherever its mask lets it through")
         mask[5] = visible;
         row_kernels().softmax(y.data(), g.data(), x.data(), mask.data(), 16);
         CHECK(std::isnan(y[5]));
-        const SoftmaxRow masks{16, mask.data(), slope.data(), 1, nullptr};
+        const SoftmaxRows masks = one_row(16, mask, slope, 1);
         Row again = x;
-        const SoftmaxScale scale = span_kernels().rows.softmax(again.data(), masks);
+        SoftmaxScale scale;
+        span_kernels().rows.softmax(&scale, again.data(), masks);
         CHECK(std::isnan(again[5]));
-        span_kernels().rows.softmax_backward(x.data(), g.data(), masks, scale);
+        float dz = 0;
+        span_kernels().rows.softmax_backward(&dz, x.data(), g.data(), masks, &scale);
         CHECK(std::isnan(g[5]));
       }
     }

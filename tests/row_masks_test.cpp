@@ -23,8 +23,13 @@ struct Setup {
         masks(x, options, kernels.rows),
         tiles(head_tiles(problem.M, masks.tile_spans(0, 0))) {}
 
+  /// Made together with those before it, as a tile's rows are.
   SoftmaxRow row(int64_t t, int64_t b = 0) {
-    return masks.row(b, 0, tiles.tiles[static_cast<size_t>(t / kTileRows)], t % kTileRows);
+    const int64_t first = t / kRowsTogether * kRowsTogether;
+    const Tile& tile = tiles.tiles[static_cast<size_t>(t / kTileRows)];
+    rows = masks.rows(b, 0, tile, first % kTileRows, 1);
+    CHECK(rows.E == tile.E);
+    return rows.row[t - first];
   }
 
   SpanAttentionOptions options;
@@ -33,6 +38,7 @@ struct Setup {
   SpanKernelTables kernels = span_kernels();
   RowMasks masks;
   HeadTiles tiles;
+  SoftmaxRows rows{};
 };
 
 }  // namespace
@@ -61,14 +67,14 @@ TEST_CASE("a row's mask is that of its own query, zero beyond the head's effecti
     for (int64_t b : {0, 1}) {
       const SoftmaxRow row = s.row(t, b);
       const double z = s.z.data()[t * 2 + b];
-      for (int64_t j = 0; j < row.E; ++j) {
-        const bool seen = row.E - j <= s.options.effective_spans[0];
-        const double raw = (32 + z - static_cast<double>(row.E - j - 1)) / 32;
+      for (int64_t j = 0; j < s.rows.E; ++j) {
+        const bool seen = s.rows.E - j <= s.options.effective_spans[0];
+        const double raw = (32 + z - static_cast<double>(s.rows.E - j - 1)) / 32;
         CHECK(row.mask[j] == doctest::Approx(seen ? std::clamp(raw, 0.0, 1.0) : 0).epsilon(1e-5));
       }
     }
   }
-  CHECK(s.row(0).factor == doctest::Approx(1 / std::sqrt(32.0)));
+  CHECK(s.rows.factor == doctest::Approx(1 / std::sqrt(32.0)));
 }
 
 TEST_CASE("steps that no memory is left of have no weight where missing ones are skipped") {
@@ -76,7 +82,7 @@ TEST_CASE("steps that no memory is left of have no weight where missing ones are
   Setup s(p);
   for (int64_t t : {0, 5, 16, 17, 69}) {
     const SoftmaxRow row = s.row(t);
-    for (int64_t j = 0; j < row.E; ++j) CHECK(row.mask[j] == (t - (row.E - j) >= -3 ? 1 : 0));
+    for (int64_t j = 0; j < s.rows.E; ++j) CHECK(row.mask[j] == (t - (s.rows.E - j) >= -3 ? 1 : 0));
   }
 }
 
@@ -88,10 +94,10 @@ TEST_CASE("a weight's random number is that of its distance in a row of S") {
     p.z = {z};
     Setup s(p);
     const SoftmaxRow row = s.row(2, 1);
-    for (int64_t distance = 1; distance <= std::min(row.E, p.S); ++distance) {
+    for (int64_t distance = 1; distance <= std::min(s.rows.E, p.S); ++distance) {
       const auto number = static_cast<uint64_t>((2 * 4 + 1 + 1) * p.S + p.S - distance);
       const bool kept = random_uniform(p.dropout.key, number) >= 0.5;
-      CHECK(row.keep[row.E - distance] == (kept ? 2 : 0));
+      CHECK(row.keep[s.rows.E - distance] == (kept ? 2 : 0));
     }
   }
 }

@@ -19,8 +19,8 @@ ScoreTile filled(const TileLayout& layout) {
   std::fill_n(tile.row(0), layout.size(), -7.0f);
   for (int64_t i = 0; i < kTile.rows; ++i) {
     for (int64_t j = 0; j < E; ++j) tile.band(i)[j] = number(i, j);
-    tile.clear_margins(i, E);
   }
+  tile.clear_margins(0, kTile.rows, E);
   tile.clear_below(kTile);
   return tile;
 }
@@ -46,8 +46,7 @@ void check_operands(int64_t margin) {
   TileByRows<T> rows(tile, kernels.rows);
   TileByColumns<T> keys(tile, 1, kernels.rows), distances(tile, 0, kernels.rows);
   for (int64_t i = 0; i < kRows; i += 2) {
-    rows.take(i, E);
-    rows.take(i + 1, E);
+    rows.take(i, 2, E);
     keys.take(i, E);
     distances.take(i, E);
   }

@@ -189,6 +189,10 @@ TEST_CASE("fused attention is the naive one where later queries look back furthe
   }
 }
 
+TEST_CASE("fused attention is the naive one whatever is left of a last vector of keys") {
+  for (float z = 1; z <= 17; ++z) check({.z = {z, 3 * z + 16}, .M = 70, .B = 1, .D = 8});
+}
+
 TEST_CASE("fused attention is the naive one for heads of all widths") {
   for (int64_t D : {1, 8, 20, 32, 64, 128}) check({.z = {20.3f, 0}, .M = 70, .D = D});
 }

@@ -122,6 +122,36 @@ TEST_CASE("keys and values are gathered from memory and block, as rows, columns 
   }
 }
 
+TEST_CASE("keys are turned into columns where they lie evenly, and by way of rows elsewhere") {
+  const auto check = [&]<class T>(T) {
+    // D = width: what lies in memory is turned as it is
+    const SpanProblem problem{
+        .kind = SpanProblem::fixed, .z = {60, 60}, .M = 70, .D = kWidth, .C = 40};
+    const SpanAttentionOptions options = problem.options();
+    const Tensor qkv = numbers({70, 2, 3 * 2 * kWidth}, dtype_of<T>);
+    const Tensor memory_kv = numbers({80, 2, 2 * kWidth}, dtype_of<T>),
+                 p = Tensor::zeros({kWidth, 150});
+    const SpanAttentionValues x{qkv, memory_kv, p, nullptr};
+    HeadData<T> head(x, options, kWidth, span_kernels().rows);
+    constexpr int64_t kBack = 48, kKeys = 128, kStride = 144;  // 8 keys are missing, 40 in memory
+    head.start(1, 1, kBack);
+    for (KeyPart part : {KeyPart::key, KeyPart::value}) {
+      Scratch<T> rows(kKeys * kWidth), columns(kWidth * kStride), unused(kKeys * kWidth);
+      head.gather(rows, part, {0, kKeys});
+      for (Rows keys : {Rows{0, 16}, {16, 32}, {32, 64}, {64, 112}, {112, kKeys}}) {
+        head.gather_columns(columns, kStride, part, keys, unused);
+      }
+      for (int64_t key = 0; key < kKeys; ++key) {
+        for (int64_t d = 0; d < kWidth; ++d) {
+          CHECK(read(columns.data(), kStride, d, key) == to_float(rows.data()[key * kWidth + d]));
+        }
+      }
+    }
+  };
+  check(float{});
+  check(bf16{});
+}
+
 TEST_CASE("gradients go where the values came from; memory that no query sees gets zeros") {
   for (int64_t b : {0, 1}) {
     for (int64_t h : {0, 1}) {

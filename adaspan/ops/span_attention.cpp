@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <numeric>
+#include <vector>
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
@@ -24,13 +26,23 @@ int64_t pairs_per_part(const SpanAttentionSizes& n) {
   return chunk_count(n.B * n.K, kParts);
 }
 
-/// Calls body(pass, part, b, h) for every sequence and head.
+/// Calls body(pass, part, b, h) for every sequence and head. There are as many passes as threads at
+/// work: their buffers are large, and are made but once.
 template <template <class> class Pass, class T, class Body>
 void for_each_head(const PassSetup<T>& s, const Body& body) {
   const int64_t K = s.n.K;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Pass<T>>> idle;
   parallel_parts(s.n.B * K, pairs_per_part(s.n), [&](int64_t part, int64_t begin, int64_t end) {
-    Pass<T> pass(s);
-    for (int64_t i = begin; i < end; ++i) body(pass, part, i / K, i % K);
+    std::unique_ptr<Pass<T>> pass;
+    if (std::lock_guard lock(mutex); !idle.empty()) {
+      pass = std::move(idle.back());
+      idle.pop_back();
+    }
+    if (pass == nullptr) pass = std::make_unique<Pass<T>>(s);
+    for (int64_t i = begin; i < end; ++i) body(*pass, part, i / K, i % K);
+    std::lock_guard lock(mutex);
+    idle.push_back(std::move(pass));
   });
 }
 

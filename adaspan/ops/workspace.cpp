@@ -48,7 +48,7 @@ double copied_pieces(const AttentionSizes& n) {
 template <class T>
 struct TileBuffers {
   explicit TileBuffers(const AttentionSizes& n)
-      : masks(n.dropout ? 4 : 2),
+      : masks(kRowsTogether * (n.dropout ? 3 : 2) + (n.dropout ? 1 : 0)),
         width(round_up(n.D, span_kernels().products<T>().width_block)),
         widest(round_up(*std::ranges::max_element(n.effective_spans), 2)),
         keys(widest + round_up(n.M, 2) + kSlack),

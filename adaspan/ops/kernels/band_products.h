@@ -4,6 +4,7 @@
 //   kGroups: groups of its sums come in multiples of this
 //   start(): called before the blocks of a product
 //   block<V>(c, c_stride, a, b, b_stride, groups, add): c (+)= a b, kRows rows of V vectors
+//   kHalves: there is block<V,true>, whose last vector is half as wide
 // Units live in unnamed namespaces of files compiled for one instruction set, so that each file
 // gets functions of its own.
 #pragma once
@@ -27,6 +28,11 @@ struct BandProducts {
     if constexpr (V > 1) {
       if (columns <= (V - 1) * Unit::kWidth) {
         return block<V - 1>(c, c_stride, a, b, b_stride, columns, groups, add);
+      }
+    }
+    if constexpr (Unit::kHalves) {
+      if (columns <= (V - 1) * Unit::kWidth + Unit::kWidth / 2) {
+        return Unit::template block<V, true>(c, c_stride, a, b, b_stride, groups, add);
       }
     }
     Unit::template block<V>(c, c_stride, a, b, b_stride, groups, add);
@@ -64,7 +70,8 @@ struct BandProducts {
     }
   }
 
-  static void scatter(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band) {
+  static void scatter(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band,
+                      int64_t fresh) {
     Unit::start();
     constexpr int64_t kNumbers = Unit::kGroups * kGroup<T>;
     const int64_t columns = band.slope * (band.rows - 1) + band.E;
@@ -78,7 +85,7 @@ struct BandProducts {
         block(c + j * width + d, width,
               {a.data + j * a.row + begin / kGroup<T> * a.step, a.row, a.step},
               b + begin * width + d * kGroup<T>, width, smaller(kColumns, width - d),
-              whole_groups(end - begin), true);
+              whole_groups(end - begin), j < fresh);
       }
     }
   }

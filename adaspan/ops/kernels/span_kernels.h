@@ -27,6 +27,7 @@
 // little of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <adaspan/core/bf16.h>
@@ -65,9 +66,10 @@ struct SpanKernels {
                  int64_t groups, Band band, bool add);
   /// c[i,:] (+)= sum over j in the band of a[i,j] b[j,:], b of `width` columns; a.step is kGroup<T>
   void (*mix)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band, bool add);
-  /// c[j,:] += sum over i with (i,j) in the band of a[i,j] b[i,:]; a is given by columns: group g
-  /// (rows g*kGroup<T> ...) of column j lies at data + j*row + g*step
-  void (*scatter)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band);
+  /// c[j,:] += sum over i with (i,j) in the band of a[i,j] b[i,:], but = for columns j >= fresh, a
+  /// multiple of row_block; a is given by columns: group g (rows g*kGroup<T> ...) of column j lies
+  /// at data + j*row + g*step
+  void (*scatter)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band, int64_t fresh);
 };
 
 /// Where a row looks. Its column j is distance E-j; those before `first` have no weight.
@@ -77,13 +79,22 @@ struct MaskedRow {
   bool operator==(const MaskedRow&) const = default;
 };
 
-/// The softmax of one row: E scores, without the factor. A mask below 2^-50 is 0, and where it and
-/// the slope are 0, a score changes nothing, even one that is no number.
+/// Rows whose softmax is made together: what one waits for, another fills.
+inline constexpr int64_t kRowsTogether = 4;
+
+/// A row of E scores, yet without the factor. A mask below 2^-50 is 0, and where it and the slope
+/// are 0, a score changes nothing, even one that is no number.
 struct SoftmaxRow {
-  int64_t E;
   const float *mask, *slope;  ///< m and dm/dz of each column
-  float factor;               ///< 1/sqrt(D), of the scores
   const float* keep;          ///< dropout: 0 or 1/(1-rate) for each column; null without
+};
+
+/// The softmax of `count` rows that lie `stride` numbers apart.
+struct SoftmaxRows {
+  int64_t E;
+  float factor;  ///< 1/sqrt(D), of the scores
+  int64_t stride, count;
+  SoftmaxRow row[kRowsTogether];
 };
 
 /// What the softmax of a row is made from again, with s = factor x:
@@ -93,24 +104,36 @@ struct SoftmaxScale {
   float scale;  ///< 1 / sum(m e^(s - top)), at most 2^50; 0 if nothing has weight
 };
 
+/// Rows of a matrix, of which the first lies at `data`, the next `stride` numbers on.
+template <class T>
+struct PlacedRows {
+  T* data;
+  int64_t stride;
+};
+
 /// Columns from E up to the next multiple of 16 may be overwritten.
 struct SpanRowKernels {
   /// mask: m = clamp((R + z - u)/R, 0, 1), u = E-j-1; slope: dm/dz, 1/R on the ramp, its ends
   /// included. Both are 0 before `first`.
   void (*span_mask)(float* mask, float* slope, const MaskedRow& row);
-  /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the scale returned.
-  SoftmaxScale (*softmax)(float* x, const SoftmaxRow& row);
+  /// x: scores -> weights keep m e^(factor x - top), yet to be multiplied by the row's scale.
+  void (*softmax)(SoftmaxScale* scales, float* x, const SoftmaxRows& rows);
   /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)); g: da/keep = dout.v -> dx,
-  /// the gradient of the scores, factor included. Returns the gradient of z, in which a column of
-  /// mask 0 has e^s / sum(m e^s) at most 2^51.
-  float (*softmax_backward)(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale);
+  /// the gradient of the scores, factor included. dz: the gradient of each row's z, in which a
+  /// column of mask 0 has e^s / sum(m e^s) at most 2^51.
+  void (*softmax_backward)(float* dz, float* x, float* g, const SoftmaxRows& rows,
+                           const SoftmaxScale* scales);
   /// y[w*y_stride + r] = x[r*x_stride + w], 32-bit words; rows and words are multiples of 16
   void (*transpose)(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_stride,
                     int64_t rows, int64_t words);
-  /// y = factor x, rounded
-  void (*to_bf16)(bf16* y, const float* x, float factor, int64_t n);
-  /// y = factor x
-  void (*to_f32)(float* y, const float* x, float factor, int64_t n);
+  /// y = x; all in bytes
+  void (*copy)(PlacedRows<std::byte> y, PlacedRows<const std::byte> x, int64_t rows, int64_t n);
+  /// y = x rounded, each row times its factor; null: 1
+  void (*to_bf16)(PlacedRows<bf16> y, PlacedRows<const float> x, const float* factors, int64_t rows,
+                  int64_t n);
+  /// y = x, each row times its factor; null: 1
+  void (*to_f32)(PlacedRows<float> y, PlacedRows<const float> x, const float* factors, int64_t rows,
+                 int64_t n);
   /// y[2j] = x0[j], y[2j+1] = x1[j], rounded
   void (*to_pairs)(bf16* y, const float* x0, const float* x1, int64_t n);
   /// y[2j] = x0[j], y[2j+1] = x1[j]

@@ -15,6 +15,7 @@ namespace {
 struct TileUnit {
   static constexpr int64_t kRows = 16, kWidth = 16, kGroups = 16;
   static constexpr int kVectors = 4;
+  static constexpr bool kHalves = false;
 
   static void start() { start_tiles(); }
 

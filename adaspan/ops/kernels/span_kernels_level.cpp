@@ -15,6 +15,7 @@ template <class T>
 struct PlainUnit {
   static constexpr int64_t kRows = 4, kWidth = 16, kGroups = 1;
   static constexpr int kVectors = 1;
+  static constexpr bool kHalves = false;
 
   static void start() {}
 
@@ -42,49 +43,39 @@ struct PlainUnit {
 };
 
 #if defined(__AVX2__)
-struct FloatLanes {
-  static constexpr int64_t kWidth = kVector;
-  using Sum = Vec;
+template <class Vector>
+struct FloatVectors {
+  static constexpr int64_t kWidth = sizeof(Vector) / sizeof(float);
+  using Sum = Vector;
   using Left = float;
-  using Right = Vec;
+  using Right = Vector;
 
-  static Sum zero() { return Vec{}; }
-  static Sum load(const float* x) { return Whole().load(x); }
-  static void store(float* y, Sum x) { Whole().store(y, x); }
+  static Sum zero() { return Vector{}; }
+  static Sum load(const float* x) {
+    Vector v;
+    __builtin_memcpy(&v, x, sizeof v);
+    return v;
+  }
+  static void store(float* y, Sum x) { __builtin_memcpy(y, &x, sizeof x); }
   static Left left(const float* x) { return *x; }
   static Right right(const float* x) { return load(x); }
   static Sum multiply_add(Sum sum, Left left, Right right) { return sum + left * right; }
 };
 #if defined(__AVX512F__)
+struct FloatLanes : FloatVectors<Vec> {
+  typedef float HalfVec __attribute__((vector_size(2 * kVector)));
+  using Half = FloatVectors<HalfVec>;
+};
 using FloatUnit = VectorUnit<FloatLanes, float, 4>;
 #else
+struct FloatLanes : FloatVectors<Vec> {
+  using Half = FloatLanes;
+};
 using FloatUnit = VectorUnit<FloatLanes, float, 3>;  // 4 x 3 sums, 3 right, 1 left: 16 registers
 #endif
 #else
 using FloatUnit = PlainUnit<float>;
 #endif
-
-/// e^x to 2 units in the last place on [-87, 80], clamped outside, as exponential(Vec) but with the
-/// polynomial of degree 6 that starts 1 + r and has the smallest largest error, 4e-9 of e^r. For
-/// loops that the compiler turns into vector code: it makes better use of masks here than of
-/// vectors written out.
-inline float exponential(float x) {
-  constexpr float kLog2e = 1.44269504088896341f;
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 80.0f ? 80.0f : x;
-  constexpr float kRound = 12582912.0f;
-  const float shifted = x * kLog2e + kRound, k = shifted - kRound;
-  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-  float p = 0.00138145399f;
-  p = p * r + 0.00836874528f;
-  p = p * r + 0.0416683908f;
-  p = p * r + 0.166665204f;
-  p = p * r + 0.499999934f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  // k from the low bits of `shifted`: to convert it to an integer is undefined for NaN
-  return p * __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) + 127) << 23);
-}
 
 int32_t whole_vectors(int64_t n) {
   return static_cast<int32_t>((n + kVector - 1) / kVector * kVector);
@@ -111,59 +102,135 @@ void multiply(float* x, const float* y, int64_t n) {
 /// Makes scores of x and returns what is still to be multiplied with. A multiply-add takes `top`,
 /// which is rounded, from a product that is not. What lies between is far below 1 for scores up to
 /// 2^20, but may be more than e^x can hold for larger ones: these are rounded first.
-float unscored_factor(float* x, float factor, float top, int32_t columns) {
+float unscored_factor(float* x, float factor, float top, int64_t columns) {
   if (top > -0x1p20f && top < 0x1p20f) return factor;
-#pragma omp simd
-  for (int32_t j = 0; j < columns; ++j) x[j] *= factor;
+  by_vectors(columns,
+             [=](int64_t j, int64_t, auto at) { at.store(x + j, factor * at.load(x + j)); });
   return 1;
 }
 
-SoftmaxScale softmax(float* x, const SoftmaxRow& row) {
-  constexpr float kLowest = -3.40282347e38f;
-  const int32_t columns = whole_vectors(row.E);
-  const float* const mask = row.mask;
-  float factor = row.factor, top = kLowest, sum = 0;
-  // Only what the mask lets through sets the scale; a larger score behind it must not.
-#pragma omp simd reduction(max : top)
-  for (int32_t j = 0; j < columns; ++j) {
-    const float score = mask[j] >= kLeastMask ? factor * x[j] : kLowest;
-    top = top > score ? top : score;
-  }
-  factor = unscored_factor(x, factor, top, columns);
-#pragma omp simd reduction(+ : sum)
-  for (int32_t j = 0; j < columns; ++j) {
-    const float e = exponential(factor * x[j] - top);
-    x[j] = mask[j] * (mask[j] < kLeastMask ? 0 : e);  // behind the mask a score may be no number
-    sum += x[j];
-  }
-  if (row.keep != nullptr) multiply(x, row.keep, columns);
-  return {top, sum > 0 ? 1 / sum : 0};
+// As many as there are registers for.
+constexpr int kTogether = kVector > 8 ? 4 : 2;
+static_assert(kRowsTogether % kTogether == 0);
+
+template <int n>
+struct Together {};
+
+/// Calls body(i, Together<R>()) for rows i .. i+R-1, until all have been.
+template <class Body>
+void by_rows(int64_t count, const Body& body) {
+  int64_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) body(i, Together<kTogether>());
+  for (; i < count; ++i) body(i, Together<1>());
 }
 
-float softmax_backward(float* x, float* g, const SoftmaxRow& row, SoftmaxScale scale) {
+void softmax(SoftmaxScale* scales, float* first, const SoftmaxRows& rows) {
+  by_rows(rows.count, [&]<int R>(int64_t begin, Together<R>) {
+    constexpr float kLowest = -3.40282347e38f;
+    constexpr Whole at;
+    const int64_t columns = whole_vectors(rows.E);
+    float* x[R];
+    const float* mask[R];
+    Vec tops[R], sums[R];
+    float factor[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      x[r] = first + (begin + r) * rows.stride;
+      mask[r] = rows.row[begin + r].mask;
+      tops[r] = all(kLowest);
+      sums[r] = Vec{};
+    }
+    // Only what the mask lets through sets the scale; a larger score behind it must not.
+    for (int64_t j = 0; j < columns; j += kVector) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec score = rows.factor * at.load(x[r] + j);
+        tops[r] = larger(at.load(mask[r] + j) >= kLeastMask ? score : all(kLowest), tops[r]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      scales[begin + r].top = folded(tops[r], larger);
+      tops[r] = all(scales[begin + r].top);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      factor[r] = unscored_factor(x[r], rows.factor, scales[begin + r].top, columns);
+    }
+    for (int64_t j = 0; j < columns; j += kVector) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec m = at.load(mask[r] + j),
+                  e = exponential(factor[r] * at.load(x[r] + j) - tops[r]);
+        const Vec a = m < kLeastMask ? Vec{} : m * e;  // behind the mask a score may be no number
+        sums[r] += a;
+        at.store(x[r] + j, a);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const float sum = folded(sums[r], [](Vec a, Vec b) { return a + b; });
+      scales[begin + r].scale = sum > 0 ? 1 / sum : 0;
+      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, columns);
+    }
+  });
+}
+
+void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows& rows,
+                      const SoftmaxScale* scales) {
   // With e = e^(factor x) / sum, a = m e, g' = keep g and c = sum(a g'):
   //   dx = factor a (g' - c)      dz = sum of dm/dz e (g' - c)
-  const int32_t columns = whole_vectors(row.E);
-  const float *const mask = row.mask, *const slope = row.slope;
-  const float rest = unscored_factor(x, row.factor, scale.top, columns), factor = row.factor;
-  if (row.keep != nullptr) multiply(g, row.keep, columns);
-  float c = 0, dz = 0;
-#pragma omp simd reduction(+ : c)
-  for (int32_t j = 0; j < columns; ++j) {
-    const float e = exponential(rest * x[j] - scale.top) * scale.scale;
-    const float share = e > kMostShare ? kMostShare : e;
-    x[j] = mask[j] + slope[j] < kLeastMask ? 0 : share;  // as in softmax
-    c += mask[j] * x[j] * g[j];
-  }
-#pragma omp simd reduction(+ : dz)
-  for (int32_t j = 0; j < columns; ++j) {
-    const float e = x[j], a = mask[j] * e, d = g[j] - c;
-    dz += slope[j] * e * d;
-    g[j] = factor * a * d;
-    x[j] = a;
-  }
-  if (row.keep != nullptr) multiply(x, row.keep, columns);
-  return dz;
+  by_rows(rows.count, [&]<int R>(int64_t begin, Together<R>) {
+    constexpr Whole at;
+    const int64_t columns = whole_vectors(rows.E);
+    float *x[R], *g[R];
+    const float *mask[R], *slope[R];
+    Vec sums[R], c[R];
+    float factor[R], top[R], scale[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const SoftmaxRow& row = rows.row[begin + r];
+      x[r] = first + (begin + r) * rows.stride;
+      g[r] = first_g + (begin + r) * rows.stride;
+      mask[r] = row.mask;
+      slope[r] = row.slope;
+      sums[r] = Vec{};
+      top[r] = scales[begin + r].top;
+      scale[r] = scales[begin + r].scale;
+      factor[r] = unscored_factor(x[r], rows.factor, top[r], columns);
+      if (row.keep != nullptr) multiply(g[r], row.keep, columns);
+    }
+    for (int64_t j = 0; j < columns; j += kVector) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec m = at.load(mask[r] + j);
+        Vec e = exponential(factor[r] * at.load(x[r] + j) - top[r]) * scale[r];
+        e = e > kMostShare ? all(kMostShare) : e;
+        e = m + at.load(slope[r] + j) < kLeastMask ? Vec{} : e;  // as in softmax
+        at.store(x[r] + j, e);
+        sums[r] += m * e * at.load(g[r] + j);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      c[r] = all(folded(sums[r], [](Vec a, Vec b) { return a + b; }));
+      sums[r] = Vec{};
+    }
+    for (int64_t j = 0; j < columns; j += kVector) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec e = at.load(x[r] + j), a = at.load(mask[r] + j) * e, d = at.load(g[r] + j) - c[r];
+        sums[r] += at.load(slope[r] + j) * e * d;
+        at.store(g[r] + j, rows.factor * a * d);
+        at.store(x[r] + j, a);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      dz[begin + r] = folded(sums[r], [](Vec a, Vec b) { return a + b; });
+      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, columns);
+    }
+  });
 }
 
 #if defined(__AVX2__)
@@ -208,20 +275,34 @@ void transpose(uint32_t* y, int64_t y_stride, const uint32_t* x, int64_t x_strid
 #endif
 }
 
-void to_bf16(bf16* y, const float* x, float factor, int64_t n) {
-  by_vectors(n, [=](int64_t j, int64_t, auto at) { at.store(y + j, factor * at.load(x + j)); });
+void copy(PlacedRows<std::byte> y, PlacedRows<const std::byte> x, int64_t rows, int64_t n) {
+  constexpr int64_t kLine = 64;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::byte* to = y.data + r * y.stride;
+    const std::byte* from = x.data + r * x.stride;
+    int64_t j = 0;
+    for (; j + kLine <= n; j += kLine) __builtin_memcpy(to + j, from + j, kLine);
+    if (j < n) __builtin_memcpy(to + j, from + j, static_cast<size_t>(n - j));
+  }
 }
 
-void to_f32(float* y, const float* x, float factor, int64_t n) {
-  by_vectors(n, [=](int64_t j, int64_t, auto at) { at.store(y + j, factor * at.load(x + j)); });
+template <class T>
+void scaled(PlacedRows<T> y, PlacedRows<const float> x, const float* factors, int64_t rows,
+            int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float factor = factors == nullptr ? 1 : factors[r];
+    T* to = y.data + r * y.stride;
+    const float* from = x.data + r * x.stride;
+    by_vectors(n,
+               [=](int64_t j, int64_t, auto at) { at.store(to + j, factor * at.load(from + j)); });
+  }
 }
 
 void to_pairs(bf16* y, const float* x0, const float* x1, int64_t n) {
   auto* pairs = reinterpret_cast<float*>(y);
   by_vectors(n, [=](int64_t j, int64_t, auto at) {
-    const Bits low = longer(rounded(at.load(x0 + j)));
-    const Bits high = longer(rounded(at.load(x1 + j)));
-    at.store(pairs + j, reinterpret_cast<Vec>(high << 16 | low));
+    const Bits low = rounded_above(at.load(x0 + j)), high = rounded_above(at.load(x1 + j));
+    at.store(pairs + j, reinterpret_cast<Vec>((high & 0xffff0000) | low >> 16));
   });
 }
 
@@ -252,8 +333,9 @@ const SpanRowKernels& span_row_kernels() {
                                              .softmax = softmax,
                                              .softmax_backward = softmax_backward,
                                              .transpose = transpose,
-                                             .to_bf16 = to_bf16,
-                                             .to_f32 = to_f32,
+                                             .copy = copy,
+                                             .to_bf16 = scaled<bf16>,
+                                             .to_f32 = scaled<float>,
                                              .to_pairs = to_pairs,
                                              .interleave = interleave};
   return kernels;

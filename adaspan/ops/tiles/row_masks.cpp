@@ -25,11 +25,10 @@ RowMasks::RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& opt
       n_(sizes_of(x, options)),
       kernels_(kernels),
       factor_(1 / std::sqrt(static_cast<float>(n_.D))),
-      mask_(row_length(options)),
-      slope_(row_length(options)),
-      ones_(options.dropout.rate > 0 ? row_length(options) : 0),
-      keep_(options.dropout.rate > 0 ? row_length(options) : 0) {
-  if (options.dropout.rate > 0) std::fill_n(ones_.data(), row_length(options), 1.0f);
+      ones_(options.dropout.rate > 0 ? row_length(options) : 0) {
+  const bool drops = options.dropout.rate > 0;
+  for (int64_t r = 0; r < kRowsTogether; ++r) buffers_.emplace_back(row_length(options), drops);
+  if (drops) std::fill_n(ones_.data(), row_length(options), 1.0f);
 }
 
 std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
@@ -47,14 +46,15 @@ std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
 
 /// Dropout's factor of each weight. A weight keeps its random number when the span
 /// changes: numbered as if all S were there.
-const float* RowMasks::kept(int64_t b, int64_t h, int64_t t, int64_t E) {
+const float* RowMasks::kept(int64_t r, int64_t b, int64_t h, int64_t t, int64_t E) {
   const Dropout& dropout = options_.dropout;
+  float* keep = buffers_[static_cast<size_t>(r)].keep.data();
   const int64_t beyond = std::max(int64_t{0}, E - n_.S);
   const int64_t row = dropout.global_row(t * n_.B + b, n_.B);
   const int64_t number = (row * n_.K + h) * n_.S + n_.S - E + beyond;
-  row_kernels<float>().dropout(keep_.data() + beyond, ones_.data(), dropout.rate, dropout.key,
+  row_kernels<float>().dropout(keep + beyond, ones_.data(), dropout.rate, dropout.key,
                                static_cast<uint64_t>(number), E - beyond);
-  return keep_.data();
+  return keep;
 }
 
 }  // namespace adaspan

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What each query sees: how far back a tile looks, and the mask and dropout of a row of scores.
+// What each query sees: how far back a tile looks, and the masks and dropout of rows of scores.
 // Another kind of mask (block patterns) is another class with these functions; tiles and products
 // know rows of E numbers alone.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace adaspan {
 
-/// Buffers of one thread, for one row at a time.
+/// Buffers of one thread, for a few rows at a time.
 class RowMasks {
  public:
   RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& options,
@@ -22,39 +22,60 @@ class RowMasks {
   /// For each tile of sequence b and head h, its largest effective span.
   std::vector<int64_t> tile_spans(int64_t b, int64_t h) const;
 
-  /// The softmax of the tile's row i; good until the next call.
-  SoftmaxRow row(int64_t b, int64_t h, const Tile& tile, int64_t i) {
+  /// The softmax of the tile's rows from i on, which lie `stride` apart: as many as are made
+  /// together, or are left. Good until the next call.
+  SoftmaxRows rows(int64_t b, int64_t h, const Tile& tile, int64_t i, int64_t stride) {
+    SoftmaxRows rows{tile.E, factor_, stride, std::min(kRowsTogether, tile.rows - i), {}};
+    const Buffers* same = nullptr;
+    for (int64_t r = 0; r < rows.count; ++r) {
+      const MaskedRow masked = masked_row(b, h, tile, i + r);
+      // It is the same for most rows of a head.
+      if (same == nullptr || masked != same->masked) same = &filled(r, masked);
+      rows.row[r] = {
+          same->mask.data(), same->slope.data(),
+          options_.dropout.rate != 0 ? kept(r, b, h, tile.begin + i + r, tile.E) : nullptr};
+    }
+    return rows;
+  }
+
+ private:
+  struct Buffers {
+    explicit Buffers(int64_t length, bool drops)
+        : mask(length), slope(length), keep(drops ? length : 0) {}
+    MaskedRow masked{};  ///< what mask and slope hold
+    Scratch<float> mask, slope, keep;
+  };
+
+  MaskedRow masked_row(int64_t b, int64_t h, const Tile& tile, int64_t i) const {
     const int64_t t = tile.begin + i;
     int64_t first = std::max(int64_t{0}, tile.E - options_.effective_spans[static_cast<size_t>(h)]);
     if (options_.skip_missing) {
       const int64_t oldest = -options_.memory_steps[static_cast<size_t>(h)];
       first = std::clamp(oldest - (t - tile.E), first, tile.E);
     }
-    const MaskedRow masked{
-        .E = tile.E, .first = first, .z = span(t, b, h), .ramp = static_cast<float>(options_.ramp)};
-    if (masked != masked_) {  // it is the same for most rows of a head
-      kernels_.span_mask(mask_.data(), slope_.data(), masked);
-      masked_ = masked;
-    }
-    const bool drops = options_.dropout.rate != 0;
-    return {tile.E, mask_.data(), slope_.data(), factor_, drops ? kept(b, h, t, tile.E) : nullptr};
+    return {tile.E, first, span(t, b, h), static_cast<float>(options_.ramp)};
   }
-
- private:
+  const Buffers& filled(int64_t r, const MaskedRow& masked) {
+    Buffers& buffers = buffers_[static_cast<size_t>(r)];
+    if (masked != buffers.masked) {
+      kernels_.span_mask(buffers.mask.data(), buffers.slope.data(), masked);
+      buffers.masked = masked;
+    }
+    return buffers;
+  }
   float span(int64_t t, int64_t b, int64_t h) const {
     if (x_.z == nullptr) return static_cast<float>(n_.S);
     return x_.z->data()[x_.dynamic() ? (t * n_.B + b) * n_.K + h : h];
   }
-  const float* kept(int64_t b, int64_t h, int64_t t, int64_t E);
+  const float* kept(int64_t r, int64_t b, int64_t h, int64_t t, int64_t E);
 
   const SpanAttentionValues& x_;
   const SpanAttentionOptions& options_;
   const SpanAttentionSizes n_;
   const SpanRowKernels& kernels_;
-  const float factor_;  ///< 1/sqrt(D)
-  MaskedRow masked_{};  ///< what mask_ and slope_ hold
-  Scratch<float> mask_, slope_;
-  Scratch<float> ones_, keep_;  ///< for dropout
+  const float factor_;            ///< 1/sqrt(D)
+  std::vector<Buffers> buffers_;  ///< of kRowsTogether rows
+  Scratch<float> ones_;           ///< for dropout
 };
 
 }  // namespace adaspan

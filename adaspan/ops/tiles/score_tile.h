@@ -23,9 +23,11 @@ class ScoreTile {
   float* band(int64_t i) { return row(i) + layout_.margin; }
   const float* band(int64_t i) const { return row(i) + layout_.margin; }
 
-  void clear_margins(int64_t i, int64_t E) {
-    std::fill_n(row(i), layout_.margin, 0.0f);
-    std::fill_n(band(i) + E, layout_.margin, 0.0f);
+  void clear_margins(int64_t first, int64_t count, int64_t E) {
+    for (int64_t i = first; i < first + count; ++i) {
+      std::fill_n(row(i), layout_.margin, 0.0f);
+      std::fill_n(band(i) + E, layout_.margin, 0.0f);
+    }
   }
   /// Whole rows below the tile's last one, as far as products read them.
   void clear_below(const Tile& tile) {
@@ -49,11 +51,12 @@ class TileByRows {
   TileByRows(const ScoreTile& tile, const SpanRowKernels& kernels)
       : tile_(tile), kernels_(kernels), copy_(kCopies ? tile.layout().size() : 0) {}
 
-  /// Takes over row i, with its margins.
-  void take(int64_t i, int64_t E) {
+  /// Takes over rows from i on, with their margins.
+  void take(int64_t i, int64_t rows, int64_t E) {
     if constexpr (kCopies) {
-      kernels_.to_bf16(copy_.data() + tile_.layout().row(i), tile_.row(i), 1,
-                       E + 2 * tile_.layout().margin);
+      const TileLayout& layout = tile_.layout();
+      kernels_.to_bf16({copy_.data() + layout.row(i), layout.stride + 1},
+                       {tile_.row(i), layout.stride + 1}, nullptr, rows, E + 2 * layout.margin);
     }
   }
 

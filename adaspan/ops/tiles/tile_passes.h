@@ -65,11 +65,6 @@ struct TileScores {
     head.start(b, h, all.back);
     return std::move(all.tiles);
   }
-  /// key_rows = the fresh keys or values, and so are columns [width, key_stride].
-  void gather(KeyPart part, Rows fresh, Scratch<T>& columns) {
-    head.gather(key_rows, part, fresh);
-    head.transpose(columns, s.key_stride, key_rows, fresh);
-  }
   /// y = left right^T over keys
   void multiply(ScoreTile& y, const Scratch<T>& left, const Scratch<T>& columns, const Tile& tile) {
     s.products.scores(y.band(0), s.layout.stride, {left.data(), s.width, kGroup<T>},
@@ -108,24 +103,30 @@ class ForwardPass {
     const int64_t query = (b * s.n.K + h) * s.n.M;
     for (const Tile& tile : tiles_.start(b, h)) {
       const HeadData<T>& head = tiles_.head;
-      head.fetch_next(tile, nullptr);
-      tiles_.gather(KeyPart::key, tile.fresh, tiles_.k_columns);
+      head.gather_columns(tiles_.k_columns, s.key_stride, KeyPart::key, tile.fresh,
+                          tiles_.key_rows);
       head.gather(tiles_.key_rows, KeyPart::value, tile.fresh);
       const T* v = grouped_v_.of(tiles_.key_rows, tile.fresh);
       head.gather(tiles_.q, s.x.qkv, tile);
       tiles_.score(tile);
       float* scale = result.scales.scale.data() + query + tile.begin;
       float* top = result.scales.top.data() + query + tile.begin;
-      for (int64_t i = 0; i < tile.rows; ++i) {
-        const SoftmaxScale made = s.rows.softmax(tiles_.x.band(i), tiles_.masks.row(b, h, tile, i));
-        top[i] = made.top;
-        scale[i] = made.scale;
-        tiles_.x.clear_margins(i, tile.E);
-        a_.take(i, tile.E);
+      SoftmaxScale scales[kRowsTogether];
+      for (int64_t i = 0; i < tile.rows; i += kRowsTogether) {
+        const SoftmaxRows rows = tiles_.masks.rows(b, h, tile, i, s.layout.stride + 1);
+        head.fetch_next(tile, i, rows.count, nullptr);
+        head.fetch_written(result.out, tile, i, rows.count);
+        s.rows.softmax(scales, tiles_.x.band(i), rows);
+        for (int64_t r = 0; r < rows.count; ++r) {
+          top[i + r] = scales[r].top;
+          scale[i + r] = scales[r].scale;
+        }
+        tiles_.x.clear_margins(i, rows.count, tile.E);
+        a_.take(i, rows.count, tile.E);
       }
       const int64_t padded = s.layout.padded(tile.rows);
       tiles_.x.clear_below(tile);
-      for (int64_t i = tile.rows; i < padded; ++i) a_.take(i, tile.E);
+      a_.take(tile.rows, padded - tile.rows, tile.E);
       s.products.mix(o_.data(), a_.operand(1), v + tile.first_key * s.width, s.width,
                      {padded, 1, tile.E}, false);
       head.write(result.out, tile, o_, scale);
@@ -170,26 +171,30 @@ class BackwardPass {
     head.clear_unseen(d);
     float dz = 0;
     for (const Tile& tile : tiles) {
-      head.fetch_next(tile, &dout);
-      tiles_.gather(KeyPart::value, tile.fresh, v_columns_);
-      tiles_.gather(KeyPart::key, tile.fresh, tiles_.k_columns);
+      head.gather_columns(v_columns_, s.key_stride, KeyPart::value, tile.fresh, tiles_.key_rows);
+      head.gather(tiles_.key_rows, KeyPart::key, tile.fresh);
+      head.transpose(tiles_.k_columns, s.key_stride, tiles_.key_rows, tile.fresh);
       const T* k = grouped_k_.of(tiles_.key_rows, tile.fresh);
-      for (Scratch<float>* sum : {&dk_, &dv_}) {
-        std::fill_n(sum->data() + tile.fresh.begin * s.width,
-                    (tile.fresh.end - tile.fresh.begin) * s.width, 0.0f);
-      }
       head.gather(tiles_.q, s.x.qkv, tile);
       head.gather(dout_, dout, tile);
       tiles_.score(tile);
       tiles_.multiply(dx_, dout_, v_columns_, tile);
-      for (int64_t i = 0; i < tile.rows; ++i) {
-        const int64_t t = tile.begin + i;
-        const float d_span = s.rows.softmax_backward(
-            tiles_.x.band(i), dx_.band(i), tiles_.masks.row(b, h, tile, i), scales.at(query + t));
-        tiles_.x.clear_margins(i, tile.E);
-        dx_.clear_margins(i, tile.E);
-        if (s.x.dynamic()) d.z.data()[(t * s.n.B + b) * s.n.K + h] = d_span;
-        dz += d_span;
+      SoftmaxScale made[kRowsTogether];
+      float d_spans[kRowsTogether];
+      for (int64_t i = 0; i < tile.rows; i += kRowsTogether) {
+        const SoftmaxRows rows = tiles_.masks.rows(b, h, tile, i, s.layout.stride + 1);
+        head.fetch_next(tile, i, rows.count, &dout);
+        head.fetch_written(d.qkv, tile, i, rows.count);
+        head.fetch_written(d, tile, i, rows.count);
+        for (int64_t r = 0; r < rows.count; ++r) made[r] = scales.at(query + tile.begin + i + r);
+        s.rows.softmax_backward(d_spans, tiles_.x.band(i), dx_.band(i), rows, made);
+        tiles_.x.clear_margins(i, rows.count, tile.E);
+        dx_.clear_margins(i, rows.count, tile.E);
+        for (int64_t r = 0; r < rows.count; ++r) {
+          const int64_t t = tile.begin + i + r;
+          if (s.x.dynamic()) d.z.data()[(t * s.n.B + b) * s.n.K + h] = d_spans[r];
+          dz += d_spans[r];
+        }
       }
       tiles_.x.clear_below(tile);
       dx_.clear_below(tile);
@@ -210,17 +215,33 @@ class BackwardPass {
       a_by_key_.take(i, tile.E);
       dx_by_key_.take(i, tile.E);
       dx_by_distance_.take(i, tile.E);
-      dx_by_row_.take(i, tile.E);
-      dx_by_row_.take(i + 1, tile.E);
+      dx_by_row_.take(i, 2, tile.E);
     }
     const T* q = grouped_q_.of(tiles_.q, {0, kTileRows});
     const T* dout = grouped_dout_.of(dout_, {0, kTileRows});
-    s.products.scatter(dv_.data() + key, a_by_key_.operand(), dout, s.width, keys);
-    s.products.scatter(dk_.data() + key, dx_by_key_.operand(), q, s.width, keys);
-    s.products.scatter(dp, dx_by_distance_.operand(), q, s.width, distances);
+    const int64_t fresh = clear_fresh(tile, rows - 1 + tile.E);
+    s.products.scatter(dv_.data() + key, a_by_key_.operand(), dout, s.width, keys, fresh);
+    s.products.scatter(dk_.data() + key, dx_by_key_.operand(), q, s.width, keys, fresh);
+    s.products.scatter(dp, dx_by_distance_.operand(), q, s.width, distances, distances.E);
     s.products.mix(dq_.data(), dx_by_row_.operand(1), k + key, s.width, keys, false);
     s.products.mix(dq_.data(), dx_by_row_.operand(0), s.positions.rows(tile.E), s.width, distances,
                    true);
+  }
+
+  /// Returns the first of the tile's `columns` whose sums of dk and dv begin here in a whole block,
+  /// which overwrites what was there; sets those of fresh keys before and behind to zero.
+  int64_t clear_fresh(const Tile& tile, int64_t columns) {
+    const int64_t begin = tile.fresh.begin - tile.first_key, end = tile.fresh.end - tile.first_key;
+    const int64_t whole = std::min(round_up(std::max(int64_t{0}, begin), s.layout.row_block), end);
+    for (Scratch<float>* sum : {&dk_, &dv_}) {
+      const auto clear = [&, first = sum->data() + tile.first_key * s.width](int64_t from,
+                                                                             int64_t to) {
+        if (from < to) std::fill(first + from * s.width, first + to * s.width, 0.0f);
+      };
+      clear(begin, whole);
+      clear(std::max(columns, whole), end);
+    }
+    return whole;
   }
 
   const PassSetup<T>& s;
