@@ -56,13 +56,13 @@ accept -- generate --checkpoint run/ckpt --length 50 --prompt 12
 bench=(--adapt-span --nlayers 2 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 32 --batch-sz 4
   --block-sz 16)
 accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_peak_gflops":' \
-  '"peak_rss_gb":' '"version":' '"attn-span":32' -- \
+  '"spread":' '"gemm_peak_spread":' '"disturbed":' '"peak_rss_gb":' '"version":' '"attn-span":32' -- \
   bench step --json --spans trained --steps 1 "${bench[@]}"
 accept 'span attention backward' 'the rest' -- \
   bench step --profile --spans full --steps 1 "${bench[@]}"
-accept '"gemm_peak_gflops":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
+accept '"gemm_peak_gflops":' '"disturbed":' '"gemm_peak_spread":' '"spread":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
   bench attention --json --span 7 --span 32 "${bench[@]}"
-accept 'gemm_peak_gflops' 'feed-forward 2' 'weight_gradient' -- bench gemm "${bench[@]}"
+accept 'gemm_peak_gflops' 'feed-forward 2' 'weight_gradient' 'spread' -- bench gemm "${bench[@]}"
 accept '"name":"block2.loss","value":' -- \
   parity --json "$golden/fixed.safetensors"
 

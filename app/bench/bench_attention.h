@@ -11,7 +11,8 @@ namespace adaspan {
 /// Times span attention alone, forward and backward, for one layer whose heads all have effective
 /// span E and all the memory that they reach; one row for each E. GFLOP/s count 22 D operations for
 /// each query and key: 6 forward and 16 backward, of which 4 make the scores again.
-/// -> {precision, gemm_peak_gflops, rows: [{span, forward_s, backward_s, gflops, peak_share}], ...}
+/// -> {precision, gemm_peak_gflops, rows: [{span, forward_s, backward_s, spread, gflops,
+/// gemm_peak_gflops, gemm_peak_spread, peak_share}], disturbed}; a row's peak is of its own turns
 /// Throws Error for a span that is not in [1, S].
 nlohmann::ordered_json bench_attention(const TrainingConfig& config,
                                        const std::vector<int64_t>& spans);

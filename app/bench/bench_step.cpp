@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/buffer_pool.h"
@@ -18,7 +19,7 @@
 #include "adaspan/train/run/memory_check.h"
 #include "adaspan/train/run/trainer.h"
 #include "app/bench/bench_gemm.h"
-#include "app/bench/fastest.h"
+#include "app/bench/turns.h"
 
 namespace adaspan {
 namespace {
@@ -146,8 +147,9 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   c.model.span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
   require_training_memory(c, spans, /*going_on=*/false);
   const DType type = c.model.precision;
-  const double peak_f32 = gemm_peak(c, DType::f32);
-  const double peak = type == DType::f32 ? peak_f32 : gemm_peak(c, type);
+  GemmPeak products(c, type);
+  // f32 beside bf16 is for the reader alone; in turn, its memory would not be a step's.
+  const double f32_before = type == DType::f32 ? 0 : 1 / GemmPeak(c, DType::f32).turn();
   release_kept_buffers();
 
   const int64_t memory_blocks = blocks_of_memory(c, spans);
@@ -160,7 +162,22 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   };
   // Only with a full memory does a step cost what the steps of a run cost.
   for (int64_t i = 0; i < memory_blocks; ++i) step();
-  const double seconds = fastest(options.steps, step);
+  Turns times, peaks;
+  size_t resident = 0, in_tensors = 0;
+  const int64_t turns = std::min(options.steps, kTurns);
+  for (int64_t turn = 0, done = 0; turn < turns; ++turn) {
+    double best = std::numeric_limits<double>::infinity();
+    for (; done < options.steps * (turn + 1) / turns; ++done) {
+      best = std::min(best, seconds_of(step));
+    }
+    times.add(best);
+    if (turn == 0) {  // the most that a step has needed; products beside it are none of it
+      resident = peak_resident_bytes();
+      in_tensors = pool_use().peak;
+    }
+    peaks.add(products.turn());
+  }
+  const double seconds = times.best(), peak = 1 / peaks.best();
 
   const double flops = useful_flops(c.model, c.batch.sequences, c.batch.block, spans);
   const auto tokens_per_step = static_cast<double>(c.batch.sequences * c.batch.block);
@@ -168,16 +185,19 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
       {"spans", options.spans},
       {"precision", name(type)},
       {"seconds", seconds},
+      {"spread", times.spread()},
       {"tokens_per_s", tokens_per_step / seconds},
       {"useful_gflops", flops / seconds * 1e-9},
       {"gemm_peak_gflops", peak},
+      {"gemm_peak_spread", peaks.spread()},
       {"peak_share", flops / seconds * 1e-9 / peak},
-      {"gemm_peak_f32_gflops", peak_f32},
-      {"peak_rss_gb", static_cast<double>(peak_resident_bytes()) * 1e-9},
-      {"peak_tensor_gb", static_cast<double>(pool_use().peak) * 1e-9}};
+      {"gemm_peak_f32_gflops", type == DType::f32 ? peak : f32_before},
+      {"peak_rss_gb", static_cast<double>(resident) * 1e-9},
+      {"peak_tensor_gb", static_cast<double>(in_tensors) * 1e-9},
+      {"disturbed", disturbance(peaks.spread(), "a step", times.spread())}};
   if (options.profile) {
     start_profile();
-    const double profiled = fastest(1, step);
+    const double profiled = seconds_of(step);
     result["profile"] = profile_rows(stop_profile(), profiled);
   }
   return result;

@@ -22,13 +22,14 @@ void require_layer_memory(const TrainingConfig& config, float z);
 
 struct BenchStepOptions {
   std::string spans = "initial";
-  int64_t steps = 3;     ///< to time; the fastest counts
+  int64_t steps = 3;     ///< to time, in up to 5 turns; the fastest counts
   bool profile = false;  ///< record one more step kernel by kernel
 };
 
-/// Times steps on random tokens, after as many as fill the memory.
-/// -> {seconds, tokens_per_s, useful_gflops, gemm_peak_gflops, peak_share, peak_rss_gb, ...}, and
-/// with a profile {profile: [{kernel, calls, seconds, share, gflops, gb_per_s}]}
+/// Times steps on random tokens, after as many as fill the memory, in turn with the peak.
+/// -> {seconds, spread, tokens_per_s, useful_gflops, gemm_peak_gflops, gemm_peak_spread,
+/// peak_share, peak_rss_gb, disturbed, ...}, and with a profile {profile: [{kernel, calls, seconds,
+/// share, gflops, gb_per_s}]}
 nlohmann::ordered_json bench_step(const TrainingConfig& config, const BenchStepOptions& options);
 
 }  // namespace adaspan

@@ -40,6 +40,7 @@ std::string text_of_result(const ordered_json& result) {
   std::vector<std::pair<std::string, std::string>> single;
   std::string tables;
   for (const auto& [key, value] : result.items()) {
+    if (value.is_null()) continue;
     if (value.is_array() && !value.empty()) {
       tables += fmt::format("{}\n{}", key, text_of_rows(value));
     } else {
