@@ -58,7 +58,7 @@ bench=(--adapt-span --nlayers 2 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-
 accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_peak_gflops":' \
   '"spread":' '"gemm_peak_spread":' '"disturbed":' '"peak_rss_gb":' '"version":' '"attn-span":32' -- \
   bench step --json --spans trained --steps 1 "${bench[@]}"
-accept 'span attention backward' 'the rest' -- \
+accept 'span attention backward' 'waiting' 'the rest' -- \
   bench step --profile --spans full --steps 1 "${bench[@]}"
 accept '"gemm_peak_gflops":' '"disturbed":' '"gemm_peak_spread":' '"spread":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
   bench attention --json --span 7 --span 32 "${bench[@]}"

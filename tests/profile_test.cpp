@@ -3,10 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "adaspan/core/buffer_pool.h"
+#include "adaspan/core/parallel.h"
 
 namespace adaspan {
 namespace {
@@ -94,6 +98,54 @@ TEST_CASE("other threads than the one that started are not recorded") {
   const std::vector<ProfileRow> rows = stop_profile();
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].kernel == "here");
+}
+
+TEST_CASE("waiting for other threads is a kernel's time, told apart") {
+  set_threads(2);
+  std::atomic<int> started = 0;
+  const auto on_both = [&](bool caller_is_late) {
+    const std::thread::id caller = std::this_thread::get_id();
+    started = 0;
+    parallel_for(2, [&](int64_t) {
+      for (++started; started < 2;) std::this_thread::yield();
+      if ((std::this_thread::get_id() == caller) == caller_is_late) work(30);
+    });
+  };
+  on_both(true);
+  start_profile();
+  {
+    const Timed timed("waits", 0, 0);
+    on_both(false);
+    const Timed inner("is late", 0, 0);
+    on_both(true);
+  }
+  const std::vector<ProfileRow> rows = stop_profile();
+  CHECK(row_of(rows, "waits").waiting >= 0.025);
+  CHECK(row_of(rows, "waits").waiting <= row_of(rows, "waits").seconds);
+  CHECK(row_of(rows, "is late").seconds >= 0.030);
+  CHECK(row_of(rows, "is late").waiting < 0.025);
+  CHECK(row_of(rows, "waits").loops == 1);
+  CHECK(row_of(rows, "is late").loops == 1);
+}
+
+TEST_CASE("what any thread counts belongs to the kernel that runs, and not to its callers") {
+  count(Counted::plan);  // nothing is recorded yet
+  start_profile();
+  {
+    const Timed outer("outer", 0, 0);
+    count(Counted::plan);
+    const Buffer buffer = allocate(100);
+    {
+      const Timed inner("inner", 0, 0);
+      std::thread([] { count(Counted::plan); }).join();
+      count(Counted::plan);
+    }
+  }
+  const std::vector<ProfileRow> rows = stop_profile();
+  CHECK(row_of(rows, "outer").plans == 1);
+  CHECK(row_of(rows, "outer").buffers == 1);
+  CHECK(row_of(rows, "inner").plans == 2);
+  CHECK(row_of(rows, "inner").buffers == 0);
 }
 
 TEST_CASE("a new start forgets what was recorded, and an exception ends what it passes") {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/profile.h"
 
 namespace adaspan {
 
@@ -31,6 +32,7 @@ void Tape::backward(const Variable& loss) {
                                  : "one without a gradient");
   require(loss.shape().elements() == 1, "[backward] expected a scalar loss; got shape {}",
           loss.shape().text());
+  const Timed timed("backward graph", 0, 0);  // without the ops: walking, and giving back
   loss.grad().add(Tensor::filled(loss.shape(), 1));
   while (!entries_.empty()) {
     const Entry entry = std::move(entries_.back());

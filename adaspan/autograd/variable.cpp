@@ -6,6 +6,7 @@
 
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/core/profile.h"
 
 namespace adaspan {
 namespace {
@@ -29,6 +30,7 @@ void Gradient::add(Tensor d) {
     sum_ = std::move(d);
     return;
   }
+  const Timed timed("added gradients", sum_.elements(), 3.0 * sum_.bytes());
   constexpr int64_t kChunk = 1 << 14;
   parallel_chunks(sum_.elements(), kChunk, [&](int64_t begin, int64_t end) {
     with_type(type_, [&]<class T>(T) {

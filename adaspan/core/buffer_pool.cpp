@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/profile.h"
 
 namespace adaspan {
 namespace {
@@ -117,6 +118,7 @@ void BufferDeleter::operator()(std::byte* data) const {
 
 Buffer allocate(size_t bytes) {
   require(bytes <= PTRDIFF_MAX, "[memory] expected at most {} bytes; got {}", PTRDIFF_MAX, bytes);
+  count(Counted::buffer);
   return pool().take(bytes);
 }
 

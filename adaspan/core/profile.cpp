@@ -2,6 +2,7 @@
 #include "adaspan/core/profile.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cassert>
 #include <functional>
@@ -13,10 +14,14 @@
 namespace adaspan {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 struct Recording {
   std::atomic<bool> on = false;
-  std::thread::id thread;  // the members below are of this thread alone
+  std::array<std::atomic<int64_t>, 3> counts{};  // of all threads
+  std::thread::id thread;                        // the members below are of this thread alone
   Timed* innermost = nullptr;
+  Clock::duration waiting{};
   std::map<std::string_view, ProfileRow> rows;
 };
 
@@ -28,6 +33,17 @@ Recording& recording() {
 bool recording_here() {
   const Recording& r = recording();
   return r.on.load(std::memory_order_acquire) && r.thread == std::this_thread::get_id();
+}
+
+Meters meters() {
+  const Recording& r = recording();
+  Meters now{.time = Clock::now().time_since_epoch(), .waiting = r.waiting, .counts = {}};
+  std::ranges::copy(r.counts, now.counts.begin());
+  return now;
+}
+
+double seconds(Clock::duration time) {
+  return std::chrono::duration<double>(time).count();
 }
 
 }  // namespace
@@ -51,25 +67,59 @@ std::vector<ProfileRow> stop_profile() {
   return rows;
 }
 
+void count(Counted what) {
+  Recording& r = recording();
+  if (!r.on.load(std::memory_order_relaxed)) return;
+  r.counts[static_cast<size_t>(what)].fetch_add(1, std::memory_order_relaxed);
+}
+
+Meters& Meters::operator+=(const Meters& more) {
+  time += more.time;
+  waiting += more.waiting;
+  for (size_t i = 0; i < counts.size(); ++i) counts[i] += more.counts[i];
+  return *this;
+}
+
+Meters& Meters::operator-=(const Meters& less) {
+  time -= less.time;
+  waiting -= less.waiting;
+  for (size_t i = 0; i < counts.size(); ++i) counts[i] -= less.counts[i];
+  return *this;
+}
+
 Timed::Timed(const char* kernel, double flops, double bytes) : flops_(flops), bytes_(bytes) {
   if (!recording_here()) return;
   kernel_ = kernel;
   outer_ = std::exchange(recording().innermost, this);
-  start_ = Clock::now();
+  start_ = meters();
 }
 
 Timed::~Timed() {
   if (kernel_ == nullptr) return;
-  const Clock::duration whole = Clock::now() - start_;
+  Meters spent = meters();
+  spent -= start_;
   Recording& r = recording();
   r.innermost = outer_;
-  if (outer_ != nullptr) outer_->inner_ += whole;
+  if (outer_ != nullptr) outer_->inner_ += spent;
+  spent -= inner_;
   ProfileRow& row = r.rows[kernel_];
   row.kernel = kernel_;
   ++row.calls;
-  row.seconds += std::chrono::duration<double>(whole - inner_).count();
+  row.seconds += seconds(spent.time);
+  row.waiting += seconds(spent.waiting);
   row.flops += flops_;
   row.bytes += bytes_;
+  row.loops += spent.counts[static_cast<size_t>(Counted::loop)];
+  row.plans += spent.counts[static_cast<size_t>(Counted::plan)];
+  row.buffers += spent.counts[static_cast<size_t>(Counted::buffer)];
+}
+
+Waiting::Waiting() {
+  if (recording_here()) start_ = Clock::now();
+}
+
+Waiting::~Waiting() {
+  if (start_ != Clock::time_point()) recording().waiting += Clock::now() - start_;
 }
 
 }  // namespace adaspan

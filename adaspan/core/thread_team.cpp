@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "adaspan/core/parallel.h"
+#include "adaspan/core/profile.h"
 
 namespace adaspan {
 namespace {
@@ -77,6 +78,7 @@ class Team {
     if (!turn) return false;
     grow_to(others);
     const int helpers = std::min(others, static_cast<int>(members_.size()));
+    count(Counted::loop);
     work_ = &work;
     spin_ = helpers < processors_;  // else who spins may keep from work who is waited for
     at_work_.store(helpers, std::memory_order_relaxed);
@@ -86,6 +88,7 @@ class Team {
       wake_who_sleeps(turns);
     }
     work();
+    const Waiting waiting;
     for (uint32_t n; (n = at_work_.load(std::memory_order_acquire)) != 0;) {
       wait_for_change(at_work_, n, spin_);
     }

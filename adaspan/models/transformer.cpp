@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/profile.h"
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/ops/embedding.h"
 #include "adaspan/ops/layer_norm.h"
@@ -84,6 +85,7 @@ BlockPrediction Transformer::predict(const Tensor& ids, const Memory& memory) co
 
 Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memory& memory,
                                        const std::optional<TrainingStep>& training) const {
+  const Timed timed("forward graph", 0, 0);  // without the ops: checks, spans, memory, recording
   check_inputs(ids, memory);
   Body out;
   const BlockPositions positions = positions_->of_block(tape);

@@ -13,6 +13,7 @@
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/core/profile.h"
 
 namespace adaspan {
 namespace {
@@ -91,6 +92,8 @@ dnnl::inner_product_backward_weights::primitive_desc describe_sum(const ConstMat
 /// What make() makes for the product of a and b; throws Error where oneDNN has nothing for it.
 template <class Make>
 auto made(const ConstMatrix& a, const ConstMatrix& b, const Make& make) {
+  const Timed timed("planned products", 0, 0);
+  count(Counted::plan);
   try {
     return make();
   } catch (const dnnl::error& e) {
@@ -174,6 +177,7 @@ Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
         some_a, b, [&] { return state_->description(some_a, any, some_c, some_c).weights_desc(); });
   }
   if (state_->b_desc == given) return;
+  const Timed timed("packed weights", 0, 2.0 * static_cast<double>(state_->b_desc.get_size()));
   state_->packed = allocate(state_->b_desc.get_size());
   // By threads of our own: the library's would spin beside them. A copy has no order to keep.
   parallel_chunks(n, kColumnsPacked, [&](int64_t begin, int64_t end) {

@@ -23,13 +23,13 @@ void require_layer_memory(const TrainingConfig& config, float z);
 struct BenchStepOptions {
   std::string spans = "initial";
   int64_t steps = 3;     ///< to time, in up to 5 turns; the fastest counts
-  bool profile = false;  ///< record one more step kernel by kernel
+  bool profile = false;  ///< record some more kernel by kernel; the fastest counts
 };
 
 /// Times steps on random tokens, after as many as fill the memory, in turn with the peak.
 /// -> {seconds, spread, tokens_per_s, useful_gflops, gemm_peak_gflops, gemm_peak_spread,
 /// peak_share, peak_rss_gb, disturbed, ...}, and with a profile {profile: [{kernel, calls, seconds,
-/// share, gflops, gb_per_s}]}
+/// share, waiting, gflops, gb_per_s, loops, plans, buffers}]}, see ProfileRow
 nlohmann::ordered_json bench_step(const TrainingConfig& config, const BenchStepOptions& options);
 
 }  // namespace adaspan

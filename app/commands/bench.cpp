@@ -113,7 +113,7 @@ void add_bench(CLI::App& app) {
         add_text(command, "spans", options.spans, "initial|trained|full|FILE",
                  "what the heads look back; FILE: JSON with z of each layer and head");
         add_whole_number(command, "steps", options.steps, "steps to time; the best counts");
-        command.add_flag("--profile", options.profile, "where the time of one more step goes");
+        command.add_flag("--profile", options.profile, "where the time of a step goes");
       },
       bench_step, "adaspan bench step --preset enwik8_small --spans trained --profile");
   add_benchmark<std::vector<int64_t>>(

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/profile.h"
 
 namespace adaspan {
 namespace {
@@ -57,6 +58,7 @@ BlockReader::BlockReader(TokenStream stream, int64_t B, int64_t M, uint64_t seed
 }
 
 Block BlockReader::next() {
+  const Timed timed("next block", 0, 12.0 * static_cast<double>(M_ * B_));
   Position at = position_;
   Block block{Tensor({M_, B_}, DType::i32), Tensor({M_, B_}, DType::i32), at.column == 0};
   if (at.column + M_ + 1 > columns_) {
