@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Times one training step of the twin on random tokens, as `adaspan bench step` does for ours.
 
-usage: bench_step.py [--preset NAME] [--spans PATTERN] [--precision f32|bf16] [--json] ...
+usage: bench_step.py [--preset NAME] [--spans PATTERN] [--precision f32|bf16] [--compile] ...
 
 PATTERN  initial  every span 0
          trained  20 tokens, but 0.6 S for the first head in the upper half of the layers
@@ -18,9 +18,11 @@ from pathlib import Path
 
 import torch
 
+import about
+import model
 import settings
 from model import Config, fresh_parameters
-from training import Trainer
+from training import Trainer, block_loss
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
 
@@ -35,6 +37,7 @@ def command_line():
     cli.add_argument("--threads", type=int, default=2)
     cli.add_argument("--steps", type=int, default=3, help="steps to time; the best counts")
     cli.add_argument("--fill-steps", type=int, help="untimed steps before (default: S/M or more)")
+    cli.add_argument("--compile", action="store_true", help="loss and gradients by torch.compile")
     cli.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return cli.parse_args()
 
@@ -78,26 +81,51 @@ def seconds_of(work):
     return time.perf_counter() - start
 
 
+class Bench:
+    """Steps of a trainer whose spans never leave the pattern"""
+
+    def __init__(self, c, z, steps, bf16):
+        tokens = torch.randint(c.vocab, (c.batch, steps * c.block + 1))
+        self.trainer = Trainer(c, fresh_parameters(c, seed=1), tokens, bf16)
+        self.ratios = z / c.span
+        self.set_spans()
+        # A first memory of another length than later ones would be compiled for by itself.
+        windows = model.windows(c, self.trainer.parameters)
+        self.trainer.memory = [x[:, -model.memory_length(c, W):].clone()
+                               for x, W in zip(self.trainer.memory, windows)]
+
+    def set_spans(self):
+        for ratio, of_layer in zip(self.trainer.ratios(), self.ratios):
+            ratio.data.copy_(of_layer.view(-1, 1, 1))
+
+    def step(self):
+        self.set_spans()
+        self.trainer.step()
+
+    def compile(self):
+        """One graph without a break; windows are Python numbers, and so constants of it."""
+        self.trainer.block_loss = torch.compile(block_loss, fullgraph=True, dynamic=False)
+        try:
+            self.step()
+        except Exception as error:  # there are many kinds, of compilers too
+            why = next(filter(None, map(str.strip, str(error).splitlines())), "")
+            raise SystemExit(f"[twin] torch.compile failed: {type(error).__name__}: {why}")
+        # What is timed shall not compile anything, or fail.
+        torch.compiler.set_stance("fail_on_recompile")
+
+
 def bench(c, args):
-    z = span_pattern(args.spans, c)
     fill_steps = args.fill_steps or math.ceil(c.span / c.block)
-    columns = (fill_steps + args.steps) * c.block + 1
-    trainer = Trainer(c, fresh_parameters(c, seed=1), torch.randint(c.vocab, (c.batch, columns)),
-                      bf16=args.precision == "bf16")
-
-    def step():
-        for ratio, of_layer in zip(trainer.ratios(), z):
-            ratio.data.copy_(of_layer.view(-1, 1, 1) / c.span)
-        trainer.step()
-
-    for _ in range(fill_steps):  # as ours is measured, with a full memory
-        step()
-    seconds = min(seconds_of(step) for _ in range(args.steps))
-    return {"spans": args.spans, "precision": args.precision, "seconds": seconds,
-            "tokens_per_s": c.batch * c.block / seconds,
+    b = Bench(c, span_pattern(args.spans, c), fill_steps + args.steps, args.precision == "bf16")
+    if args.compile:
+        b.compile()
+    for _ in range(fill_steps - args.compile):  # as ours is measured, with a full memory
+        b.step()
+    seconds = min(seconds_of(b.step) for _ in range(args.steps))
+    return {"spans": args.spans, "precision": args.precision, "compiled": args.compile,
+            "seconds": seconds, "tokens_per_s": c.batch * c.block / seconds,
             "peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-9,
-            "threads": torch.get_num_threads(), "torch": torch.__version__,
-            "onednn": torch.backends.mkldnn.is_available()}
+            "threads": torch.get_num_threads(), **about.pytorch()}
 
 
 def main():

@@ -73,6 +73,12 @@ def fresh_parameters(c, seed):
     return {name: tensor.requires_grad_() for name, tensor in p.items()}
 
 
+def of_layer(p, n):
+    """The parameters of layer n, under their names within it"""
+    prefix = f"layers.{n}."
+    return {name[len(prefix):]: x for name, x in p.items() if name.startswith(prefix)}
+
+
 def spans(c, w, h):
     """z, how far each head looks back: [K,1,1], or dynamic [B,K,M,1]; None for fixed spans."""
     if c.kind == "adaptive":
@@ -89,6 +95,14 @@ def window(c, z):
         return c.span
     E = min(max(math.ceil(z.max().item()) + c.ramp, 0), c.span)
     return c.span - 64 * (min(c.span - 1, c.span - E) // 64)
+
+
+def windows(c, p):
+    """W of each layer, from the parameters alone and so known before a step; None for dynamic
+    spans, which are known only on the way."""
+    if c.kind == "dynamic":
+        return [None] * c.layers
+    return [window(c, spans(c, of_layer(p, n), None)) for n in range(c.layers)]
 
 
 def span_mask(z, W, R):
@@ -112,13 +126,13 @@ def distances_to_keys(x):
     return x[:, :M * (M + W)].view(N, M, M + W)
 
 
-def attention(c, w, h, memory, z, positions, training):
+def attention(c, w, h, memory, z, W, positions, training):
     """out_t = sum_r a_tr v_r,  a = m e^s / sum_r m e^s,  s_tr = (q_t.k_r + q_t.p_{t-r}) / sqrt(D)
 
     h [B,M,H], memory [B,C,H], positions [1,D,S] -> [B,M,H]
     """
     B, M, H = h.shape
-    K, D, W = c.heads, H // c.heads, window(c, z)
+    K, D = c.heads, H // c.heads
 
     def heads(x):  # [B,T,H] -> [N,T,D]
         return x.view(B, -1, K, D).transpose(1, 2).reshape(B * K, -1, D)
@@ -153,11 +167,14 @@ def feed_forward(c, w, x, training):
     return F.linear(F.dropout(inner, c.dropout, training), w["ff.fc2.weight"], w["ff.fc2.bias"])
 
 
-def longer_memory(c, memory, h, z):
-    """What a layer remembers after this block: the last steps of [memory;h], without gradient."""
+def memory_length(c, W):
     adapts = c.adapt_cache and c.kind == "adaptive"
-    length = min(c.span, window(c, z) + 64) if adapts else c.span
-    return torch.cat([memory, h.detach()], dim=1)[:, -length:].clone()
+    return min(c.span, W + 64) if adapts else c.span
+
+
+def longer_memory(c, memory, h, W):
+    """What a layer remembers after this block: the last steps of [memory;h], without gradient."""
+    return torch.cat([memory, h.detach()], dim=1)[:, -memory_length(c, W):].clone()
 
 
 def empty_memory(c):
@@ -165,19 +182,19 @@ def empty_memory(c):
     return [torch.zeros(c.batch, c.span, c.hidden) for _ in range(c.layers)]
 
 
-def forward(c, p, ids, memory, training=True):
+def forward(c, p, ids, memory, layer_windows, training=True):
     """ids [B,M] -> logits [B,M,V], the next memory, and sum over layers of the mean span."""
     next_memory, span_sum = [], torch.zeros(())
     h = F.dropout(F.embedding(ids, p["in_emb.weight"]), c.emb_dropout, training)
     for n in range(c.layers):
-        prefix = f"layers.{n}."
-        w = {name[len(prefix):]: x for name, x in p.items() if name.startswith(prefix)}
+        w = of_layer(p, n)
         z = spans(c, w, h)
         if z is not None:
             span_sum = span_sum + z.mean()
-        next_memory.append(longer_memory(c, memory[n], h, z))
+        W = layer_windows[n] or window(c, z)
+        next_memory.append(longer_memory(c, memory[n], h, W))
         x = layer_norm(w, "norm1",
-                       h + attention(c, w, h, memory[n], z, p["key_pe"], training))
+                       h + attention(c, w, h, memory[n], z, W, p["key_pe"], training))
         h = layer_norm(w, "norm2", x + feed_forward(c, w, x, training))
     h = F.dropout(h, c.emb_dropout, training)
     return F.linear(h, p["out_emb.weight"], p["out_emb.bias"]), next_memory, span_sum

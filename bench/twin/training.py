@@ -33,6 +33,16 @@ def make_optimizer(c, parameters):
     return Adagrad(parameters, c.lr, c.grad_clip)
 
 
+def block_loss(c, bf16, parameters, ids, targets, memory, windows, training):
+    """ids and targets [B,M] -> the loss to minimise, the next memory, and without gradient the mean
+    loss in nats and log-probabilities [B,M,V]. Changes nothing, so that it can be compiled."""
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        logits, next_memory, span_sum = model.forward(c, parameters, ids, memory, windows, training)
+        log_probabilities = torch.log_softmax(logits, -1)
+        nll = F.nll_loss(log_probabilities.flatten(0, 1).float(), targets.flatten())
+    return nll + c.span_loss * span_sum, next_memory, nll.detach(), log_probabilities.detach()
+
+
 class Trainer:
     """Trains on tokens [B, columns]; block i is columns i M ... (i+1) M."""
 
@@ -40,6 +50,7 @@ class Trainer:
         self.config, self.parameters, self.tokens, self.bf16 = config, parameters, tokens, bf16
         self.optimizer = make_optimizer(config, list(parameters.values()))
         self.memory = model.empty_memory(config)
+        self.block_loss = block_loss  # or the same compiled
         self.steps = 0  # updates done
         self.block = 0  # the next one
 
@@ -53,12 +64,10 @@ class Trainer:
         M = self.config.block
         ids = self.tokens[:, i * M:(i + 1) * M]
         targets = self.tokens[:, i * M + 1:(i + 1) * M + 1]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-            logits, self.memory, span_sum = model.forward(
-                self.config, self.parameters, ids, self.memory, training)
-            log_probabilities = torch.log_softmax(logits, -1)
-            nll = F.nll_loss(log_probabilities.flatten(0, 1).float(), targets.flatten())
-        return nll, nll + self.config.span_loss * span_sum, log_probabilities
+        loss, self.memory, nll, log_probabilities = self.block_loss(
+            self.config, self.bf16, self.parameters, ids, targets, self.memory,
+            model.windows(self.config, self.parameters), training)
+        return nll, loss, log_probabilities
 
     def step(self):
         """Returns the mean loss in nats."""
