@@ -16,8 +16,9 @@ import torch
 def pytorch():
     build = torch.__config__.show()
     onednn = re.search(r"MKL-DNN v([\d.]+)", build)
+    blas = re.search(r"BLAS_INFO=(\w+)", build)  # mkl, open, accelerate, ...; generic: the system's
     return {"torch": torch.__version__, "onednn": onednn[1] if onednn else "",
-            "mkl": torch.backends.mkl.is_available(),
+            "blas": "MKL" if torch.backends.mkl.is_available() else blas[1] if blas else "no BLAS",
             "tcmalloc": "libtcmalloc" in Path("/proc/self/maps").read_text()}
 
 
