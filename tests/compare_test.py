@@ -60,6 +60,7 @@ class CompareTest(unittest.TestCase):
         self.compare.TCMALLOC = str(self.folder / "libtcmalloc.so")
         self.compare.OPENBLAS = str(self.folder / "openblas")
         self.compare.install = self.cannot_install
+        self.compare.processor = lambda: {"GenuineIntel", "avx2"}
         self.compare.TWIN, self.compare.ADASPAN = self.folder / "twin.py", self.folder / "ours"
         self.compare.TWIN.write_text(TWIN)
         self.compare.ADASPAN.write_text(OURS)
@@ -101,7 +102,7 @@ class CompareTest(unittest.TestCase):
         self.assertIn("without tcmalloc", said)
         self.assertIn("no network", said)
         self.assertIn("NO tcmalloc", str(twin))
-        self.assertNotIn("LD_PRELOAD", twin.env)
+        self.assertNotIn(self.compare.TCMALLOC, twin.env.get("LD_PRELOAD", ""))
 
     def test_tcmalloc_is_installed_for_any_pytorch_and_then_loaded(self):
         maps = Path("/proc/self/maps").read_text()
@@ -122,6 +123,16 @@ class CompareTest(unittest.TestCase):
             twin, _ = self.twin(blas)
             path = twin.env.get("LD_LIBRARY_PATH", "").split(":")
             self.assertEqual(self.compare.OPENBLAS in path, led, blas)
+
+    @unittest.skipUnless(shutil.which("c++"), "no compiler")
+    def test_mkl_takes_an_amd_for_an_intel(self):
+        self.compare.processor = lambda: {"AuthenticAMD", "avx2"}
+        twin, _ = self.twin()
+        self.addCleanup(twin.folder.cleanup)
+        self.assertTrue(Path(twin.env["LD_PRELOAD"].split(":")[0]).is_file())
+        self.assertIn("MKL as on Intel", str(twin))
+        twin, _ = self.twin("open")
+        self.assertNotIn("amd_as_intel", twin.env.get("LD_PRELOAD", ""))
 
     def test_a_missing_openblas_is_said(self):
         twin, said = self.twin("generic")
@@ -161,7 +172,7 @@ class CompareTest(unittest.TestCase):
     def table(self, compiles):
         twin, _ = self.twin()
         args = Namespace(preset="demo", spans=["full"], precision=["f32", "bf16"], runs=2,
-                         threads=2)
+                         steps=3, threads=2)
         bench = self.compare.Bench(args, twin, compiles)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             _, said = self.saying(lambda: self.compare.compare_steps(bench))
