@@ -126,7 +126,7 @@ class CompareTest(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("c++"), "no compiler")
     def test_mkl_takes_an_amd_for_an_intel(self):
-        self.compare.processor = lambda: {"AuthenticAMD", "avx2"}
+        self.compare.processor = lambda: {"AuthenticAMD", "avx512f"}
         twin, _ = self.twin()
         self.addCleanup(twin.folder.cleanup)
         self.assertTrue(Path(twin.env["LD_PRELOAD"].split(":")[0]).is_file())
