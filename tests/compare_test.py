@@ -169,13 +169,13 @@ class CompareTest(unittest.TestCase):
             sys.argv = ["compare", *words]
             self.assertIn(words[-1].split("/")[-1], self.refusal(self.compare.command_line))
 
-    def table(self, compiles):
+    def table(self, compiles, kind=None):
         twin, _ = self.twin()
         args = Namespace(preset="demo", spans=["full"], precision=["f32", "bf16"], runs=2,
                          steps=3, threads=2)
         bench = self.compare.Bench(args, twin, compiles)
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            _, said = self.saying(lambda: self.compare.compare_steps(bench))
+            _, said = self.saying(lambda: (kind or self.compare.compare_steps)(bench))
         return out.getvalue(), said, bench.results
 
     def rows(self, text):
@@ -194,6 +194,16 @@ class CompareTest(unittest.TestCase):
         self.assertIn("torch.compile failed: no bf16; eager it is", said)
         self.assertEqual([r["program"] for r in results[:3]], ["ours", "eager", "compiled"])
         json.dumps(results)
+
+    def test_long_heads_leave_out_a_twin_that_does_not_fit(self):
+        self.compare.LONG_SPANS = (1024, 10**9)
+        text, said, _ = self.table(
+            compiles=True, kind=lambda b: self.compare.compare_long_heads(b, self.folder))
+        rows = self.rows(text)
+        self.assertEqual(rows[2], ["1024", "1 of 4", "f32", "2.000", "4.000", "3.000",
+                                   "1.50 (compiled)"])
+        self.assertEqual(rows[4], [str(10**9), "1 of 4", "f32", "2.000", "-", "-", "-"])
+        self.assertIn("the twin is left out there", said)
 
     def test_the_heading_names_machine_commit_and_versions(self):
         text, _, _ = self.table(compiles=False)
