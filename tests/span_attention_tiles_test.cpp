@@ -10,6 +10,7 @@
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/ops/tiles/tile_geometry.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/span_problem.h"
 
@@ -334,6 +335,32 @@ TEST_CASE("what is not a number stays visible") {
     key.memory_kv.data()[key.memory_kv.elements() - 2 * 32] =
         nan;  // k of the step before the block
     CHECK(std::isnan(fused(key, DType::f32)[0].data()[0]));
+  }
+  set_isa(best_isa());
+}
+
+TEST_CASE("nothing is computed that no span covers, but for rounding to vectors and row blocks") {
+  for (Isa level : levels()) {
+    if (level == Isa::plain || level == Isa::amx) continue;  // whose f32 is another's
+    set_isa(level);
+    for (int64_t E : {2, 32, 33, 52, 128, 646}) {
+      CAPTURE(E);
+      const Case c({.z = {static_cast<float>(E - 32), 0}, .M = 256, .B = 2, .D = 64, .S = 700});
+      SpanAttentionOptions options = c.options;
+      options.effective_spans = {E, E};
+      const SpanAttentionValues x{c.qkv, c.memory_kv, c.positions, &c.z};
+      const int64_t before = counted_multiply_adds;
+      const auto forward = span_attention_forward(x, options, counting_span_kernels());
+      span_attention_backward(x, options, forward.scales, c.dout, counting_span_kernels());
+      const int64_t counted = counted_multiply_adds - before;
+
+      const int64_t even = round_up(E, 2), keys = even + 3, block = 4, vector = 8;
+      const int64_t scores = 3 * round_up(keys, vector) + 2 * round_up(even, vector);
+      const int64_t mix = 2 * keys + even, scatter = 2 * (keys + block) + round_up(even, block);
+      const int64_t channels = 256 * 2 * 2 * 64;
+      CHECK(counted >= channels * 11 * E);
+      CHECK(counted <= channels * (scores + mix + scatter));
+    }
   }
   set_isa(best_isa());
 }

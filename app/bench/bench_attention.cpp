@@ -27,6 +27,15 @@ Tensor random_values(Shape shape, uint32_t site, DType type) {
   return values.converted(type);
 }
 
+/// Multiply-adds of a pass forward and one backward, with those that blocks do in vain.
+double counted(const SpanAttentionValues& x, const SpanAttentionOptions& options,
+               const SoftmaxScales& scales, const Tensor& dout) {
+  const int64_t before = counted_multiply_adds;
+  span_attention_forward(x, options, counting_span_kernels());
+  span_attention_backward(x, options, scales, dout, counting_span_kernels());
+  return static_cast<double>(counted_multiply_adds - before);
+}
+
 nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_t E,
                               GemmPeak& products) {
   const int64_t K = c.heads, D = c.head_width();
@@ -61,7 +70,8 @@ nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_
           {"gflops", rate},
           {"gemm_peak_gflops", peak_rate},
           {"gemm_peak_spread", peak.spread()},
-          {"peak_share", rate / peak_rate}};
+          {"peak_share", rate / peak_rate},
+          {"computed", counted(x, options, result.scales, dout) / (flops / 2)}};
 }
 
 }  // namespace

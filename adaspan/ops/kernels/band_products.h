@@ -90,15 +90,40 @@ struct BandProducts {
     }
   }
 
-  static constexpr SpanKernels<T> table() {
+  static constexpr SpanKernels<T> table(const SpanKernels<T>* counting) {
     constexpr int64_t kNumbers = Unit::kGroups * kGroup<T>;
     return {.row_block = Unit::kRows > kNumbers ? Unit::kRows : kNumbers,
             .margin = (Unit::kRows + kNumbers + 15) / 16 * 16,
             .width_block = 16 * kGroup<T>,
             .scores = scores,
             .mix = mix,
-            .scatter = scatter};
+            .scatter = scatter,
+            .counting = counting};
   }
 };
+
+/// Counts the blocks of a Unit.
+template <class Unit, class T>
+struct CountingUnit {
+  static constexpr int64_t kRows = Unit::kRows, kWidth = Unit::kWidth, kGroups = Unit::kGroups;
+  static constexpr int kVectors = Unit::kVectors;
+  static constexpr bool kHalves = Unit::kHalves;
+
+  static void start() {}
+
+  template <int V, bool half = false>
+  static void block(float*, int64_t, LeftOperand<T>, const T*, int64_t, int64_t groups, bool) {
+    constexpr int64_t columns = V * kWidth - (half ? kWidth / 2 : 0);
+    __atomic_fetch_add(&counted_multiply_adds, kRows * columns * groups * kGroup<T>,
+                       __ATOMIC_RELAXED);
+  }
+};
+
+template <class Unit, class T>
+const SpanKernels<T>& span_kernels_of() {
+  static constexpr auto counting = BandProducts<CountingUnit<Unit, T>, T>::table(nullptr);
+  static constexpr auto kernels = BandProducts<Unit, T>::table(&counting);
+  return kernels;
+}
 
 }  // namespace adaspan

@@ -44,4 +44,11 @@ SpanKernelTables span_kernels() {
   return {plain::span_kernels_f32(), plain::span_kernels_bf16(), plain::span_row_kernels()};
 }
 
+SpanKernelTables counting_span_kernels() {
+  const SpanKernelTables all = span_kernels();
+  return {*all.f32_products.counting, *all.bf16_products.counting, all.rows};
+}
+
+int64_t counted_multiply_adds = 0;
+
 }  // namespace adaspan

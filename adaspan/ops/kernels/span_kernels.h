@@ -70,6 +70,8 @@ struct SpanKernels {
   /// multiple of row_block; a is given by columns: group g (rows g*kGroup<T> ...) of column j lies
   /// at data + j*row + g*step
   void (*scatter)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band, int64_t fresh);
+
+  const SpanKernels* counting;  ///< see counting_span_kernels()
 };
 
 /// Where a row looks. Its column j is distance E-j; those before `first` have no weight.
@@ -158,5 +160,11 @@ struct SpanKernelTables {
 
 /// Those for the level in use (adaspan/core/cpu.h). bf16 without hardware for it: the plain ones.
 SpanKernelTables span_kernels();
+
+/// The same cut into the same blocks, but these are counted, not multiplied: to be held against the
+/// multiply-adds that the spans need.
+SpanKernelTables counting_span_kernels();
+/// Multiply-adds of all blocks counted since the process began, by any thread.
+extern int64_t counted_multiply_adds;
 
 }  // namespace adaspan

@@ -77,8 +77,7 @@ struct TileUnit {
 }  // namespace
 
 const SpanKernels<bf16>& span_kernels_bf16() {
-  static constexpr auto kernels = BandProducts<TileUnit, bf16>::table();
-  return kernels;
+  return span_kernels_of<TileUnit, bf16>();
 }
 
 }  // namespace adaspan::amx or emulated_amx

@@ -65,8 +65,7 @@ struct DotLanes {
 }  // namespace
 
 const SpanKernels<bf16>& span_kernels_bf16() {
-  static constexpr auto kernels = BandProducts<VectorUnit<DotLanes, bf16, 4>, bf16>::table();
-  return kernels;
+  return span_kernels_of<VectorUnit<DotLanes, bf16, 4>, bf16>();
 }
 
 }  // namespace adaspan::avx512_bf16

@@ -317,14 +317,12 @@ void interleave(bf16* y, const bf16* x0, const bf16* x1, int64_t n) {
 }  // namespace
 
 const SpanKernels<float>& span_kernels_f32() {
-  static constexpr auto kernels = BandProducts<FloatUnit, float>::table();
-  return kernels;
+  return span_kernels_of<FloatUnit, float>();
 }
 
 #if !defined(__AVX2__)  // for bf16 there are these, and kernels for hardware that has it
 const SpanKernels<bf16>& span_kernels_bf16() {
-  static constexpr auto kernels = BandProducts<PlainUnit<bf16>, bf16>::table();
-  return kernels;
+  return span_kernels_of<PlainUnit<bf16>, bf16>();
 }
 #endif
 
