@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <shared_mutex>
 #include <unordered_map>
 
 #include "adaspan/core/cpu.h"
@@ -112,31 +114,57 @@ struct Primitive {
   void run(Arguments arguments) const {
     const Buffer scratch = allocate(scratchpad.get_size());
     arguments.emplace(DNNL_ARG_SCRATCHPAD, wrap(scratchpad, scratch.get()));
-    dnnl::stream stream(engine());
+    thread_local dnnl::stream stream(engine());
     primitive.execute(stream, arguments);
     stream.wait();
   }
 };
 
-/// The primitives of one product by what tells them apart: made when they are first asked for,
-/// whoever asks.
-class Primitives {
+/// A layout of b that oneDNN has chosen. Plans that use it are told apart by its number.
+struct Layout {
+  memory::desc desc;
+  int64_t number;
+};
+
+/// Plans by what tells them apart, for the whole process: a small model asks for a hundred in each
+/// step, the same ones as in the step before, and making one takes as long as a small product.
+template <class Plan>
+class Plans {
  public:
-  using Key = std::array<int64_t, 5>;
+  using Key = std::array<int64_t, 15>;
 
   template <class Make>
-  const Primitive& get(const Key& key, const ConstMatrix& a, const ConstMatrix& b,
-                       const Make& make) {
-    std::lock_guard lock(mutex_);
-    const auto found = made_.find(key);
-    if (found != made_.end()) return found->second;
-    return made_.emplace(key, made(a, b, make)).first->second;
+  std::shared_ptr<const Plan> get(const Key& key, const Make& make) {
+    {
+      const std::shared_lock lock(mutex_);
+      const auto found = kept_.find(key);
+      if (found != kept_.end()) return found->second;
+    }
+    auto plan =
+        std::make_shared<const Plan>(make());  // two may make the same; the first one's stays
+    const std::lock_guard lock(mutex_);
+    if (kept_.size() >= kMostKept) kept_.clear();
+    return kept_.try_emplace(key, std::move(plan)).first->second;
   }
 
  private:
-  std::mutex mutex_;
-  std::map<Key, Primitive> made_;  // references to its elements stay valid
+  static constexpr size_t kMostKept = 1024;  // spans that move ask for ever new ones
+
+  std::shared_mutex mutex_;
+  std::map<Key, std::shared_ptr<const Plan>> kept_;
 };
+
+template <class Plan>
+Plans<Plan>& plans() {
+  static auto* const all = new Plans<Plan>;  // never destroyed: see the pool of memory
+  return *all;
+}
+
+enum Kind : int64_t { kLayout, kPacking, kProduct, kSum };
+
+int64_t number_of(DType type) {
+  return static_cast<int64_t>(type);
+}
 
 }  // namespace
 
@@ -145,8 +173,8 @@ struct Product::State {
   DType a_type, c_type;
   ProductOptions options;
   memory::desc b_desc, bias_desc;
-  Buffer packed;          // b in oneDNN's layout, if it is not used as it lies
-  Primitives primitives;  // by rows and strides
+  Buffer packed;       // b in oneDNN's layout, if it is not used as it lies
+  int64_t layout = 0;  // its number
 
   dnnl::matmul::primitive_desc description(const ConstMatrix& a, const memory::desc& weights,
                                            const ConstMatrix& c, const ConstMatrix& r) const {
@@ -157,38 +185,65 @@ struct Product::State {
     return {dnnl::matmul::desc(describe(a), weights, bias_desc, describe(c)), attr, engine()};
 #endif
   }
+
+  int64_t options_number() const {
+    return (options.bias != nullptr) + 2 * options.residual.has_value() + 4 * options.relu +
+           8 * options.accumulate;
+  }
+
+  /// Makes b's copy in oneDNN's own layout, if it wants one for so many rows.
+  void pack(int64_t rows);
 };
+
+void Product::State::pack(int64_t rows) {
+  const int64_t k = b.rows, n = b.columns;
+  const memory::desc given = b_desc;
+  {
+    const ThreadLimit alone(1);  // as in run()
+    const int64_t typical = std::clamp<int64_t>(rows, 1, kTypicalRows);
+    const auto chosen = plans<Layout>().get(
+        {kLayout, typical, k, n, number_of(a_type), number_of(c_type), options_number()}, [&] {
+          static std::atomic<int64_t> count = 0;
+          const ConstMatrix some_a{nullptr, a_type, typical, k, k};
+          const ConstMatrix some_c{nullptr, c_type, typical, n, n};
+          const memory::desc any({k, n}, type_of(a_type), memory::format_tag::any);
+          return Layout{
+              made(some_a, b,
+                   [&] { return description(some_a, any, some_c, some_c).weights_desc(); }),
+              ++count};
+        });
+    b_desc = chosen->desc;
+    if (b_desc == given) return;
+    layout = chosen->number;
+  }
+  const Timed timed("packed weights", 0, 2.0 * static_cast<double>(b_desc.get_size()));
+  packed = allocate(b_desc.get_size());
+  // By threads of our own: the library's would spin beside them. A copy has no order to keep.
+  parallel_chunks(n, kColumnsPacked, [&](int64_t begin, int64_t end) {
+    const ThreadLimit alone(1);
+    const memory::dims size = {k, end - begin}, offset = {0, begin};
+    const memory::desc from = given.submemory_desc(size, offset);
+    const memory::desc to = b_desc.submemory_desc(size, offset);
+    const auto copy = plans<Primitive>().get(
+        {kPacking, k, begin, end, number_of(b.type), b.row_stride, b.column_stride, layout}, [&] {
+          return made(b, b, [&] {
+            return Primitive(
+                dnnl::reorder::primitive_desc(engine(), from, engine(), to, with_own_scratchpad()));
+          });
+        });
+    copy->run({{DNNL_ARG_FROM, wrap(from, b.data)}, {DNNL_ARG_TO, wrap(to, packed.get())}});
+  });
+}
 
 Product::Product(DType a, DType c, const ConstMatrix& b, int64_t rows,
                  const ProductOptions& options)
-    : state_(new State{b, a, c, options, describe(b), {}, {}, {}}) {
+    : state_(new State{b, a, c, options, describe(b), {}, {}}) {
   assert(b.type == a || b.type == DType::f32);
   assert(a == DType::bf16 || c == DType::f32);
   const int64_t k = b.rows, n = b.columns;
   if (options.bias) state_->bias_desc = describe(matrix(options.bias, 1, n));
   if (k == 0 || n == 0 || (b.type == a && rows < kRowsWorthPacking)) return;
-  const memory::desc given = state_->b_desc;
-  {
-    const ThreadLimit alone(1);  // as in run()
-    const int64_t typical = std::clamp<int64_t>(rows, 1, kTypicalRows);
-    const ConstMatrix some_a{nullptr, a, typical, k, k}, some_c{nullptr, c, typical, n, n};
-    const memory::desc any({k, n}, type_of(a), memory::format_tag::any);
-    state_->b_desc = made(
-        some_a, b, [&] { return state_->description(some_a, any, some_c, some_c).weights_desc(); });
-  }
-  if (state_->b_desc == given) return;
-  const Timed timed("packed weights", 0, 2.0 * static_cast<double>(state_->b_desc.get_size()));
-  state_->packed = allocate(state_->b_desc.get_size());
-  // By threads of our own: the library's would spin beside them. A copy has no order to keep.
-  parallel_chunks(n, kColumnsPacked, [&](int64_t begin, int64_t end) {
-    const ThreadLimit alone(1);
-    const memory::dims size = {k, end - begin}, offset = {0, begin};
-    memory from = wrap(given.submemory_desc(size, offset), b.data);
-    memory to = wrap(state_->b_desc.submemory_desc(size, offset), state_->packed.get());
-    dnnl::stream stream(engine());
-    dnnl::reorder(from, to).execute(stream, from, to);
-    stream.wait();
-  });
+  state_->pack(rows);
 }
 
 Product::~Product() = default;
@@ -206,9 +261,11 @@ void Product::run(const Matrix& c, const ConstMatrix& a, int64_t first) const {
   if (a.columns == 0) return;
   const ThreadLimit alone(1);
   const ConstMatrix r = residual.value_or(c);
-  const Primitive& primitive =
-      s.primitives.get({a.rows, a.row_stride, a.column_stride, c.row_stride, r.row_stride}, a, s.b,
-                       [&] { return Primitive(s.description(a, s.b_desc, c, r)); });
+  const auto primitive = plans<Primitive>().get(
+      {kProduct, a.rows, a.columns, s.b.columns, number_of(a.type), number_of(c.type),
+       number_of(s.b.type), s.options_number(), a.row_stride, a.column_stride, s.b.row_stride,
+       s.b.column_stride, c.row_stride, r.row_stride, s.layout},
+      [&] { return made(a, s.b, [&] { return Primitive(s.description(a, s.b_desc, c, r)); }); });
   Arguments arguments = {{DNNL_ARG_SRC, wrap(describe(a), a.data)},
                          {DNNL_ARG_WEIGHTS, wrap(s.b_desc, s.packed ? s.packed.get() : s.b.data)},
                          {DNNL_ARG_DST, wrap(describe(c), c.data)}};
@@ -217,10 +274,10 @@ void Product::run(const Matrix& c, const ConstMatrix& a, int64_t first) const {
   const int place = s.options.accumulate ? 1 : 0;  // in the list of what comes after the product
   const int residual_place = DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1;
   if (residual) arguments.emplace(residual_place, wrap(describe(r), r.data));
-  primitive.run(std::move(arguments));
+  primitive->run(std::move(arguments));
 }
 
-struct SumOverRows::State : Primitives {};  // by extents and type
+struct SumOverRows::State {};
 
 SumOverRows::SumOverRows() : state_(new State) {}
 SumOverRows::~SumOverRows() = default;
@@ -231,12 +288,12 @@ void SumOverRows::run(const Matrix& c, const ConstMatrix& a, const ConstMatrix& 
   if (c.rows == 0 || c.columns == 0) return;
   if (a.rows == 0) return fill_with_zeros(c);
   const ThreadLimit alone(1);
-  const Primitive& primitive =
-      state_->get({a.rows, a.columns, b.columns, static_cast<int64_t>(a.type)}, a.transposed(), b,
-                  [&] { return Primitive(describe_sum(c, a, b)); });
-  primitive.run({{DNNL_ARG_SRC, wrap(describe(b), b.data)},
-                 {DNNL_ARG_DIFF_DST, wrap(describe(a), a.data)},
-                 {DNNL_ARG_DIFF_WEIGHTS, wrap(describe(c), c.data)}});
+  const auto primitive = plans<Primitive>().get(
+      {kSum, a.rows, a.columns, b.columns, number_of(a.type)},
+      [&] { return made(a.transposed(), b, [&] { return Primitive(describe_sum(c, a, b)); }); });
+  primitive->run({{DNNL_ARG_SRC, wrap(describe(b), b.data)},
+                  {DNNL_ARG_DIFF_DST, wrap(describe(a), a.data)},
+                  {DNNL_ARG_DIFF_WEIGHTS, wrap(describe(c), c.data)}});
 }
 
 std::string onednn_version() {
