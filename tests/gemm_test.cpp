@@ -386,6 +386,75 @@ TEST_CASE("any number of threads gives the same bits of sums over rows") {
   }
 }
 
+/// start or nothing, + a b + what else the options say, and the same by a product that was prepared
+/// for `rows` rows.
+bool is_product_with(const Operand& a, const Operand& b, const Operand& b_rounded, int64_t gap,
+                     int64_t rows, const ProductOptions& options) {
+  Exact exact(a.m, b_rounded.m);
+  Operand c(a.m.rows, b.m.columns, false, gap, 9);
+  for (int64_t i = 0; i < c.m.rows; ++i) {
+    for (int64_t j = 0; j < c.m.columns; ++j) {
+      if (options.accumulate) exact.add(i, j, at(c.m, i, j));
+      if (options.bias) exact.add(i, j, options.bias[j]);
+      if (options.residual) exact.add(i, j, at(*options.residual, i, j));
+      if (options.relu) exact.c(i, j) = std::max(0.0, exact.c(i, j));
+    }
+  }
+  const Matrix to{c.values.data(), DType::f32, c.m.rows, c.m.columns, c.m.row_stride};
+  Product(a.m.type, DType::f32, b.m, rows, options).run(to, a.m);
+  return is_near(c.m, exact, a.m.columns + 3);
+}
+
+TEST_CASE("a plan that was kept serves only the products it was made for") {
+  const int64_t m = 20, k = 24, n = 40;
+  for (int options = 0; options < 16; ++options) {
+    for (int layout = 0; layout < 64; ++layout) {
+      const auto gap = [&](int bit) { return layout & bit ? int64_t{5} : int64_t{0}; };
+      const auto seed = static_cast<uint64_t>(5 * layout + options);
+      const Operand b(k, n, layout & 2, gap(8), seed + 1), more(m, n, false, gap(16), seed + 2);
+      const Tensor bias = random_tensor({n}, seed + 3);
+      ProductOptions how{.relu = (options & 4) != 0, .accumulate = (options & 8) != 0};
+      if (options & 1) how.bias = bias.data();
+      if (options & 2) how.residual = more.m;
+      CAPTURE(options);
+      CAPTURE(layout);
+      for (DType type : kTypes) {
+        const Operand a(m, k, layout & 1, gap(4), seed, type);
+        const Operand b_rounded(k, n, layout & 2, gap(8), seed + 1, type);
+        // b as it lies (if it is of a's type), and packed; then with kept plans alone.
+        for (int64_t rows : {1, 100, 1, 100}) {
+          CHECK(is_product_with(a, b, b_rounded, gap(32), rows, how));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("more products than plans are kept are all right") {
+  set_threads(2);
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t m = 1; m <= 12; ++m) {
+      for (int64_t n = 1; n <= 100; ++n) {
+        const Operand a(m, 2, false, 0, 1), b(2, n, false, 0, 2);
+        CHECK(is_product(product_of(a.m, b.m, DType::f32), a.m, b.m));
+      }
+    }
+  }
+}
+
+TEST_CASE("a large right-hand side is packed in pieces of its rows, or of its columns") {
+  set_threads(2);
+  for (DType type : kTypes) {
+    for (const auto& [k, n] : std::vector<std::pair<int64_t, int64_t>>{
+             {300, 70}, {70, 300}, {513, 130}, {130, 513}, {384, 96}, {128, 48}}) {
+      for (bool transposed : {false, true}) {
+        const Operand a(100, k, false, 0, 1, type), b(k, n, transposed, 0, 2, type);
+        check_product(a, b, 0);
+      }
+    }
+  }
+}
+
 TEST_CASE("products may run at the same time") {
   set_threads(3);
   constexpr int64_t m = 40, n = 70, k = 90, times = 60;

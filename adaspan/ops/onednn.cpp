@@ -24,8 +24,9 @@ using dnnl::memory;
 using dnnl::primitive_attr;
 using Arguments = std::unordered_map<int, memory>;
 
-constexpr int64_t kTypicalRows = 512;      // that a product is made for when b is packed
-constexpr int64_t kColumnsPacked = 256;    // at a time: a multiple of all blocks of columns
+constexpr int64_t kTypicalRows = 512;  // that a product is made for when b is packed
+// Of b at a time: multiples of all blocks of a layout.
+constexpr int64_t kColumnsPacked = 256, kRowsPacked = 128;
 constexpr int64_t kRowsWorthPacking = 64;  // from here on a reorder of b gains more than it costs
 
 const dnnl::engine& engine() {
@@ -197,7 +198,6 @@ struct Product::State {
 
 void Product::State::pack(int64_t rows) {
   const int64_t k = b.rows, n = b.columns;
-  const memory::desc given = b_desc;
   {
     const ThreadLimit alone(1);  // as in run()
     const int64_t typical = std::clamp<int64_t>(rows, 1, kTypicalRows);
@@ -213,25 +213,30 @@ void Product::State::pack(int64_t rows) {
               ++count};
         });
     b_desc = chosen->desc;
-    if (b_desc == given) return;
+    if (b_desc == describe(b)) return;
     layout = chosen->number;
   }
   const Timed timed("packed weights", 0, 2.0 * static_cast<double>(b_desc.get_size()));
   packed = allocate(b_desc.get_size());
   // By threads of our own: the library's would spin beside them. A copy has no order to keep.
-  parallel_chunks(n, kColumnsPacked, [&](int64_t begin, int64_t end) {
+  const int64_t down = chunk_count(k, kRowsPacked), across = chunk_count(n, kColumnsPacked);
+  parallel_for(down * across, [&](int64_t i) {
     const ThreadLimit alone(1);
-    const memory::dims size = {k, end - begin}, offset = {0, begin};
-    const memory::desc from = given.submemory_desc(size, offset);
-    const memory::desc to = b_desc.submemory_desc(size, offset);
-    const auto copy = plans<Primitive>().get(
-        {kPacking, k, begin, end, number_of(b.type), b.row_stride, b.column_stride, layout}, [&] {
-          return made(b, b, [&] {
-            return Primitive(
-                dnnl::reorder::primitive_desc(engine(), from, engine(), to, with_own_scratchpad()));
-          });
-        });
-    copy->run({{DNNL_ARG_FROM, wrap(from, b.data)}, {DNNL_ARG_TO, wrap(to, packed.get())}});
+    const int64_t row = i / across * kRowsPacked, column = i % across * kColumnsPacked;
+    const ConstMatrix block = b.rows_of(row, std::min(k, row + kRowsPacked))
+                                  .columns_of(column, std::min(n, column + kColumnsPacked));
+    const memory::desc from = describe(block);
+    const memory::desc to = b_desc.submemory_desc({block.rows, block.columns}, {row, column});
+    const auto plan =
+        plans<Primitive>().get({kPacking, k, n, row, column, number_of(block.type),
+                                block.row_stride, block.column_stride, layout},
+                               [&] {
+                                 return made(b, b, [&] {
+                                   return Primitive(dnnl::reorder::primitive_desc(
+                                       engine(), from, engine(), to, with_own_scratchpad()));
+                                 });
+                               });
+    plan->run({{DNNL_ARG_FROM, wrap(from, block.data)}, {DNNL_ARG_TO, wrap(to, packed.get())}});
   });
 }
 

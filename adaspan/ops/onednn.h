@@ -22,7 +22,8 @@ struct ProductOptions {
   bool accumulate = false;                   ///< c += a b instead of c = a b
 };
 
-/// c = a b for any number of matrices a and one b: what takes preparation is done once.
+/// c = a b for any number of matrices a and one b, which is prepared once. How oneDNN computes a
+/// product of certain extents is planned once a process.
 class Product {
  public:
   /// `a`, `c`: the types of those matrices. `rows`: how many rows all a have together, about; b is
