@@ -148,6 +148,28 @@ TEST_CASE("what any thread counts belongs to the kernel that runs, and not to it
   CHECK(row_of(rows, "inner").buffers == 0);
 }
 
+TEST_CASE("a kernel tells into how many pieces its work is cut, its poorest call for all") {
+  set_threads(2);
+  const auto loop = [](int64_t pieces) { parallel_for(pieces, [](int64_t) {}); };
+  start_profile();
+  {
+    const Timed timed("cut", 0, 0);
+    loop(3);
+    loop(7);
+    parallel_for(4, [&](int64_t) { loop(20); });  // within a loop, nothing is shared
+    const Timed inner("inner", 0, 0);
+    loop(9);
+  }
+  {
+    const Timed timed("cut", 0, 0);
+    loop(5);
+  }
+  { const Timed timed("cut", 0, 0); }
+  const std::vector<ProfileRow> rows = stop_profile();
+  CHECK(row_of(rows, "cut").pieces == 5);
+  CHECK(row_of(rows, "inner").pieces == 9);
+}
+
 TEST_CASE("a new start forgets what was recorded, and an exception ends what it passes") {
   start_profile();
   { const Timed timed("old", 1, 1); }

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include <adaspan/core/profile.h>
+
 namespace adaspan {
 
 /// Sets how many threads the loops below may use, whichever thread begins them; a loop that one
@@ -83,6 +85,7 @@ void parallel_chunks(int64_t n, int64_t chunk, const Body& body) {
       }
     }
   };
+  if (threads() > 1) note_pieces(chunks);
   on_all_threads(std::cref(take_chunks));  // a reference: std::function copies nothing
   if (error) std::rethrow_exception(error);
 }

@@ -73,6 +73,12 @@ void count(Counted what) {
   r.counts[static_cast<size_t>(what)].fetch_add(1, std::memory_order_relaxed);
 }
 
+void note_pieces(int64_t pieces) {
+  if (!recording_here() || recording().innermost == nullptr) return;
+  int64_t& most = recording().innermost->pieces_;
+  most = std::max(most, pieces);
+}
+
 Meters& Meters::operator+=(const Meters& more) {
   time += more.time;
   waiting += more.waiting;
@@ -105,6 +111,7 @@ Timed::~Timed() {
   ProfileRow& row = r.rows[kernel_];
   row.kernel = kernel_;
   ++row.calls;
+  if (pieces_ > 0) row.pieces = row.pieces == 0 ? pieces_ : std::min(row.pieces, pieces_);
   row.seconds += seconds(spent.time);
   row.waiting += seconds(spent.waiting);
   row.flops += flops_;

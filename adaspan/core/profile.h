@@ -25,6 +25,9 @@ struct ProfileRow {
   /// While it ran, on any thread: loops shared among threads, plans of products made, and buffers
   /// taken.
   int64_t loops = 0, plans = 0, buffers = 0;
+  /// Pieces that its work is cut in, for as many threads: those of its largest loop, the fewest of
+  /// all calls; 0: no call shared a loop.
+  int64_t pieces = 0;
 };
 
 /// Forgets what was recorded and records what the calling thread does from now on.
@@ -36,6 +39,10 @@ enum class Counted { loop, plan, buffer };
 /// One more of `what`, for the kernel that runs; from any thread. Does nothing unless something is
 /// recorded.
 void count(Counted what);
+
+/// A loop that threads share was cut in so many pieces, for the kernel that runs. Does nothing on
+/// other threads than the one that started the recording.
+void note_pieces(int64_t pieces);
 
 /// What grows while a recording goes on; of two, the earlier is taken from the later.
 struct Meters {
@@ -59,10 +66,13 @@ class Timed {
   ~Timed();
 
  private:
+  friend void note_pieces(int64_t pieces);
+
   const char* kernel_ = nullptr;  // none: nothing is recorded
   double flops_, bytes_;
   Timed* outer_ = nullptr;
   Meters start_, inner_;
+  int64_t pieces_ = 0;  // of its largest loop
 };
 
 /// Records its lifetime as spent waiting for other threads, under the same conditions.

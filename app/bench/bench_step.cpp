@@ -97,7 +97,8 @@ nlohmann::ordered_json profile_rows(std::vector<ProfileRow> rows, double step) {
                     {"gb_per_s", 1e-9 * row.bytes / row.seconds},
                     {"loops", row.loops},
                     {"plans", row.plans},
-                    {"buffers", row.buffers}});
+                    {"buffers", row.buffers},
+                    {"pieces", row.pieces}});
   }
   return json;
 }

@@ -29,7 +29,7 @@ struct BenchStepOptions {
 /// Times steps on random tokens, after as many as fill the memory, in turn with the peak.
 /// -> {seconds, spread, tokens_per_s, useful_gflops, gemm_peak_gflops, gemm_peak_spread,
 /// peak_share, peak_rss_gb, disturbed, ...}, and with a profile {profile: [{kernel, calls, seconds,
-/// share, waiting, gflops, gb_per_s, loops, plans, buffers}]}, see ProfileRow
+/// share, waiting, gflops, gb_per_s, loops, plans, buffers, pieces}]}, see ProfileRow
 nlohmann::ordered_json bench_step(const TrainingConfig& config, const BenchStepOptions& options);
 
 }  // namespace adaspan
