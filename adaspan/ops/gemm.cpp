@@ -75,8 +75,12 @@ void RowSums::run(int64_t piece, const ConstMatrix& a, const ConstMatrix& b) {
   const ConstMatrix &left = s.swapped ? b : a, &right = s.swapped ? a : b;
   const Matrix sum = matrix(s.sums.data() + piece * s.m * s.n, left.columns, right.columns);
   if (a.type == DType::f32 && isa() <= Isa::avx2) {  // there oneDNN's sums over rows are slow
-    const CopiedRows l = spread(left), r = spread(right);
-    Product(a.type, sum.type, r.rows, /*rows=*/1).run(sum, l.rows.transposed());
+    for (int64_t row = 0; row < a.rows; row += kRowsCopied) {
+      const int64_t end = std::min(a.rows, row + kRowsCopied);
+      const CopiedRows l = spread(left.rows_of(row, end)), r = spread(right.rows_of(row, end));
+      Product(a.type, sum.type, r.rows, /*rows=*/1, {.accumulate = row > 0})
+          .run(sum, l.rows.transposed());
+    }
   } else {
     s.product.run(sum, left, right);
   }

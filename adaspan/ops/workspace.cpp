@@ -27,7 +27,8 @@ double at_work(int64_t pieces) {
 /// RowSums of m x n: the pieces' sums, and where it copies the rows at work.
 double row_sums(double m, double n, int64_t pieces, double rows, DType type) {
   const bool spread = type == DType::f32 && isa() <= Isa::avx2;
-  const double copies = spread ? buffer(rows * (m + n + 32)) : 0;
+  const double copied = std::min<double>(rows, RowSums::kRowsCopied);
+  const double copies = spread ? buffer(copied * (m + n + 32)) : 0;
   return buffer(static_cast<double>(pieces) * m * n) + at_work(pieces) * copies;
 }
 
