@@ -14,7 +14,6 @@ inline int32_t pair_at(const bf16* x) {
 }
 
 struct HalfDotLanes {
-  static constexpr int64_t kWidth = 8;
   using Sum = __m256;
   using Left = __m256bh;
   using Right = __m256bh;
