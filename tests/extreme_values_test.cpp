@@ -74,7 +74,7 @@ AttentionRow random_row(size_t n, float size, const Row& masks, Picks& picks) {
     row.g[j] = picks.of({-1, -0.3f, 0, 0.2f, 2});
     if (!row.hidden(j)) continue;
     row.x[j] = picks.of({0, size + 250, size + 500, 1e6f, FLT_MAX, -FLT_MAX, kInf, -kInf, kNan});
-    row.g[j] = picks.of({0, 1, FLT_MAX});
+    row.g[j] = picks.of({0, 1, FLT_MAX, kInf, kNan});
   }
   return row;
 }

@@ -282,6 +282,20 @@ TEST_CASE("one prepared right-hand side serves matrices of different heights at 
   }
 }
 
+TEST_CASE("sums over no rows are zeros") {
+  for (Isa level : {Isa::avx2, best_isa()}) {
+    if (level > best_isa()) continue;
+    set_isa(level);
+    for (DType type : kTypes) {
+      RowSums sums(3, 5, 1);
+      sums.run(0, {nullptr, type, 0, 3, 3}, {nullptr, type, 0, 5, 5});
+      Tensor c = Tensor::filled({3, 5}, 7);
+      sums.finish(0, matrix(c));
+      for (float value : c.values()) CHECK(value == 0);
+    }
+  }
+}
+
 TEST_CASE("sums over rows are a^T b for all extents and types") {
   for (int count : {1, 2}) {
     set_threads(count);

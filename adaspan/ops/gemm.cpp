@@ -74,6 +74,7 @@ void RowSums::run(int64_t piece, const ConstMatrix& a, const ConstMatrix& b) {
   assert(piece < s.sums.shape()[0]);
   const ConstMatrix &left = s.swapped ? b : a, &right = s.swapped ? a : b;
   const Matrix sum = matrix(s.sums.data() + piece * s.m * s.n, left.columns, right.columns);
+  if (a.rows == 0) return fill_with_zeros(sum);
   if (a.type == DType::f32 && isa() <= Isa::avx2) {  // there oneDNN's sums over rows are slow
     for (int64_t row = 0; row < a.rows; row += kRowsCopied) {
       const int64_t end = std::min(a.rows, row + kRowsCopied);

@@ -132,7 +132,7 @@ struct Layout {
 template <class Plan>
 class Plans {
  public:
-  using Key = std::array<int64_t, 15>;
+  using Key = std::array<int64_t, 16>;
 
   template <class Make>
   std::shared_ptr<const Plan> get(const Key& key, const Make& make) {
@@ -149,7 +149,7 @@ class Plans {
   }
 
  private:
-  static constexpr size_t kMostKept = 1024;  // spans that move ask for ever new ones
+  static constexpr size_t kMostKept = 8192;  // spans that move ask for ever new ones
 
   std::shared_mutex mutex_;
   std::map<Key, std::shared_ptr<const Plan>> kept_;
@@ -269,7 +269,7 @@ void Product::run(const Matrix& c, const ConstMatrix& a, int64_t first) const {
   const auto primitive = plans<Primitive>().get(
       {kProduct, a.rows, a.columns, s.b.columns, number_of(a.type), number_of(c.type),
        number_of(s.b.type), s.options_number(), a.row_stride, a.column_stride, s.b.row_stride,
-       s.b.column_stride, c.row_stride, r.row_stride, s.layout},
+       s.b.column_stride, c.row_stride, r.row_stride, r.column_stride, s.layout},
       [&] { return made(a, s.b, [&] { return Primitive(s.description(a, s.b_desc, c, r)); }); });
   Arguments arguments = {{DNNL_ARG_SRC, wrap(describe(a), a.data)},
                          {DNNL_ARG_WEIGHTS, wrap(s.b_desc, s.packed ? s.packed.get() : s.b.data)},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The innermost loops of span attention: three small matrix products over a band, and the softmax
-// of one of its rows. Compiled once for each instruction set; the program picks one.
+// of a few of its rows. Compiled once for each instruction set; the program picks one.
 //
 // The way from a tile to a multiply-add:
 //
@@ -66,9 +66,9 @@ struct SpanKernels {
                  int64_t groups, Band band, bool add);
   /// c[i,:] (+)= sum over j in the band of a[i,j] b[j,:], b of `width` columns; a.step is kGroup<T>
   void (*mix)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band, bool add);
-  /// c[j,:] += sum over i with (i,j) in the band of a[i,j] b[i,:], but = for columns j >= fresh, a
-  /// multiple of row_block; a is given by columns: group g (rows g*kGroup<T> ...) of column j lies
-  /// at data + j*row + g*step
+  /// c[j,:] += sum over i with (i,j) in the band of a[i,j] b[i,:], but = in blocks of columns that
+  /// begin at `fresh` or behind it; a is given by columns: group g (rows g*kGroup<T> ...) of column
+  /// j lies at data + j*row + g*step
   void (*scatter)(float* c, LeftOperand<T> a, const T* b, int64_t width, Band band, int64_t fresh);
 
   const SpanKernels* counting;  ///< see counting_span_kernels()

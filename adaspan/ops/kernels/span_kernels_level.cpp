@@ -206,9 +206,12 @@ void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows
         const Vec m = at.load(mask[r] + j);
         Vec e = exponential(factor[r] * at.load(x[r] + j) - top[r]) * scale[r];
         e = e > kMostShare ? all(kMostShare) : e;
-        e = m + at.load(slope[r] + j) < kLeastMask ? Vec{} : e;  // as in softmax
+        const Vec seen = m + at.load(slope[r] + j);  // what is not may be no number, as in softmax
+        const Vec dweight = seen < kLeastMask ? Vec{} : at.load(g[r] + j);
+        e = seen < kLeastMask ? Vec{} : e;
         at.store(x[r] + j, e);
-        sums[r] += m * e * at.load(g[r] + j);
+        at.store(g[r] + j, dweight);
+        sums[r] += m * e * dweight;
       }
     }
 #pragma GCC unroll 4

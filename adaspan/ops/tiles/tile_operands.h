@@ -176,7 +176,8 @@ class HeadData {
 
   /// Asks for what the next tile, of this or the next pair of sequence and head, will gather of its
   /// queries from row i on: rows lie far apart, and come a few at a time while this tile is worked
-  /// on. Before the first tile of a head, also for as much of its memory.
+  /// on. With the last tile of a head, also for the
+  /// memory of the next one.
   void fetch_next(const Tile& tile, int64_t i, int64_t rows, const Tensor* dout) const {
     int64_t begin = tile.begin + kTileRows + i, item = b_ * n_.K + h_;
     const bool next_head = tile.begin + kTileRows >= n_.M;
@@ -194,8 +195,8 @@ class HeadData {
     if (!next_head) return;
     const int64_t begin_of_memory = h == 0 ? 0 : memory_begin_ + memory_steps_;
     const int64_t steps = options_.memory_steps[static_cast<size_t>(h)];
-    const int64_t wanted =
-        std::min(steps, back_);  // about: where spans are dynamic, it may see less
+    // Where spans are dynamic, about as much as this head sees.
+    const int64_t wanted = x_.dynamic() ? std::min(steps, back_) : steps;
     const Rows some = share(i, rows, tile.rows, {steps - wanted, steps});
     for (int64_t step = some.begin; step < some.end; ++step) {
       const int64_t place = (begin_of_memory + step) * n_.B + b;
