@@ -504,7 +504,7 @@ TEST_CASE("a product that oneDNN cannot plan throws") {
                        Error);
   ConstMatrix b = matrix(x);
   a.rows = b.rows = -1;
-  CHECK_THROWS_WITH_AS(SumOverRows().run(matrix(c), a, b),
+  CHECK_THROWS_WITH_AS(sum_over_rows(matrix(c), a, b),
                        doctest::Contains("[gemm] expected a product of f32 [3, -1] and f32 [-1, 3] "
                                          "that oneDNN can plan; got: "),
                        Error);

@@ -52,7 +52,6 @@ struct RowSums::State {
   int64_t m, n;
   bool swapped;  // sums are [n,m], not [m,n]: oneDNN is faster when the first is the smaller
   Tensor sums;   // [pieces, m*n]
-  SumOverRows product;
 };
 
 // A piece's sum costs as much memory traffic as many of its rows, hence large pieces; at most 16,
@@ -64,7 +63,7 @@ int64_t RowSums::rows_per_piece(int64_t rows) {
 }
 
 RowSums::RowSums(int64_t m, int64_t n, int64_t pieces)
-    : state_(new State{m, n, m > n, Tensor({pieces, m * n}), {}}) {}
+    : state_(new State{m, n, m > n, Tensor({pieces, m * n})}) {}
 
 RowSums::~RowSums() = default;
 
@@ -83,7 +82,7 @@ void RowSums::run(int64_t piece, const ConstMatrix& a, const ConstMatrix& b) {
           .run(sum, l.rows.transposed());
     }
   } else {
-    s.product.run(sum, left, right);
+    sum_over_rows(sum, left, right);
   }
 }
 

@@ -203,14 +203,14 @@ void Product::State::pack(int64_t rows) {
     const int64_t typical = std::clamp<int64_t>(rows, 1, kTypicalRows);
     const auto chosen = plans<Layout>().get(
         {kLayout, typical, k, n, number_of(a_type), number_of(c_type), options_number()}, [&] {
-          static std::atomic<int64_t> count = 0;
+          static std::atomic<int64_t> chosen_before = 0;
           const ConstMatrix some_a{nullptr, a_type, typical, k, k};
           const ConstMatrix some_c{nullptr, c_type, typical, n, n};
           const memory::desc any({k, n}, type_of(a_type), memory::format_tag::any);
           return Layout{
               made(some_a, b,
                    [&] { return description(some_a, any, some_c, some_c).weights_desc(); }),
-              ++count};
+              ++chosen_before};
         });
     b_desc = chosen->desc;
     if (b_desc == describe(b)) return;
@@ -282,12 +282,7 @@ void Product::run(const Matrix& c, const ConstMatrix& a, int64_t first) const {
   primitive->run(std::move(arguments));
 }
 
-struct SumOverRows::State {};
-
-SumOverRows::SumOverRows() : state_(new State) {}
-SumOverRows::~SumOverRows() = default;
-
-void SumOverRows::run(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b) const {
+void sum_over_rows(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b) {
   assert(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
   assert(a.type == b.type && c.type == DType::f32);
   if (c.rows == 0 || c.columns == 0) return;

@@ -42,22 +42,9 @@ class Product {
   std::unique_ptr<State> state_;
 };
 
-/// c = a^T b for any number of pairs a [rows,m], b [rows,n] of one type, both without gaps; c [m,n]
-/// is f32.
-class SumOverRows {
- public:
-  SumOverRows();
-  ~SumOverRows();
-  SumOverRows(const SumOverRows&) = delete;
-  SumOverRows& operator=(const SumOverRows&) = delete;
-
-  /// As Product::run.
-  void run(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b) const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
+/// c = a^T b for a [rows,m] and b [rows,n] of one type, both without gaps; c [m,n] is f32. By the
+/// calling thread alone, as Product::run.
+void sum_over_rows(const Matrix& c, const ConstMatrix& a, const ConstMatrix& b);
 
 /// Limits oneDNN to the level isa(). A part of open_process (process.h), which programs call.
 /// Throws Error when that is another level than before, after the first product.
