@@ -129,6 +129,19 @@ TEST_CASE("a checkpoint that was renamed goes on under its new name") {
   CHECK(read_whole_manifest(place.dir / "manifest.json").checkpoint == "d.safetensors");
 }
 
+TEST_CASE("a run that was ended after its last checkpoint, before its manifest, tells of both") {
+  const Place place;
+  place.go(place.config());
+  const fs::path path = place.dir / "manifest.json";
+  const std::string whole = read_text(path);
+  Manifest manifest = read_whole_manifest(path);
+  REQUIRE(manifest.saved == 6);
+  manifest.saved = 4;
+  write_manifest(path, manifest);
+  place.go(place.config());
+  CHECK(read_text(path) == whole);
+}
+
 TEST_CASE("records of a run without its checkpoint are not started over") {
   const Place place;
   place.go(place.config());

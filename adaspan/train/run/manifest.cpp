@@ -117,4 +117,12 @@ Manifest record_start(const std::filesystem::path& path, const ordered_json& ent
   return manifest;
 }
 
+void record_save(const std::filesystem::path& path, int64_t step) {
+  if (!std::filesystem::exists(path)) return;
+  Manifest manifest = read_whole_manifest(path);
+  if (!manifest.tells_saves || manifest.saved == step) return;
+  manifest.saved = step;
+  write_manifest(path, manifest);
+}
+
 }  // namespace adaspan

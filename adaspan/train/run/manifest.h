@@ -43,6 +43,11 @@ void write_manifest(const std::filesystem::path& path, const Manifest& manifest)
 Manifest record_start(const std::filesystem::path& path, const nlohmann::ordered_json& entry,
                       const std::string& checkpoint);
 
+/// Makes the manifest at `path` say that step `step` is the last one saved, as a run that was ended
+/// between its checkpoint and its manifest could not. One that says so, or does not tell of saves,
+/// stays as it is. Throws Error when it is damaged or cannot be written.
+void record_save(const std::filesystem::path& path, int64_t step);
+
 /// All entries. Throws Error when there is no file at `path`, or what is there is no manifest.
 std::vector<nlohmann::ordered_json> read_manifest(const std::filesystem::path& path);
 

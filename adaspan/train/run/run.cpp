@@ -149,6 +149,7 @@ bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop)
   if (trainer.steps_done() >= steps) {
     for (const std::string& line : start.from->skipped) observer.noted(line);
     for (const std::string& line : start.notes) observer.noted(line);
+    record_save(RunFiles(trainer.config().run.checkpoint).manifest, trainer.steps_done());
     observer.already_done(trainer.steps_done());
     return true;
   }
