@@ -28,6 +28,8 @@ constexpr Help kHelp[] = {
     {"hid-sz", "Model", "", "hidden size H"},
     {"inner-hid-sz", "Model", "", "width of the feed-forward layer"},
     {"nheads", "Model", "", "attention heads per layer, K; divides the hidden size"},
+    {"pers-mem-size", "Model", "",
+     "persistent vectors of a head, P, in the place of feed-forward layers; 0: none"},
     {"attn-span", "Model", "", "span limit S: no head looks further back, in tokens"},
     {"dropout", "Model", "", "dropout of attention weights and of the feed-forward layer"},
     {"emb-dropout", "Model", "", "dropout of embeddings and of the last layer's output"},

@@ -58,9 +58,6 @@ constexpr Bounds bounds_of(DType precision) {
 /// The options of a recorded run.
 TrainingConfig recorded_config(const SafetensorsFile& file) {
   const std::string& span = file.metadata("adapt_span");
-  require(file.metadata("pers_mem") == "0",
-          "[parity] expected a run without persistent memory; got {} vectors; not supported yet",
-          file.metadata("pers_mem"));
   require(file.metadata("adapt_io_cutoffs") == "None",
           "[parity] expected a run without adaptive input and output; got cut-offs {}; not "
           "supported yet",
@@ -70,6 +67,7 @@ TrainingConfig recorded_config(const SafetensorsFile& file) {
                                                       {"hid-sz", "hidden"},
                                                       {"inner-hid-sz", "inner"},
                                                       {"nheads", "heads"},
+                                                      {"pers-mem-size", "pers_mem"},
                                                       {"attn-span", "span"},
                                                       {"block-sz", "block"},
                                                       {"batch-sz", "batch"},

@@ -110,8 +110,9 @@ TEST_CASE("every recorded run of the reference is reproduced") {
     CHECK(rows["block2.loss"]["value"].get<double>() ==
           doctest::Approx(file.doubles("block2.loss")[0]).epsilon(1e-4));
   }
-  CHECK(runs.size() >= 5);
-  for (const char* name : {"adaptive", "fixed", "dynamic", "adam_split", "sgd_short_cache"}) {
+  CHECK(runs.size() >= 6);
+  for (const char* name :
+       {"adaptive", "fixed", "dynamic", "adam_split", "sgd_short_cache", "persistent"}) {
     CHECK(runs.contains(name));
   }
 }
@@ -201,8 +202,6 @@ TEST_CASE("runs of models that are not there yet are refused by what they need")
     recording.metadata[key] = value;
     CHECK_THROWS_WITH_AS(recording.failures(), expected, Error);
   };
-  refuse("pers_mem", "16",
-         "[parity] expected a run without persistent memory; got 16 vectors; not supported yet");
   refuse("adapt_io_cutoffs", "[20, 50]",
          "[parity] expected a run without adaptive input and output; got cut-offs [20, 50]; not "
          "supported yet");

@@ -19,26 +19,36 @@ struct Setup {
         memory_kv({0}),
         p(Tensor::zeros({problem.D, problem.S})),
         z(problem.spans()),
-        x{qkv, memory_kv, p, problem.kind == SpanProblem::fixed ? nullptr : &z},
-        masks(x, options, kernels.rows),
+        keys({problem.K(), problem.D, problem.P}),
+        x{qkv,
+          memory_kv,
+          p,
+          problem.kind == SpanProblem::fixed ? nullptr : &z,
+          problem.P > 0 ? &keys : nullptr,
+          nullptr},
+        layout(200, problem.P, 16, 4),
+        masks(x, options, layout, kernels.rows),
         tiles(head_tiles(problem.M, masks.tile_spans(0, 0))) {}
 
   /// Made together with those before it, as a tile's rows are.
   SoftmaxRow row(int64_t t, int64_t b = 0) {
     const int64_t first = t / kRowsTogether * kRowsTogether;
     const Tile& tile = tiles.tiles[static_cast<size_t>(t / kTileRows)];
-    rows = masks.rows(b, 0, tile, first % kTileRows, 1);
-    CHECK(rows.E == tile.E);
+    rows = masks.rows(b, 0, tile, first % kTileRows);
+    CHECK(rows.E == layout.length(tile.E));
+    E = tile.E;
     return rows.row[t - first];
   }
 
   SpanAttentionOptions options;
-  Tensor qkv, memory_kv, p, z;
+  Tensor qkv, memory_kv, p, z, keys;
   SpanAttentionValues x;
   SpanKernelTables kernels = span_kernels();
+  TileLayout layout;
   RowMasks masks;
   HeadTiles tiles;
   SoftmaxRows rows{};
+  int64_t E = 0;  ///< of the tile that the row is in
 };
 
 }  // namespace
@@ -67,9 +77,9 @@ TEST_CASE("a row's mask is that of its own query, zero beyond the head's effecti
     for (int64_t b : {0, 1}) {
       const SoftmaxRow row = s.row(t, b);
       const double z = s.z.data()[t * 2 + b];
-      for (int64_t j = 0; j < s.rows.E; ++j) {
-        const bool seen = s.rows.E - j <= s.options.effective_spans[0];
-        const double raw = (32 + z - static_cast<double>(s.rows.E - j - 1)) / 32;
+      for (int64_t j = 0; j < s.E; ++j) {
+        const bool seen = s.E - j <= s.options.effective_spans[0];
+        const double raw = (32 + z - static_cast<double>(s.E - j - 1)) / 32;
         CHECK(row.mask[j] == doctest::Approx(seen ? std::clamp(raw, 0.0, 1.0) : 0).epsilon(1e-5));
       }
     }
@@ -82,7 +92,21 @@ TEST_CASE("steps that no memory is left of have no weight where missing ones are
   Setup s(p);
   for (int64_t t : {0, 5, 16, 17, 69}) {
     const SoftmaxRow row = s.row(t);
-    for (int64_t j = 0; j < s.rows.E; ++j) CHECK(row.mask[j] == (t - (s.rows.E - j) >= -3 ? 1 : 0));
+    for (int64_t j = 0; j < s.E; ++j) CHECK(row.mask[j] == (t - (s.E - j) >= -3 ? 1 : 0));
+  }
+}
+
+TEST_CASE("persistent vectors are seen in full by every query, and move no span") {
+  const SpanProblem p{
+      .kind = SpanProblem::dynamic, .z = {90}, .narrow_middle = true, .M = 192, .S = 150, .P = 21};
+  Setup s(p);
+  for (int64_t t : {0, 1, 63, 70, 130, 2}) {  // tiles of other widths in between
+    const SoftmaxRow row = s.row(t);
+    const int64_t first = s.layout.persistent(s.E);
+    for (int64_t j = s.E; j < round_up(first + p.P, 16); ++j) {
+      CHECK(row.mask[j] == (j >= first && j < first + p.P ? 1 : 0));
+      CHECK(row.slope[j] == 0);
+    }
   }
 }
 
@@ -91,13 +115,21 @@ TEST_CASE("a weight's random number is that of its distance in a row of S") {
   CHECK(Setup(p).row(0).keep == nullptr);
   p.dropout = {.rate = 0.5f, .key = {.seed = 3}, .first_sequence = 1, .batch = 4};
   for (float z : {3.5f, 41.0f}) {  // E is even, S odd: the widest row has a column beyond
-    p.z = {z};
-    Setup s(p);
-    const SoftmaxRow row = s.row(2, 1);
-    for (int64_t distance = 1; distance <= std::min(s.rows.E, p.S); ++distance) {
-      const auto number = static_cast<uint64_t>((2 * 4 + 1 + 1) * p.S + p.S - distance);
-      const bool kept = random_uniform(p.dropout.key, number) >= 0.5;
-      CHECK(row.keep[s.rows.E - distance] == (kept ? 2 : 0));
+    for (int64_t P : {0, 9}) {
+      p.z = {z};
+      p.P = P;
+      Setup s(p);
+      const SoftmaxRow row = s.row(2, 1);
+      const auto keep = [&](int64_t place) {  // of S distances and P vectors
+        const auto number = static_cast<uint64_t>((2 * 4 + 1 + 1) * (p.S + P) + place);
+        return random_uniform(p.dropout.key, number) >= 0.5 ? 2 : 0;
+      };
+      for (int64_t distance = 1; distance <= std::min(s.E, p.S); ++distance) {
+        CHECK(row.keep[s.E - distance] == keep(p.S - distance));
+      }
+      for (int64_t j = 0; j < P; ++j) {
+        CHECK(row.keep[s.layout.persistent(s.E) + j] == keep(p.S + j));
+      }
     }
   }
 }

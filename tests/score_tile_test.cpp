@@ -9,16 +9,21 @@ namespace {
 constexpr int64_t E = 10, kRows = 8;  // of a tile; the last row of the tile is 5
 const Tile kTile{.begin = 0, .rows = 6, .E = E, .first_key = 0, .fresh = {}, .finished = {}};
 
+constexpr float kPersistent = 128;
+
 float number(int64_t i, int64_t j) {
   return static_cast<float>(1 + i * 16 + j);  // a bf16 holds it
 }
 
-/// As products leave it: with rubbish around the band and below.
+/// As products leave it: with rubbish around the scores and below.
 ScoreTile filled(const TileLayout& layout) {
   ScoreTile tile(layout);
   std::fill_n(tile.row(0), layout.size(), -7.0f);
   for (int64_t i = 0; i < kTile.rows; ++i) {
     for (int64_t j = 0; j < E; ++j) tile.band(i)[j] = number(i, j);
+    for (int64_t j = 0; j < layout.P; ++j) {
+      tile.band(i)[layout.persistent(E) + j] = number(i, j) + kPersistent;
+    }
   }
   tile.clear_margins(0, kTile.rows, E);
   tile.clear_below(kTile);
@@ -28,6 +33,10 @@ ScoreTile filled(const TileLayout& layout) {
 /// What products should find in row i at a distance's column, E of them, or in the margins.
 float expected(int64_t i, int64_t j) {
   return i < kTile.rows && j >= 0 && j < E ? number(i, j) : 0;
+}
+/// ... at that of a persistent vector, P of them, or behind.
+float expected_persistent(int64_t i, int64_t j, int64_t P) {
+  return i < kTile.rows && j < P ? number(i, j) + kPersistent : 0;
 }
 
 /// Number n of the group that `a` has of row i, group g (or, by columns: column i, group g).
@@ -40,15 +49,19 @@ template <class T>
 void check_operands(int64_t margin) {
   constexpr int64_t G = kGroup<T>;
   CAPTURE(G);
-  const TileLayout layout(E, margin, 4);
+  const int64_t P = 6;
+  const TileLayout layout(E, P, margin, 4);
   const ScoreTile tile = filled(layout);
   const SpanKernelTables kernels = span_kernels();
   TileByRows<T> rows(tile, kernels.rows);
-  TileByColumns<T> keys(tile, 1, kernels.rows), distances(tile, 0, kernels.rows);
+  TileByColumns<T> keys(tile, 1, kernels.rows), distances(tile, 0, kernels.rows),
+      vectors(tile, 0, kernels.rows);
+  const int64_t first = layout.persistent(E);
   for (int64_t i = 0; i < kRows; i += 2) {
     rows.take(i, 2, E);
-    keys.take(i, E);
-    distances.take(i, E);
+    keys.take(i, 0, E);
+    distances.take(i, 0, layout.length(E));
+    vectors.take(i, first, P);
   }
   for (int64_t i = 0; i < kRows; ++i) {
     // Column c of slope 1 is distance c - i of row i: from within the left margin on.
@@ -59,6 +72,11 @@ void check_operands(int64_t margin) {
     }
     for (int64_t j = 0; j < E + margin; ++j) {
       CHECK(read(distances.operand(), j, i / G, i % G) == expected(i, j));
+    }
+    for (int64_t j = 0; j < P + margin; ++j) {
+      CHECK(read(distances.operand(first), j, i / G, i % G) == expected_persistent(i, j, P));
+      CHECK(read(vectors.operand(first), j, i / G, i % G) == expected_persistent(i, j, P));
+      CHECK(read(rows.operand(0, first), i, j / G, j % G) == expected_persistent(i, j, P));
     }
     for (int64_t g = -margin / G / 2; g < (E + margin) / G - kRows / G; ++g) {
       for (int64_t n = 0; n < G; ++n) {
@@ -73,7 +91,7 @@ void check_operands(int64_t margin) {
 
 TEST_CASE("margins and rows below the last are zeros, the band is left alone") {
   for (int64_t margin : {16, 48}) {
-    const TileLayout layout(E, margin, 4);
+    const TileLayout layout(E, /*P=*/0, margin, 4);
     const ScoreTile tile = filled(layout);
     for (int64_t i = 0; i < layout.padded(kTile.rows); ++i) {
       for (int64_t j = -margin; j < E + margin; ++j) CHECK(tile.band(i)[j] == expected(i, j));

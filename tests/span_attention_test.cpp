@@ -25,13 +25,18 @@ SpanProblem small(SpanProblem::Spans kind, std::vector<float> z) {
 }
 
 /// q, k, v [M,B,H], the keys and values of all C steps of memory of one head after another
-/// [K*C,B,D], p [D,S] and, unless spans are fixed, z
+/// [K*C,B,D], p [D,S], unless spans are fixed z, and persistent keys [K,D,P] and values [K,P,D] if
+/// there are any
 std::vector<Tensor> inputs_of(const SpanProblem& p) {
   std::vector<Tensor> x;
   for (uint64_t seed : {1, 2, 3}) x.push_back(random_tensor({p.M, p.B, K * p.D}, seed, -2, 2));
   for (uint64_t seed : {4, 5}) x.push_back(random_tensor({K * p.C, p.B, p.D}, seed, -2, 2));
   x.push_back(random_tensor({p.D, S}, 6));
   if (p.kind != SpanProblem::fixed) x.push_back(p.spans());
+  if (p.P > 0) {
+    x.push_back(random_tensor({K, p.D, p.P}, 7, -2, 2));
+    x.push_back(random_tensor({K, p.P, p.D}, 8, -2, 2));
+  }
   return x;
 }
 
@@ -54,7 +59,9 @@ Variable attend(Tape& tape, const Variables& x, const SpanProblem& problem,
                    {.qkv = concat_columns(tape, {x[0], x[1], x[2]}),
                     .memory_kv = concat_columns(tape, {memory_k, memory_v}),
                     .p = x[5],
-                    .z = x.size() > 6 ? x[6] : Variable()},
+                    .z = problem.kind != SpanProblem::fixed ? x[6] : Variable(),
+                    .persistent_keys = problem.P > 0 ? x[x.size() - 2] : Variable(),
+                    .persistent_values = problem.P > 0 ? x[x.size() - 1] : Variable()},
                    options);
 }
 
@@ -93,11 +100,19 @@ struct Query {
     }
     return sum / std::sqrt(static_cast<double>(problem.D));
   }
-  double dropped(int64_t distance) const {
+  double persistent_score(int64_t j) const {
+    double sum = 0;
+    for (int64_t d = 0; d < problem.D; ++d) {
+      sum += x[0](t, b, h * problem.D + d) * x[x.size() - 2](h, d, j);
+    }
+    return sum / std::sqrt(static_cast<double>(problem.D));
+  }
+  /// Of S distances, the largest first, and P vectors.
+  double dropped(int64_t place) const {
     const Dropout& dropout = problem.dropout;
     if (dropout.rate == 0) return 1;
     const int64_t row = t * dropout.batch + dropout.first_sequence + b;
-    const auto number = static_cast<uint64_t>((row * K + h) * S + S - distance);
+    const auto number = static_cast<uint64_t>((row * K + h) * (S + problem.P) + place);
     const bool kept = random_uniform(dropout.key, number) >= dropout.rate;
     return kept ? 1 / (1 - double{dropout.rate}) : 0;
   }
@@ -110,14 +125,24 @@ Array definition(const Arrays& x, const SpanProblem& problem, const Array& z0) {
       for (int64_t h = 0; h < K; ++h) {
         const Query query{problem, x, z0, t, b, h};
         double weights[S + 1], sum = 0;
+        std::vector<double> persistent;
         for (int64_t distance = 1; distance <= S; ++distance) {
           weights[distance] = query.mask(distance) * std::exp(query.score(distance));
           sum += weights[distance];
         }
+        for (int64_t j = 0; j < problem.P; ++j) {
+          sum += persistent.emplace_back(std::exp(query.persistent_score(j)));
+        }
         for (int64_t distance = 1; distance <= S && sum > 0; ++distance) {
-          const double a = query.dropped(distance) * weights[distance] / sum;
+          const double a = query.dropped(S - distance) * weights[distance] / sum;
           for (int64_t d = 0; d < problem.D; ++d) {
             out(t, b, h * problem.D + d) += a * query.step(2, t - distance, d);
+          }
+        }
+        for (int64_t j = 0; j < problem.P; ++j) {
+          const double a = query.dropped(S + j) * persistent[static_cast<size_t>(j)] / sum;
+          for (int64_t d = 0; d < problem.D; ++d) {
+            out(t, b, h * problem.D + d) += a * x.back()(h, j, d);
           }
         }
       }
@@ -153,6 +178,7 @@ void check_grid(SpanProblem::Spans kind, const std::vector<std::vector<float>>& 
           problem.B = 1 + i / 2 % 2;
           problem.D = i / 3 % 2 ? 8 : 5;
           if (i % 5 < 2) problem.dropout = {.rate = 0.4f, .first_sequence = 1, .batch = 4};
+          problem.P = i % 7 < 3 ? i % 7 * 3 : 0;
           check_problem(problem);
         }
       }
@@ -343,6 +369,25 @@ TEST_CASE("effective spans and memory steps that do not fit throw") {
   check_misfit({[](auto&, auto& o) { o.effective_spans[1] = 0; }, range + "0 and 1 of head 1"});
   check_misfit({[](auto&, auto& o) { o.memory_steps[1] = 4; }, range + "3 and 4 of head 1"});
   check_misfit({[](auto&, auto& o) { o.memory_steps[0] = -1; }, range + "6 and -1 of head 0"});
+}
+
+TEST_CASE("persistent keys and values that do not fit throw") {
+  const std::string both =
+      "persistent keys [2,4,P] and values [2,P,4] of type f32, or neither; got ";
+  check_misfit({[](auto& x, auto&) {
+                  x.persistent_keys = zeros({2, 4, 3});
+                },
+                both + "[2, 4, 3] of type f32 and none"});
+  check_misfit({[](auto& x, auto&) {
+                  x.persistent_keys = zeros({2, 4, 3});
+                  x.persistent_values = zeros({2, 4, 3});
+                },
+                both + "[2, 4, 3] of type f32 and [2, 4, 3] of type f32"});
+  check_misfit({[](auto& x, auto&) {
+                  x.persistent_keys = zeros({2, 4, 0});
+                  x.persistent_values = zeros({2, 0, 4});
+                },
+                both + "[2, 4, 0] of type f32 and [2, 0, 4] of type f32"});
 }
 
 TEST_CASE("memory, span parameters, ramps and dropout that do not fit throw") {

@@ -39,6 +39,8 @@ struct Case {
         memory_kv(representable({total(options.memory_steps), p.B, 2 * p.D}, 2, 2)),
         positions(representable({p.D, p.S}, 3, 1)),
         z(p.kind == SpanProblem::fixed ? Tensor() : p.spans()),
+        persistent_keys(p.P > 0 ? representable({p.K(), p.D, p.P}, 5, 2) : Tensor()),
+        persistent_values(p.P > 0 ? representable({p.K(), p.P, p.D}, 6, 2) : Tensor()),
         dout(representable({p.M, p.B, p.K() * p.D}, 4, 1)) {}
 
   static int64_t total(const std::vector<int64_t>& memory_steps) {
@@ -48,21 +50,23 @@ struct Case {
   }
 
   SpanAttentionOptions options;
-  Tensor qkv, memory_kv, positions, z, dout;
+  Tensor qkv, memory_kv, positions, z, persistent_keys, persistent_values, dout;
 };
 
-/// out and the gradients of qkv, memory_kv, p and z
+/// out and the gradients of qkv, memory_kv, p, z, persistent keys and values
 using Results = std::vector<Tensor>;
 
 Results naive(const Case& c) {
   Parameter qkv("qkv", c.qkv.clone()), memory("memory", c.memory_kv.clone()),
-      positions("p", c.positions.clone()), z("z", c.z.empty() ? Tensor({0}) : c.z.clone());
+      positions("p", c.positions.clone()), z("z", c.z.clone()), n("n", c.persistent_keys.clone()),
+      u("u", c.persistent_values.clone());
+  const auto given = [](const Parameter& p) {
+    return p.value().elements() == 0 ? Variable() : p.variable();
+  };
   Tape tape;
-  const Variable out =
-      span_attention_naive(tape,
-                           {qkv.variable(), memory.variable(), positions.variable(),
-                            c.z.empty() ? Variable() : z.variable()},
-                           c.options);
+  const Variable out = span_attention_naive(
+      tape, {qkv.variable(), memory.variable(), positions.variable(), given(z), given(n), given(u)},
+      c.options);
   Results results;
   results.push_back(out.value().clone());
   // sum(dout out), whose gradient of out is dout
@@ -70,7 +74,9 @@ Results naive(const Case& c) {
       "sum", {out}, Tensor::filled({1}, 0),
       [d = out.grad(), dout = share(c.dout.clone())](const Tensor&) { d.add(dout->clone()); });
   tape.backward(loss);
-  for (const Parameter* p : {&qkv, &memory, &positions, &z}) results.push_back(p->grad().clone());
+  for (const Parameter* p : {&qkv, &memory, &positions, &z, &n, &u}) {
+    results.push_back(p->grad().clone());
+  }
   return results;
 }
 
@@ -86,13 +92,20 @@ SpanKernelTables kernels_under_test() {
 
 Results fused(const Case& c, DType type) {
   const Tensor qkv = c.qkv.converted(type), memory_kv = c.memory_kv.converted(type);
-  const SpanAttentionValues x{qkv, memory_kv, c.positions, c.z.empty() ? nullptr : &c.z};
+  const auto given = [](const Tensor& x) { return x.empty() ? nullptr : &x; };
+  const SpanAttentionValues x{qkv,
+                              memory_kv,
+                              c.positions,
+                              given(c.z),
+                              given(c.persistent_keys),
+                              given(c.persistent_values)};
   SpanAttentionForward forward = span_attention_forward(x, c.options, kernels_under_test());
   SpanAttentionGradients d = span_attention_backward(x, c.options, forward.scales,
                                                      c.dout.converted(type), kernels_under_test());
   CHECK(forward.out.type() == type);
   Results results;
-  for (Tensor* t : {&forward.out, &d.qkv, &d.memory_kv, &d.p, &d.z}) {
+  for (Tensor* t :
+       {&forward.out, &d.qkv, &d.memory_kv, &d.p, &d.z, &d.persistent_keys, &d.persistent_values}) {
     results.push_back(t->empty() ? Tensor() : t->converted(DType::f32));
   }
   return results;
@@ -115,8 +128,8 @@ double norm(const Tensor& x) {
 /// Some gradients cancel: with one key all but that of v are zero. They are measured against a part
 /// of dqkv; that of z, a sum over the scores of all queries, against all of it.
 void check_like(const Results& found, const Results& expected, DType type) {
-  const char* names[] = {"out", "dqkv", "dmemory_kv", "dp", "dz"};
-  const double share[] = {0, 0.05, 0.05, 0.05, 1};
+  const char* names[] = {"out", "dqkv", "dmemory_kv", "dp", "dz", "dn", "du"};
+  const double share[] = {0, 0.05, 0.05, 0.05, 1, 0.05, 0.05};
   for (size_t i = 0; i < expected.size(); ++i) {
     if (expected[i].empty() || expected[i].elements() == 0) continue;
     CAPTURE(std::string(names[i]));
@@ -206,11 +219,41 @@ TEST_CASE("fused attention is the naive one for short limits and ramps") {
   }
 }
 
+TEST_CASE("fused attention is the naive one with persistent vectors of all numbers") {
+  for (int64_t P : {1, 2, 15, 16, 33, 100}) {
+    for (SpanProblem::Spans kind : kLearned)
+      check({.kind = kind, .z = {20.3f, 0}, .M = 70, .P = P});
+    check({.kind = SpanProblem::fixed, .z = {150}, .M = 70, .B = 1, .P = P});
+  }
+}
+
+TEST_CASE(
+    "fused attention is the naive one with persistent vectors, blocks and heads of all sizes") {
+  for (int64_t M : {1, 63, 130}) {
+    for (int64_t C : {0, 7, 300}) {
+      check({.z = {40.2f, 0}, .M = M, .B = 1, .C = C, .P = 20});
+      check({.kind = SpanProblem::dynamic,
+             .z = {9.1f},
+             .M = M,
+             .C = C,
+             .skip_missing = true,
+             .P = 20});
+    }
+  }
+  for (int64_t D : {1, 20, 64}) check({.z = {20.3f, 0}, .M = 70, .D = D, .P = 40});
+  for (float z = 1; z <= 17; ++z) check({.z = {z, 3 * z + 16}, .M = 70, .B = 1, .D = 8, .P = 9});
+  check({.kind = SpanProblem::dynamic, .z = {118, 5}, .narrow_middle = true, .M = 192, .P = 33});
+  check({.z = {20.3f, 0, 4}, .M = 10, .B = 50, .D = 8, .P = 9});  // parts of several heads
+}
+
 TEST_CASE("fused attention drops the weights that the naive one drops") {
   for (SpanProblem::Spans kind : kLearned) {
     check({.kind = kind, .z = {30.5f, 2}, .dropout = kDropout});
   }
   check({.kind = SpanProblem::fixed, .z = {151}, .S = 151, .dropout = kDropout});
+  for (SpanProblem::Spans kind : kLearned) {
+    check({.kind = kind, .z = {30.5f, 2}, .dropout = kDropout, .P = 37});
+  }
 }
 
 TEST_CASE("what is behind the mask changes no result and no gradient, whatever score and value") {
@@ -368,11 +411,11 @@ TEST_CASE("nothing is computed that no span covers, but for rounding to vectors 
 TEST_CASE("any number of threads gives the same bits, each thread with other data") {
   for (DType type : {DType::f32, DType::bf16}) {
     for (SpanProblem::Spans kind : kLearned) {
-      const Case c(
-          {.kind = kind,
-           .z = {64.5f, 3, 20.2f},
-           .B = 13,
-           .dropout = {.rate = 0.1f, .key = {.seed = 3}, .first_sequence = 1, .batch = 15}});
+      const Case c({.kind = kind,
+                    .z = {64.5f, 3, 20.2f},
+                    .B = 13,
+                    .dropout = {.rate = 0.1f, .key = {.seed = 3}, .first_sequence = 1, .batch = 15},
+                    .P = 21});
       set_threads(1);
       const Results expected = fused(c, type);
       for (int threads : {2, 3, 4, 2, 3, 4}) {

@@ -102,8 +102,10 @@ TEST_CASE("rows of a tile with their margins lie apart, and blocks read within t
     for (int64_t margin : {16, 48}) {
       for (int64_t row_block : {4, 32}) {
         CAPTURE(widest);
-        const TileLayout layout(widest, margin, row_block);
-        const int64_t row = 2 * margin + widest;
+        const int64_t P = row_block == 4 ? 0 : 50;
+        const TileLayout layout(widest, P, margin, row_block);
+        const int64_t row = 2 * margin + widest + (P > 0 ? P + margin : 0);
+        CHECK(layout.length(widest) == row - 2 * margin);
         CHECK(layout.row(0) == 0);
         for (int64_t i = 1; i < kTileRows; ++i) CHECK(layout.row(i) >= layout.row(i - 1) + row);
         // Read with stride W, row i begins i columns later than row 0.

@@ -2,6 +2,7 @@
 // The extents of a tensor, outermost first. Size letters used throughout the project:
 //   B sequences   M block length   L layers   H hidden size   K heads   D = H/K head width
 //   S span limit  R ramp           V vocabulary   F inner size   C cached steps   E effective span
+//   P persistent vectors of a head
 // Activations are [M,B,H]: time first, so that a layer's memory and its block are one run of rows.
 #pragma once
 

@@ -29,9 +29,10 @@ class Attention {
                            const Variable& residual) const = 0;
 };
 
-/// Attention of the configuration's kind, of layer `layer`. Today there is one: multi-head
-/// attention over spans, with memory c (q = Wq x, k = Wk [c;x], v = Wv [c;x], out = Wo [heads]; no
-/// biases).
+/// Attention of the configuration's kind, of layer `layer`: multi-head attention over spans, with
+/// memory c (q = Wq x, k = Wk [c;x], v = Wv [c;x], out = Wo [heads]; no biases). Where the model
+/// has P persistent vectors, each head also sees keys sqrt(D) n_j and values sqrt(P) u_j, n and u
+/// being parameters that start as N(0, 1/D) and N(0, 1/P) (Sukhbaatar et al. 2019b, section 3).
 std::unique_ptr<Attention> make_attention(const ModelConfig& config, ParameterStore& store,
                                           int64_t layer);
 

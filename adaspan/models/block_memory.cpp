@@ -27,6 +27,7 @@ AttentionSizes attention_sizes(const ModelConfig& c, const BlockSizes& n,
                    .K = c.heads,
                    .D = c.head_width(),
                    .S = c.span_limit,
+                   .P = c.persistent,
                    .effective_spans = {},
                    .memory_steps = {},
                    .segments = steps_in_use(c, n, z).segments,
@@ -49,7 +50,8 @@ struct LayerBuffers {
     h = buffer_bytes(rows * c.hidden, type);
     qkv = buffer_bytes(3 * rows * c.hidden, type);
     kv = buffer_bytes(sizes.total_memory_steps() * n.B * 2 * sizes.D, type);
-    inner = buffer_bytes(rows * c.inner, type);
+    inner = c.persistent > 0 ? 0 : buffer_bytes(rows * c.inner, type);
+    persistent = c.persistent > 0 ? 2 * buffer_bytes(double(c.hidden) * c.persistent) : 0;
     scales = 2 * buffer_bytes(rows * c.heads);
     moments = 2 * buffer_bytes(rows);
     z_values = c.span_kind == SpanKind::dynamic ? buffer_bytes(rows * c.heads) : 0;
@@ -58,6 +60,7 @@ struct LayerBuffers {
   AttentionSizes sizes;
   double rows;
   double h, qkv, kv, inner, scales, moments, z_values;
+  double persistent;  ///< keys and values, scaled
 
   LinearSizes linear(const ModelConfig& c, int64_t in, int64_t out, bool stacked = false) const {
     return {static_cast<int64_t>(rows), in, out, c.precision, c.precision, stacked};
@@ -69,9 +72,10 @@ double attention_weights(const ModelConfig& c) {
   const double span = c.span_kind == SpanKind::dynamic    ? K * H + K
                       : c.span_kind == SpanKind::adaptive ? K
                                                           : 0;
-  return 4 * H * H + span + 2 * H;
+  return 4 * H * H + span + 2 * H + 2 * H * static_cast<double>(c.persistent);
 }
 double feed_forward_weights(const ModelConfig& c) {
+  if (c.persistent > 0) return 0;
   return (2.0 * c.hidden + 1) * c.inner + 3.0 * c.hidden;
 }
 double head_weights(const ModelConfig& c) {
@@ -118,10 +122,10 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   // Forward: what each layer saves, the part before its feed-forward layer and that of it.
   double saved = 0;
   const auto attention_of = [](const LayerBuffers& b) {  // h, qkv, kv, heads, attended
-    return 3 * b.h + b.qkv + b.kv + b.scales + b.moments + 2 * b.z_values;
+    return 3 * b.h + b.qkv + b.kv + b.scales + b.moments + 2 * b.z_values + b.persistent;
   };
   const auto feed_forward_of = [](const LayerBuffers& b) {  // x, inner, transformed
-    return 2 * b.h + b.inner + b.moments;
+    return b.inner > 0 ? 2 * b.h + b.inner + b.moments : 0;
   };
   for (const auto& layer : z) {
     const LayerBuffers b(c, n, layer);
@@ -147,14 +151,16 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   for (auto layer = z.rbegin(); layer != z.rend(); ++layer) {
     const LayerBuffers b(c, n, *layer);
     const double dh = b.h;
-    add_gradients(feed_forward_weights(c));
     peak.see(saved + dh, gradients, layer_norm_backward_workspace(n.B * n.M, c.hidden));
-    saved -= b.h + b.moments;  // transformed
-    peak.see(saved + dh + b.inner, gradients,
-             linear_backward_workspace(b.linear(c, c.inner, c.hidden)));
-    peak.see(saved + dh + b.inner, gradients,
-             linear_backward_workspace(b.linear(c, c.hidden, c.inner)));
-    saved -= b.h + b.inner;  // x, inner
+    if (b.inner > 0) {
+      add_gradients(feed_forward_weights(c));
+      saved -= b.h + b.moments;  // transformed
+      peak.see(saved + dh + b.inner, gradients,
+               linear_backward_workspace(b.linear(c, c.inner, c.hidden)));
+      peak.see(saved + dh + b.inner, gradients,
+               linear_backward_workspace(b.linear(c, c.hidden, c.inner)));
+      saved -= b.h + b.inner;  // x, inner
+    }
     add_gradients(attention_weights(c));
     saved -= b.h + b.moments;  // attended
     peak.see(saved + dh + b.h, gradients,
@@ -162,7 +168,7 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
     saved -= b.h;  // heads
     const double dqkv = b.qkv + b.kv + b.z_values;
     peak.see(saved + dh + b.h + dqkv, gradients, span_attention_backward_workspace(b.sizes));
-    saved -= b.qkv + b.kv + b.scales + 2 * b.z_values;
+    saved -= b.qkv + b.kv + b.scales + 2 * b.z_values + b.persistent;
     peak.see(saved + dh + dqkv, gradients, memory_projection_backward_workspace(b.sizes));
     peak.see(saved + dh + b.qkv, gradients,
              linear_backward_workspace(b.linear(c, c.hidden, 3 * c.hidden, /*stacked=*/true)));
@@ -182,12 +188,13 @@ BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
     const double h = steps.shared > 0 ? 0 : b.h;  // else it is part of the memory
     memory += buffer_bytes(static_cast<double>(steps.shared + steps.copied) * n.B * c.hidden,
                            c.precision);
-    const double attention = memory + h + b.qkv + b.kv + b.z_values;
+    const double attention = memory + h + b.qkv + b.kv + b.z_values + b.persistent;
     attention_most = std::max(attention_most, b.qkv + b.kv);
     inner_most = b.inner;
     peak.see(attention, 0, memory_projection_workspace(b.sizes));
     peak.see(attention + b.h + b.scales, 0, span_attention_workspace(b.sizes));
     peak.see(attention + 2 * b.h, 0, linear_workspace(b.linear(c, c.hidden, c.hidden)));
+    if (b.inner == 0) continue;
     peak.see(memory + h + 3 * b.h + b.inner, 0, linear_workspace(b.linear(c, c.inner, c.hidden)));
   }
   const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);

@@ -12,7 +12,8 @@ double useful_flops(const ModelConfig& c, int64_t B, int64_t M,
   const double D = static_cast<double>(c.head_width()), sequences = static_cast<double>(B);
   const double tokens = static_cast<double>(B * M);
 
-  const double multiply_adds = L * (4 * H * H + 2 * H * F) + H * V;  // of one token, forward
+  const double inner = c.persistent > 0 ? static_cast<double>(c.persistent) : F;
+  const double multiply_adds = L * (4 * H * H + 2 * H * inner) + H * V;  // of one token, forward
   double flops = 3 * 2 * multiply_adds * tokens;
   for (const auto& layer : z) {
     for (float head : layer) {

@@ -12,6 +12,7 @@ namespace adaspan {
 /// Useful floating-point operations of one training step (forward, backward):
 ///   linear layers: 2 for each multiply-add of forward, data gradient and weight gradient; the
 ///   memory's keys and values (forward, weight gradient) as far back as each head looks;
+///   persistent vectors: as a feed-forward layer of F = P;
 ///   attention: 18 D for each query and key within a head's reach (adaspan/ops/span_mask.h).
 /// What is computed a second time to save memory earns no credit.
 ///   z: the span of each layer and head, in steps

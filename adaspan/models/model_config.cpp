@@ -19,6 +19,8 @@ void check(const ModelConfig& c) {
   positive("hidden", c.hidden);
   positive("inner", c.inner);
   positive("heads", c.heads);
+  require(c.persistent >= 0, "[model] expected model.persistent of at least 0; got {}",
+          c.persistent);
   positive("span_limit", c.span_limit);
   positive("ramp", c.ramp);
   require(c.vocabulary >= 1, "[model] expected a vocabulary of at least 1 token; got {}",

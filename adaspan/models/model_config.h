@@ -15,8 +15,9 @@ struct ModelConfig {
   int64_t vocabulary = 0;   ///< V
   int64_t layers = 8;       ///< L
   int64_t hidden = 256;     ///< H
-  int64_t inner = 1024;     ///< F, width of the feed-forward layer
+  int64_t inner = 1024;     ///< F, width of the feed-forward layer; not used where P > 0
   int64_t heads = 2;        ///< K; divides H
+  int64_t persistent = 0;   ///< P, persistent vectors of a head in the place of feed-forward layers
   int64_t span_limit = 32;  ///< S
   int64_t ramp = 32;        ///< R
   SpanKind span_kind = SpanKind::fixed;

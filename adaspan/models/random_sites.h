@@ -30,7 +30,8 @@ enum class RandomRole : uint32_t {
   key = 0xa1,
   value = 0xa2,
   attention_out = 0xa3,
-  // 0xa8, 0xa9: persistent keys and values
+  persistent_keys = 0xa8,
+  persistent_values = 0xa9,
   norm1_gain = 0xb0,
   norm1_bias = 0xb1,
   norm2_gain = 0xb2,

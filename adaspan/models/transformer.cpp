@@ -46,9 +46,11 @@ Variable Transformer::Norm::forward(Tape& tape, const Variable& x) const {
 Transformer::Layer::Layer(const ModelConfig& config, ParameterStore& store, int64_t index)
     : span(make_span(config, store, index)),
       attention(make_attention(config, store, index)),
-      norm1(config, store, index, "norm1", RandomRole::norm1_gain, RandomRole::norm1_bias),
-      feed_forward(config, store, index),
-      norm2(config, store, index, "norm2", RandomRole::norm2_gain, RandomRole::norm2_bias) {}
+      norm1(config, store, index, "norm1", RandomRole::norm1_gain, RandomRole::norm1_bias) {
+  if (config.persistent > 0) return;
+  feed_forward.emplace(config, store, index);
+  norm2.emplace(config, store, index, "norm2", RandomRole::norm2_gain, RandomRole::norm2_bias);
+}
 
 Transformer::Transformer(const ModelConfig& config, uint64_t seed, BeforeParameter before)
     : config_(checked(config)),
@@ -111,11 +113,12 @@ Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memo
          .positions = positions,
          .dropout = dropout_at(training, l, RandomRole::attention_dropout, config_.dropout)},
         /*residual=*/h);
-    const Variable x = layer.norm1.forward(tape, attended);
-    const Variable transformed = layer.feed_forward.forward(
-        tape, x, dropout_at(training, l, RandomRole::inner_dropout, config_.dropout),
-        /*residual=*/x);
-    h = layer.norm2.forward(tape, transformed);
+    h = layer.norm1.forward(tape, attended);
+    if (!layer.feed_forward) continue;
+    const Variable transformed = layer.feed_forward->forward(
+        tape, h, dropout_at(training, l, RandomRole::inner_dropout, config_.dropout),
+        /*residual=*/h);
+    h = layer.norm2->forward(tape, transformed);
   }
   out.h = dropout(
       tape, h,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The whole network: embedding -> L layers of (attention, feed-forward), each with a residual and a
-// layer norm after it -> output head. Activations are f32 or bf16, as ModelConfig::precision says.
+// layer norm after it -> output head. With persistent vectors, which take the place of feed-forward
+// layers, a layer is its attention alone. Activations are f32 or bf16, as ModelConfig::precision
+// says.
 #pragma once
 
 #include <deque>
@@ -85,8 +87,8 @@ class Transformer {
     std::unique_ptr<Span> span;
     std::unique_ptr<Attention> attention;
     Norm norm1;
-    FeedForward feed_forward;
-    Norm norm2;
+    std::optional<FeedForward> feed_forward;  ///< none with persistent vectors; nor norm2
+    std::optional<Norm> norm2;
   };
   /// What the layers make of a block.
   struct Body {

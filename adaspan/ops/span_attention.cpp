@@ -26,21 +26,20 @@ int64_t pairs_per_part(const SpanAttentionSizes& n) {
   return chunk_count(n.B * n.K, kParts);
 }
 
-/// Calls body(pass, part, b, h) for every sequence and head. There are as many passes as threads at
-/// work: their buffers are large, and are made but once.
+/// Calls body(pass, part, place) for every sequence and head. There are as many passes as threads
+/// at work: their buffers are large, and are made but once.
 template <template <class> class Pass, class T, class Body>
 void for_each_head(const PassSetup<T>& s, const Body& body) {
-  const int64_t K = s.n.K;
   std::mutex mutex;
   std::vector<std::unique_ptr<Pass<T>>> idle;
-  parallel_parts(s.n.B * K, pairs_per_part(s.n), [&](int64_t part, int64_t begin, int64_t end) {
+  parallel_parts(s.n.B * s.n.K, pairs_per_part(s.n), [&](int64_t part, int64_t begin, int64_t end) {
     std::unique_ptr<Pass<T>> pass;
     if (std::lock_guard lock(mutex); !idle.empty()) {
       pass = std::move(idle.back());
       idle.pop_back();
     }
     if (pass == nullptr) pass = std::make_unique<Pass<T>>(s);
-    for (int64_t i = begin; i < end; ++i) body(*pass, part, i / K, i % K);
+    for (int64_t i = begin; i < end; ++i) body(*pass, part, s.n.place(i));
     std::lock_guard lock(mutex);
     idle.push_back(std::move(pass));
   });
@@ -54,7 +53,7 @@ SpanAttentionForward forward(const SpanAttentionValues& x, const SpanAttentionOp
   SpanAttentionForward result{Tensor({n.M, n.B, n.H()}, x.qkv.type()),
                               {Tensor({n.B, n.K, n.M}), Tensor({n.B, n.K, n.M})}};
   for_each_head<ForwardPass>(
-      s, [&](ForwardPass<T>& pass, int64_t, int64_t b, int64_t h) { pass.run(b, h, result); });
+      s, [&](ForwardPass<T>& pass, int64_t, HeadPlace at) { pass.run(at.b, at.h, result); });
   return result;
 }
 
@@ -80,6 +79,60 @@ Tensor sum_positions(const PassSetup<T>& s, const Tensor& parts) {
   return dp;
 }
 
+/// Gradients of persistent vectors: each part of the work adds up its own, for each head that it
+/// has sequences of.
+class PersistentParts {
+ public:
+  PersistentParts(const SpanAttentionSizes& n, int64_t width) : n_(n), width_(width) {
+    if (n.P == 0) return;
+    for (int64_t part = 0; part < parts_; ++part) {
+      most_heads_ = std::max(most_heads_, last_head(part) - first_head(part) + 1);
+    }
+    sums_ = Tensor::zeros({parts_ * most_heads_, 2, n.P + kSlack, width});
+  }
+
+  PersistentSums of(int64_t part, int64_t h) {
+    if (n_.P == 0) return {};
+    float* keys = sums_.data() + (part * most_heads_ + h - first_head(part)) * 2 * size();
+    return {keys, keys + size()};
+  }
+
+  /// keys [K,D,P], values [K,P,D]
+  void sum(SpanAttentionGradients& d) {
+    if (n_.P == 0) return;
+    d.persistent_keys = Tensor::zeros({n_.K, n_.D, n_.P});
+    d.persistent_values = Tensor::zeros({n_.K, n_.P, n_.D});
+    parallel_chunks(n_.K * n_.P, 64, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t h = i / n_.P, j = i % n_.P;
+        float* key = d.persistent_keys.data() + h * n_.D * n_.P + j;
+        float* value = d.persistent_values.data() + i * n_.D;
+        for (int64_t part = 0; part < parts_; ++part) {
+          if (h < first_head(part) || h > last_head(part)) continue;
+          const PersistentSums from = of(part, h);
+          for (int64_t c = 0; c < n_.D; ++c) {
+            key[c * n_.P] += from.keys[j * width_ + c];
+            value[c] += from.values[j * width_ + c];
+          }
+        }
+      }
+    });
+  }
+
+ private:
+  int64_t size() const { return (n_.P + kSlack) * width_; }
+  int64_t first_head(int64_t part) const { return n_.place(part * step_).h; }
+  int64_t last_head(int64_t part) const {
+    return n_.place(std::min((part + 1) * step_, n_.B * n_.K) - 1).h;
+  }
+
+  const SpanAttentionSizes n_;
+  const int64_t width_;
+  const int64_t step_ = pairs_per_part(n_), parts_ = chunk_count(n_.B * n_.K, step_);
+  int64_t most_heads_ = 0;
+  Tensor sums_;
+};
+
 template <class T>
 SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentionOptions& options,
                                 const SoftmaxScales& scales, const Tensor& dout,
@@ -87,16 +140,19 @@ SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentio
   const PassSetup<T> s(x, options, kernels);
   const SpanAttentionSizes& n = s.n;
   SpanAttentionGradients d{Tensor(x.qkv.shape(), x.qkv.type()),
-                           Tensor(x.memory_kv.shape(), x.qkv.type()), Tensor(), Tensor()};
+                           Tensor(x.memory_kv.shape(), x.qkv.type()), Tensor()};
   if (x.z != nullptr) d.z = Tensor::zeros(x.z->shape());
   const int64_t parts = chunk_count(n.B * n.K, pairs_per_part(n));
   Tensor dp = Tensor::zeros({parts, s.widest + kSlack, s.width});
   Tensor dz({n.B, n.K});
-  for_each_head<BackwardPass>(s, [&](BackwardPass<T>& pass, int64_t part, int64_t b, int64_t h) {
-    dz.data()[b * n.K + h] =
-        pass.run(b, h, dout, scales, dp.data() + part * dp.shape()[1] * s.width, d);
+  PersistentParts persistent(n, s.width);
+  for_each_head<BackwardPass>(s, [&](BackwardPass<T>& pass, int64_t part, HeadPlace at) {
+    dz.data()[at.b * n.K + at.h] =
+        pass.run(at.b, at.h, dout, scales, dp.data() + part * dp.shape()[1] * s.width,
+                 persistent.of(part, at.h), d);
   });
   d.p = sum_positions(s, dp);
+  persistent.sum(d);
   if (x.z != nullptr && !x.dynamic()) {
     add_in_order(n.B, n.K, n.K, [&](int64_t b, int64_t begin, int64_t end) {
       for (int64_t h = begin; h < end; ++h) d.z.data()[h] += dz.data()[b * n.K + h];
@@ -105,12 +161,16 @@ SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentio
   return d;
 }
 
-/// Queries times keys that they see times D.
-double pairs(const SpanAttentionValues& x, const SpanAttentionOptions& options) {
+/// Queries times keys that they see times D, of steps and of persistent vectors.
+struct Pairs {
+  double steps, persistent;
+};
+Pairs pairs(const SpanAttentionValues& x, const SpanAttentionOptions& options) {
   const SpanAttentionSizes n = sizes_of(x, options);
   const int64_t spans =
       std::accumulate(options.effective_spans.begin(), options.effective_spans.end(), int64_t{0});
-  return static_cast<double>(n.M * n.B * n.D) * static_cast<double>(spans);
+  const auto channels = static_cast<double>(n.M * n.B * n.D);
+  return {channels * static_cast<double>(spans), channels * static_cast<double>(n.K * n.P)};
 }
 
 /// Of q, k, v and the memory, read once, and the result.
@@ -123,7 +183,8 @@ double forward_bytes(const SpanAttentionValues& x) {
 SpanAttentionForward span_attention_forward(const SpanAttentionValues& x,
                                             const SpanAttentionOptions& options,
                                             const SpanKernelTables& kernels) {
-  const Timed timed("span attention", 6 * pairs(x, options), forward_bytes(x));
+  const auto [steps, persistent] = pairs(x, options);
+  const Timed timed("span attention", 6 * steps + 4 * persistent, forward_bytes(x));
   return with_type(x.qkv.type(),
                    [&](auto type) { return forward<decltype(type)>(x, options, kernels); });
 }
@@ -132,11 +193,29 @@ SpanAttentionGradients span_attention_backward(const SpanAttentionValues& x,
                                                const SpanAttentionOptions& options,
                                                const SoftmaxScales& scales, const Tensor& dout,
                                                const SpanKernelTables& kernels) {
-  const Timed timed("span attention backward", 16 * pairs(x, options), 2 * forward_bytes(x));
+  const auto [steps, persistent] = pairs(x, options);
+  const Timed timed("span attention backward", 16 * steps + 10 * persistent, 2 * forward_bytes(x));
   return with_type(x.qkv.type(), [&](auto type) {
     return backward<decltype(type)>(x, options, scales, dout, kernels);
   });
 }
+
+namespace {
+
+void check_persistent(const SpanAttentionInputs& x, int64_t K, int64_t D) {
+  const Variable &keys = x.persistent_keys, &values = x.persistent_values;
+  if (!keys && !values) return;
+  const int64_t P = keys && keys.shape().rank() == 3 ? keys.shape()[2] : 0;
+  const Shape expected_keys{K, D, P}, expected_values{K, P, D};
+  require(P > 0 && keys.shape() == expected_keys && values && values.shape() == expected_values &&
+              keys.value().type() == DType::f32 && values.value().type() == DType::f32,
+          "[span_attention] expected persistent keys [{},{},P] and values [{},P,{}] of type f32, "
+          "or neither; got {} and {}",
+          K, D, K, D, keys ? keys.shape().text() + " of type " + name(keys.value().type()) : "none",
+          values ? values.shape().text() + " of type " + name(values.value().type()) : "none");
+}
+
+}  // namespace
 
 void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptions& options) {
   const Shape& qkv = x.qkv.shape();
@@ -173,6 +252,7 @@ void check_span_attention(const SpanAttentionInputs& x, const SpanAttentionOptio
   require(!x.z || x.z.shape() == Shape{K} || x.z.shape() == Shape{M, B, K},
           "[span_attention] expected spans z of shape [{}] or {}; got {}", K, Shape{M, B, K}.text(),
           x.z ? x.z.shape().text() : "none");
+  check_persistent(x, K, D);
   require(options.ramp >= 1, "[span_attention] expected a ramp R of at least 1; got {}",
           options.ramp);
   check_dropout("span_attention", options.dropout, B);
@@ -182,21 +262,27 @@ Variable span_attention(Tape& tape, const SpanAttentionInputs& x,
                         const SpanAttentionOptions& options) {
   check_span_attention(x, options);
   SpanAttentionForward forward = span_attention_forward(
-      {x.qkv.value(), x.memory_kv.value(), x.p.value(), x.z ? &x.z.value() : nullptr}, options);
+      {x.qkv.value(), x.memory_kv.value(), x.p.value(), x.z.shared_value().get(),
+       x.persistent_keys.shared_value().get(), x.persistent_values.shared_value().get()},
+      options);
   // saved: the inputs, and each query's largest score and sum; scores are computed again
   return tape.record(
-      "span_attention", {x.qkv, x.memory_kv, x.p, x.z}, std::move(forward.out),
-      [dqkv = x.qkv.grad(), dmemory_kv = x.memory_kv.grad(), dp = x.p.grad(),
-       dz = x.z ? x.z.grad() : GradientRef(), qkv = x.qkv.shared_value(),
+      "span_attention", {x.qkv, x.memory_kv, x.p, x.z, x.persistent_keys, x.persistent_values},
+      std::move(forward.out),
+      [dqkv = x.qkv.grad(), dmemory_kv = x.memory_kv.grad(), dp = x.p.grad(), dz = x.z.grad(),
+       dn = x.persistent_keys.grad(), du = x.persistent_values.grad(), qkv = x.qkv.shared_value(),
        memory_kv = x.memory_kv.shared_value(), p = x.p.shared_value(), z = x.z.shared_value(),
-       options, scales = std::make_shared<const SoftmaxScales>(std::move(forward.scales))](
-          const Tensor& dout) {
-        SpanAttentionGradients d =
-            span_attention_backward({*qkv, *memory_kv, *p, z.get()}, options, *scales, dout);
+       n = x.persistent_keys.shared_value(), u = x.persistent_values.shared_value(), options,
+       scales =
+           std::make_shared<const SoftmaxScales>(std::move(forward.scales))](const Tensor& dout) {
+        SpanAttentionGradients d = span_attention_backward(
+            {*qkv, *memory_kv, *p, z.get(), n.get(), u.get()}, options, *scales, dout);
         if (dqkv.wanted()) dqkv.add(std::move(d.qkv));
         if (dmemory_kv.wanted()) dmemory_kv.add(std::move(d.memory_kv));
         if (dp.wanted()) dp.add(std::move(d.p));
         if (dz.wanted()) dz.add(std::move(d.z));
+        if (dn.wanted()) dn.add(std::move(d.persistent_keys));
+        if (du.wanted()) du.add(std::move(d.persistent_values));
       });
 }
 

@@ -21,6 +21,17 @@ Variable seen_steps(Tape& tape, const Variable& memory, const Variable& block, i
   return concat_steps(tape, {Variable::constant(Tensor::zeros({missing, B, D})), memory, block});
 }
 
+/// The head's own of the persistent keys or values [K,.,.].
+Variable persistent(Tape& tape, const Variable& all, int64_t h) {
+  const Variable one = slice_steps(tape, all, h, 1);
+  return reshape(tape, one, {all.shape()[1], all.shape()[2]});
+}
+
+/// m [..., E] -> [..., E+P]: persistent vectors are seen in full.
+Variable with_persistent(Tape& tape, const Variable& m, int64_t P) {
+  return concat_columns(tape, {m, Variable::constant(Tensor::filled(m.shape().with_last(P), 1))});
+}
+
 }  // namespace
 
 Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
@@ -31,7 +42,7 @@ Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
           name(x.qkv.value().type()));
   const auto K = static_cast<int64_t>(options.effective_spans.size());
   const int64_t M = x.qkv.shape()[0], B = x.qkv.shape()[1], H = x.qkv.shape()[2] / 3, D = H / K;
-  const int64_t S = x.p.shape()[1];
+  const int64_t S = x.p.shape()[1], P = x.persistent_keys ? x.persistent_keys.shape()[2] : 0;
 
   std::vector<Variable> outs;
   int64_t memory_begin = 0;
@@ -52,10 +63,20 @@ Variable span_attention_naive(Tape& tape, const SpanAttentionInputs& x,
     if (options.skip_missing) s = add(tape, s, missing_steps(M, B, E, E - steps));
     Variable m;  // [.,E]
     if (x.z) m = span_mask(tape, slice_columns(tape, x.z, h, 1), E, options.ramp);
+    if (P > 0) {
+      const Variable n = persistent(tape, x.persistent_keys, h);  // [D,P]
+      s = concat_columns(tape, {s, matmul(tape, q, n)});          // [M,B,E+P]
+      if (m) m = with_persistent(tape, m, P);
+    }
     // A weight keeps its random number when the span changes: numbered as if all S were there.
-    const Columns columns{.begin = h * S + S - E, .of = K * S};
-    const Variable a = dropout(tape, softmax(tape, s, m), options.dropout, columns);  // [M,B,E]
-    outs.push_back(band_mix(tape, a, v));                                             // [M,B,D]
+    const Columns columns{.begin = h * (S + P) + S - E, .of = K * (S + P)};
+    const Variable a = dropout(tape, softmax(tape, s, m), options.dropout, columns);  // [M,B,E+P]
+    Variable out = band_mix(tape, P > 0 ? slice_columns(tape, a, 0, E) : a, v);       // [M,B,D]
+    if (P > 0) {
+      const Variable u = persistent(tape, x.persistent_values, h);  // [P,D]
+      out = add(tape, out, matmul(tape, slice_columns(tape, a, E, P), u));
+    }
+    outs.push_back(out);
     memory_begin += steps;
   }
   return concat_columns(tape, outs);  // [M,B,H]

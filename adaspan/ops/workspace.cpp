@@ -53,33 +53,50 @@ struct TileBuffers {
         width(round_up(n.D, span_kernels().products<T>().width_block)),
         widest(round_up(*std::ranges::max_element(n.effective_spans), 2)),
         keys(widest + round_up(n.M, 2) + kSlack),
-        tile(TileLayout(widest, span_kernels().products<T>().margin,
-                        span_kernels().products<T>().row_block)
-                 .size()) {}
+        layout(widest, n.P, span_kernels().products<T>().margin,
+               span_kernels().products<T>().row_block),
+        tile(layout.size()),
+        vectors(n.P > 0 ? 2.0 * n.K : 0),
+        operand(2 * buffer(width * odd_stride(n.P + kSlack), sizeof(T))) {}
 
-  double positions() const { return 2 * buffer(width * (widest + kSlack), sizeof(T)); }
+  /// Positions and persistent vectors.
+  double operands() const {
+    return 2 * buffer(width * odd_stride(widest + kSlack), sizeof(T)) + vectors * operand;
+  }
   double columns() const { return buffer(odd_stride(keys) * width, sizeof(T)); }
   /// Of what only bf16 copies into another layout.
   double copies(double numbers) const { return kGroup<T> > 1 ? buffer(numbers, sizeof(T)) : 0; }
   /// Keys as rows and columns, queries, scores, masks.
   double scores() const {
     return buffer(keys * width, sizeof(T)) + columns() + buffer(kTileRows * width, sizeof(T)) +
-           buffer(tile) + masks * buffer(widest + 16);
+           buffer(tile) + masks * buffer(layout.length(widest) + 16);
   }
   double forward_pass() const {
     return scores() + copies(keys * width) + copies(tile) + buffer(kTileRows * width);
   }
   double backward_pass() const {
     return scores() + columns() + copies(keys * width) + 2 * copies(kTileRows * width) +
-           buffer(kTileRows * width, sizeof(T)) + buffer(tile) + 4 * copies(tile) +
-           buffer(kTileRows * width) + 2 * buffer(keys * width);
+           buffer(kTileRows * width, sizeof(T)) + buffer(tile) +
+           (vectors > 0 ? 5 : 4) * copies(tile) + buffer(kTileRows * width) +
+           2 * buffer(keys * width);
   }
 
   double masks;
   double width;
   int64_t widest, keys;
-  double tile;  // numbers
+  TileLayout layout;
+  double tile;              // numbers
+  double vectors, operand;  // sets of persistent vectors, and what one takes
 };
+
+/// Of the gradients of persistent vectors, in parts and summed.
+double persistent_sums(const AttentionSizes& n, int64_t parts, double width) {
+  if (n.P == 0) return 0;
+  const int64_t step = chunk_count(n.B * n.K, parts);
+  const int64_t heads = n.B % step == 0 ? 1 : std::min(n.K, (step - 2) / n.B + 2);
+  return buffer(static_cast<double>(parts * heads * 2 * (n.P + kSlack)) * width) +
+         2 * buffer(static_cast<double>(n.H()) * n.P);
+}
 
 }  // namespace
 
@@ -125,7 +142,7 @@ double memory_projection_backward_workspace(const AttentionSizes& n) {
 double span_attention_workspace(const AttentionSizes& n) {
   return with_type(n.type, [&]<class T>(T) {
     const TileBuffers<T> tiles(n);
-    return tiles.positions() + at_work(n.B * n.K) * tiles.forward_pass();
+    return tiles.operands() + at_work(n.B * n.K) * tiles.forward_pass();
   });
 }
 
@@ -135,8 +152,8 @@ double span_attention_backward_workspace(const AttentionSizes& n) {
     constexpr int64_t kParts = 32;  // at most, of the pairs of sequence and head
     const int64_t parts = chunk_count(n.B * n.K, chunk_count(n.B * n.K, kParts));
     const double dp = buffer(parts * (tiles.widest + kSlack) * tiles.width);
-    return tiles.positions() + at_work(parts) * tiles.backward_pass() + dp +
-           buffer(static_cast<double>(n.D) * n.S);
+    return tiles.operands() + at_work(parts) * tiles.backward_pass() + dp +
+           buffer(static_cast<double>(n.D) * n.S) + persistent_sums(n, parts, tiles.width);
   });
 }
 

@@ -29,7 +29,7 @@ double layer_norm_backward_workspace(int64_t rows, int64_t H);
 
 /// Of a layer's heads: K of width D, for a block of M steps of B sequences.
 struct AttentionSizes {
-  int64_t M, B, K, D, S;
+  int64_t M, B, K, D, S, P;
   std::vector<int64_t> effective_spans, memory_steps;  ///< of each head
   int64_t segments;                                    ///< that the memory lies in, about
   DType type;

@@ -26,6 +26,7 @@ struct SpanProblem {
   int64_t C = 150;  ///< steps of memory
   bool skip_missing = false;
   Dropout dropout = {};
+  int64_t P = 0;      ///< persistent vectors
   int64_t wider = 0;  ///< steps that are given to each head beyond its effective span
 
   int64_t K() const { return static_cast<int64_t>(z.size()); }
@@ -68,8 +69,8 @@ struct SpanProblem {
     static constexpr const char* kNames[] = {"fixed", "adaptive", "dynamic"};
     std::string text = fmt::format("{} spans", kNames[kind]);
     for (float span : z) text += fmt::format(" {}", span);
-    return text + fmt::format(", M {} B {} D {} S {} R {} C {}, skip_missing {}, dropout {}", M, B,
-                              D, S, R, C, skip_missing, dropout.rate);
+    return text + fmt::format(", M {} B {} D {} S {} R {} C {} P {}, skip_missing {}, dropout {}",
+                              M, B, D, S, R, C, P, skip_missing, dropout.rate);
   }
 };
 

@@ -11,24 +11,34 @@ namespace adaspan {
 namespace {
 
 /// Numbers of the widest row, and a vector beyond.
-int64_t row_length(const SpanAttentionOptions& options) {
+int64_t row_length(const SpanAttentionOptions& options, const TileLayout& layout) {
   const auto& spans = options.effective_spans;
-  return round_up(*std::max_element(spans.begin(), spans.end()), 2) + 16;
+  return layout.length(round_up(*std::max_element(spans.begin(), spans.end()), 2)) + 16;
 }
 
 }  // namespace
 
 RowMasks::RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& options,
-                   const SpanRowKernels& kernels)
+                   const TileLayout& layout, const SpanRowKernels& kernels)
     : x_(x),
       options_(options),
       n_(sizes_of(x, options)),
+      layout_(layout),
       kernels_(kernels),
       factor_(1 / std::sqrt(static_cast<float>(n_.D))),
-      ones_(options.dropout.rate > 0 ? row_length(options) : 0) {
+      ones_(options.dropout.rate > 0 ? row_length(options, layout) : 0) {
   const bool drops = options.dropout.rate > 0;
-  for (int64_t r = 0; r < kRowsTogether; ++r) buffers_.emplace_back(row_length(options), drops);
-  if (drops) std::fill_n(ones_.data(), row_length(options), 1.0f);
+  const int64_t length = row_length(options, layout);
+  for (int64_t r = 0; r < kRowsTogether; ++r) buffers_.emplace_back(length, drops);
+  if (drops) std::fill_n(ones_.data(), length, 1.0f);
+}
+
+void RowMasks::unmask_persistent(Buffers& buffers, int64_t E) const {
+  const int64_t begin = layout_.persistent(E), end = layout_.length(E), all = round_up(end, 16);
+  std::fill(buffers.mask.data() + E, buffers.mask.data() + begin, 0.0f);
+  std::fill(buffers.mask.data() + begin, buffers.mask.data() + end, 1.0f);
+  std::fill(buffers.mask.data() + end, buffers.mask.data() + all, 0.0f);
+  std::fill(buffers.slope.data() + E, buffers.slope.data() + all, 0.0f);
 }
 
 std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
@@ -44,16 +54,20 @@ std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {
   return spans;
 }
 
-/// Dropout's factor of each weight. A weight keeps its random number when the span
-/// changes: numbered as if all S were there.
+/// Dropout's factor of each weight. A weight keeps its random number when the span changes:
+/// numbered as if all S were there, and after them the P persistent ones.
 const float* RowMasks::kept(int64_t r, int64_t b, int64_t h, int64_t t, int64_t E) {
   const Dropout& dropout = options_.dropout;
   float* keep = buffers_[static_cast<size_t>(r)].keep.data();
-  const int64_t beyond = std::max(int64_t{0}, E - n_.S);
   const int64_t row = dropout.global_row(t * n_.B + b, n_.B);
-  const int64_t number = (row * n_.K + h) * n_.S + n_.S - E + beyond;
-  row_kernels<float>().dropout(keep + beyond, ones_.data(), dropout.rate, dropout.key,
-                               static_cast<uint64_t>(number), E - beyond);
+  const int64_t number = (row * n_.K + h) * (n_.S + n_.P) + n_.S;  // of the first persistent one
+  const auto fill = [&](int64_t column, int64_t first, int64_t n) {
+    row_kernels<float>().dropout(keep + column, ones_.data(), dropout.rate, dropout.key,
+                                 static_cast<uint64_t>(first), n);
+  };
+  const int64_t seen = std::min(E, n_.S);
+  fill(E - seen, number - seen, seen);
+  if (n_.P > 0) fill(layout_.persistent(E), number, n_.P);
   return keep;
 }
 

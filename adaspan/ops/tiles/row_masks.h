@@ -17,15 +17,19 @@ namespace adaspan {
 class RowMasks {
  public:
   RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& options,
-           const SpanRowKernels& kernels);
+           const TileLayout& layout, const SpanRowKernels& kernels);
 
   /// For each tile of sequence b and head h, its largest effective span.
   std::vector<int64_t> tile_spans(int64_t b, int64_t h) const;
 
-  /// The softmax of the tile's rows from i on, which lie `stride` apart: as many as are made
-  /// together, or are left. Good until the next call.
-  SoftmaxRows rows(int64_t b, int64_t h, const Tile& tile, int64_t i, int64_t stride) {
-    SoftmaxRows rows{tile.E, factor_, stride, std::min(kRowsTogether, tile.rows - i), {}};
+  /// The softmax of the tile's rows from i on: as many as are made together, or are left. Good
+  /// until the next call.
+  SoftmaxRows rows(int64_t b, int64_t h, const Tile& tile, int64_t i) {
+    SoftmaxRows rows{layout_.length(tile.E),
+                     factor_,
+                     layout_.stride + 1,
+                     std::min(kRowsTogether, tile.rows - i),
+                     {}};
     const Buffers* same = nullptr;
     for (int64_t r = 0; r < rows.count; ++r) {
       const MaskedRow masked = masked_row(b, h, tile, i + r);
@@ -59,10 +63,13 @@ class RowMasks {
     Buffers& buffers = buffers_[static_cast<size_t>(r)];
     if (masked != buffers.masked) {
       kernels_.span_mask(buffers.mask.data(), buffers.slope.data(), masked);
+      if (layout_.P > 0 && masked.E != buffers.masked.E) unmask_persistent(buffers, masked.E);
       buffers.masked = masked;
     }
     return buffers;
   }
+  /// Sets mask and slope behind the E columns of a row.
+  void unmask_persistent(Buffers& buffers, int64_t E) const;
   float span(int64_t t, int64_t b, int64_t h) const {
     if (x_.z == nullptr) return static_cast<float>(n_.S);
     return x_.z->data()[x_.dynamic() ? (t * n_.B + b) * n_.K + h : h];
@@ -72,6 +79,7 @@ class RowMasks {
   const SpanAttentionValues& x_;
   const SpanAttentionOptions& options_;
   const SpanAttentionSizes n_;
+  const TileLayout layout_;
   const SpanRowKernels& kernels_;
   const float factor_;            ///< 1/sqrt(D)
   std::vector<Buffers> buffers_;  ///< of kRowsTogether rows

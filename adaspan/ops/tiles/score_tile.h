@@ -27,12 +27,13 @@ class ScoreTile {
     for (int64_t i = first; i < first + count; ++i) {
       std::fill_n(row(i), layout_.margin, 0.0f);
       std::fill_n(band(i) + E, layout_.margin, 0.0f);
+      if (layout_.P > 0) std::fill_n(band(i) + layout_.length(E), layout_.margin, 0.0f);
     }
   }
   /// Whole rows below the tile's last one, as far as products read them.
   void clear_below(const Tile& tile) {
     for (int64_t i = tile.rows; i < layout_.padded(tile.rows); ++i) {
-      std::fill_n(row(i), tile.E + 2 * layout_.margin, 0.0f);
+      std::fill_n(row(i), layout_.length(tile.E) + 2 * layout_.margin, 0.0f);
     }
   }
 
@@ -56,17 +57,18 @@ class TileByRows {
     if constexpr (kCopies) {
       const TileLayout& layout = tile_.layout();
       kernels_.to_bf16({copy_.data() + layout.row(i), layout.stride + 1},
-                       {tile_.row(i), layout.stride + 1}, nullptr, rows, E + 2 * layout.margin);
+                       {tile_.row(i), layout.stride + 1}, nullptr, rows,
+                       layout.length(E) + 2 * layout.margin);
     }
   }
 
-  /// slope as in Band: 1 for keys, 0 for distances
-  LeftOperand<T> operand(int64_t slope) const {
+  /// From column `first` on. slope as in Band: 1 for keys, 0 for distances and persistent vectors
+  LeftOperand<T> operand(int64_t slope, int64_t first = 0) const {
     const int64_t row = tile_.layout().stride + 1 - slope;
     if constexpr (kCopies) {
-      return {copy_.data() + tile_.layout().margin, row, kGroup<T>};
+      return {copy_.data() + tile_.layout().margin + first, row, kGroup<T>};
     } else {
-      return {tile_.band(0), row, kGroup<T>};
+      return {tile_.band(0) + first, row, kGroup<T>};
     }
   }
 
@@ -76,37 +78,40 @@ class TileByRows {
   Scratch<T> copy_;
 };
 
-/// A tile as the left operand of scatter: by columns of slope 1 (keys) or 0 (distances). Floats are
-/// read where they are; bf16 are copied in pairs of a column's rows i and i+1, i even.
+/// A tile as the left operand of scatter: by columns of slope 1 (keys) or 0 (distances, persistent
+/// vectors). Floats are read where they are; bf16 are copied in pairs of a column's rows i and i+1,
+/// i even.
 template <class T>
 class TileByColumns {
   static constexpr bool kCopies = kGroup<T> > 1;
 
  public:
-  TileByColumns(const ScoreTile& tile, int64_t slope, const SpanRowKernels& kernels)
+  TileByColumns(const ScoreTile& tile, int64_t slope, const SpanRowKernels& kernels,
+                bool used = true)
       : tile_(tile),
         slope_(slope),
         left_(slope == 1 ? tile.layout().margin : 0),
         kernels_(kernels),
-        pairs_(kCopies ? tile.layout().size() : 0) {}
+        pairs_(kCopies && used ? tile.layout().size() : 0) {}
 
-  /// Takes over rows i and i+1. Where columns are keys, row i+1 begins a column later: a column
-  /// more in all, and on its left one zero more of its margin.
-  void take(int64_t i, int64_t E) {
+  /// Takes over `count` columns of rows i and i+1, from column `first` on, with the margins around
+  /// them. Where columns are keys, row i+1 begins a column later: a column more in all, and on its
+  /// left one zero more of its margin.
+  void take(int64_t i, int64_t first, int64_t count) {
     if constexpr (kCopies) {
       const int64_t stride = tile_.layout().stride;
-      const float* upper = tile_.band(i) - left_;
-      kernels_.to_pairs(pairs_.data() + i * (stride + 2 * slope_), upper,
-                        upper + stride + 1 - slope_, left_ + E + tile_.layout().margin);
+      const float* upper = tile_.band(i) + first - left_;
+      kernels_.to_pairs(pairs_.data() + i * (stride + 2 * slope_) + 2 * first, upper,
+                        upper + stride + 1 - slope_, left_ + count + tile_.layout().margin);
     }
   }
 
-  LeftOperand<T> operand() const {
+  LeftOperand<T> operand(int64_t first = 0) const {
     const int64_t stride = tile_.layout().stride;
     if constexpr (kCopies) {
-      return {pairs_.data() + 2 * left_, 2, 2 * stride};
+      return {pairs_.data() + 2 * (left_ + first), 2, 2 * stride};
     } else {
-      return {tile_.band(0), 1, stride + 1 - slope_};
+      return {tile_.band(0) + first, 1, stride + 1 - slope_};
     }
   }
 

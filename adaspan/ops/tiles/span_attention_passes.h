@@ -17,21 +17,38 @@ struct SpanAttentionValues {
   const Tensor& qkv;
   const Tensor& memory_kv;
   const Tensor& p;
-  const Tensor* z;  ///< null: fixed spans
+  const Tensor* z;                            ///< null: fixed spans
+  const Tensor* persistent_keys = nullptr;    ///< null: none
+  const Tensor* persistent_values = nullptr;  ///< null: none
 
   /// A span for each query.
   bool dynamic() const { return z != nullptr && z->shape().rank() == 3; }
 };
 
+/// A head of one sequence.
+struct HeadPlace {
+  int64_t b, h;
+};
+
 struct SpanAttentionSizes {
   int64_t M, B, K, D, S;
+  int64_t P;  ///< persistent vectors
   int64_t H() const { return K * D; }
+
+  /// The heads of all sequences in the order in which they are worked on. With persistent vectors
+  /// all sequences of a head come one after another: a part of the work then adds up gradients of
+  /// one head, or of few.
+  HeadPlace place(int64_t i) const {
+    return P > 0 ? HeadPlace{i % B, i / B} : HeadPlace{i / K, i % K};
+  }
+  int64_t number(HeadPlace at) const { return P > 0 ? at.h * B + at.b : at.b * K + at.h; }
 };
 inline SpanAttentionSizes sizes_of(const SpanAttentionValues& x,
                                    const SpanAttentionOptions& options) {
   const Shape& qkv = x.qkv.shape();
   const auto K = static_cast<int64_t>(options.effective_spans.size());
-  return {qkv[0], qkv[1], K, qkv[2] / 3 / K, x.p.shape()[1]};
+  const int64_t P = x.persistent_keys != nullptr ? x.persistent_keys->shape()[2] : 0;
+  return {qkv[0], qkv[1], K, qkv[2] / 3 / K, x.p.shape()[1], P};
 }
 
 /// [B,K,M] each: what the weights of a query are made from again (SoftmaxScale).
@@ -53,7 +70,8 @@ SpanAttentionForward span_attention_forward(const SpanAttentionValues& x,
 /// Gradients of the inputs; each of the type and shape of its value.
 struct SpanAttentionGradients {
   Tensor qkv, memory_kv, p;
-  Tensor z;  ///< empty for fixed spans
+  Tensor z = {};                                        ///< empty for fixed spans
+  Tensor persistent_keys = {}, persistent_values = {};  ///< empty where there are none
 };
 SpanAttentionGradients span_attention_backward(const SpanAttentionValues& x,
                                                const SpanAttentionOptions& options,

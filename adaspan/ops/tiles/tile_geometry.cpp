@@ -42,10 +42,11 @@ HeadTiles head_tiles(int64_t M, const std::vector<int64_t>& spans) {
   return head;
 }
 
-TileLayout::TileLayout(int64_t widest, int64_t margin_, int64_t row_block_)
-    : margin(margin_),
+TileLayout::TileLayout(int64_t widest, int64_t P_, int64_t margin_, int64_t row_block_)
+    : P(P_),
+      margin(margin_),
       row_block(row_block_),
-      stride(odd_stride(kTileRows + widest + 2 * margin + kSlack)) {}
+      stride(odd_stride(kTileRows + length(widest) + 2 * margin + kSlack)) {}
 
 /// Whole cache lines; one row more than there are, for blocks that read on.
 int64_t TileLayout::size() const {

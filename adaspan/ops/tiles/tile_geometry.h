@@ -58,17 +58,25 @@ constexpr int64_t tile_count(int64_t M) {
 HeadTiles head_tiles(int64_t M, const std::vector<int64_t>& spans);
 
 /// Where the scores of one tile lie: as ops/kernels/span_kernels.h draws them, with zeros on both
-/// sides of each row. Persistent memory would be columns of slope 0 after E + margin of each row:
-/// the stride grows by their number and another margin, and the rows' kernels stay as they are.
+/// sides of each row. Scores of P persistent vectors, if there are any, come after that in the same
+/// row, so that one softmax goes over all:
+///
+///     margin | E scores | margin                               without
+///     margin | E scores | margin | P scores | margin           with persistent vectors
 struct TileLayout {
-  /// widest: the largest E; margin, row_block: as the products need them (SpanKernels).
-  TileLayout(int64_t widest, int64_t margin, int64_t row_block);
+  /// widest: the largest E; P: persistent vectors; margin, row_block: as the products need them
+  /// (SpanKernels).
+  TileLayout(int64_t widest, int64_t P, int64_t margin, int64_t row_block);
 
-  int64_t margin, row_block;
+  int64_t P, margin, row_block;
   int64_t stride;  ///< W: of rows whose columns are keys
 
   /// The place of row i's left margin. Its E scores follow, and its right margin.
   int64_t row(int64_t i) const { return i * (stride + 1); }
+  /// The column of the first persistent score, where that of the first of E scores is 0.
+  int64_t persistent(int64_t E) const { return E + margin; }
+  /// Columns from the first score to the last.
+  int64_t length(int64_t E) const { return P > 0 ? persistent(E) + P : E; }
   /// Numbers of the whole tile.
   int64_t size() const;
   /// Rows that products may touch: whole blocks, and whole groups of the sums over rows.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What the products of a tile read, laid out for them: q, k, v and dout of one head and sequence,
-// and the positions. Heads are padded to `width` columns, which stay zero.
+// the positions, and persistent vectors. Heads are padded to `width` columns, which stay zero.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 #include <adaspan/core/parallel.h>
 #include <adaspan/ops/tiles/span_attention_passes.h>
@@ -27,43 +28,91 @@ class Scratch {
   Buffer buffer_;
 };
 
+/// n vectors of a head's width as right operands: as columns and as rows, zeros at first.
+template <class T>
+class VectorOperands {
+  static constexpr int64_t G = kGroup<T>;
+
+ public:
+  VectorOperands(int64_t n, int64_t width)
+      : width_(width),
+        stride_(odd_stride(n + kSlack)),
+        columns_(width * stride_),
+        rows_(stride_ * width) {}
+
+  void set(int64_t j, int64_t d, float x) {
+    const T value = from_float<T>(x);
+    columns_.data()[(d / G * stride_ + j) * G + d % G] = value;
+    rows_.data()[(j / G * width_ + d) * G + j % G] = value;
+  }
+
+  int64_t stride() const { return stride_; }
+  /// [width, stride] in groups along the width, from vector `first` on
+  const T* columns(int64_t first = 0) const { return columns_.data() + first * G; }
+  /// [n - first, width] in groups of rows, from vector `first`, even, on
+  const T* rows(int64_t first = 0) const { return rows_.data() + first * width_; }
+
+ private:
+  int64_t width_, stride_;
+  Scratch<T> columns_, rows_;
+};
+
 /// Positions as right operands; column j is distance widest - j, zero beyond S, which no weight
 /// reaches. The same for all heads: with positions per head (Transformer-XL) each has its own.
 template <class T>
 class PositionOperands {
-  static constexpr int64_t G = kGroup<T>;
-
  public:
   /// p [D,S]; widest: the largest E of all heads, even
   PositionOperands(const Tensor& p, int64_t widest, int64_t width)
-      : widest_(widest),
-        width_(width),
-        stride_(widest + kSlack),
-        columns_(width * stride_),
-        rows_(stride_ * width) {
+      : widest_(widest), all_(widest, width) {
     const int64_t D = p.shape()[0], S = p.shape()[1], known = std::min(widest, S);
     parallel_chunks(known, 64, [&](int64_t begin, int64_t end) {
       for (int64_t d = 0; d < D; ++d) {
         const float* row = p.data() + d * S + S - known;
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t j = widest - known + i;
-          const T value = from_float<T>(row[i]);
-          columns_.data()[(d / G * stride_ + j) * G + d % G] = value;
-          rows_.data()[(j / G * width + d) * G + j % G] = value;
+        for (int64_t i = begin; i < end; ++i) all_.set(widest - known + i, d, row[i]);
+      }
+    });
+  }
+
+  int64_t stride() const { return all_.stride(); }
+  /// [width, stride] in groups along the width, from distance E on
+  const T* columns(int64_t E) const { return all_.columns(widest_ - E); }
+  /// [E, width] in groups of rows, from distance E on
+  const T* rows(int64_t E) const { return all_.rows(widest_ - E); }
+
+ private:
+  int64_t widest_;
+  VectorOperands<T> all_;
+};
+
+/// Persistent keys and values of each head; none where there are no such vectors.
+template <class T>
+class PersistentOperands {
+ public:
+  PersistentOperands(const SpanAttentionValues& x, const SpanAttentionSizes& n, int64_t width) {
+    if (n.P == 0) return;
+    for (int64_t h = 0; h < n.K; ++h) {
+      keys_.emplace_back(n.P, width);
+      values_.emplace_back(n.P, width);
+    }
+    const float* keys = x.persistent_keys->data();
+    const float* values = x.persistent_values->data();
+    parallel_chunks(n.P, 64, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < n.K * n.D; ++i) {
+        const int64_t h = i / n.D, d = i % n.D;
+        for (int64_t j = begin; j < end; ++j) {
+          keys_[static_cast<size_t>(h)].set(j, d, keys[i * n.P + j]);
+          values_[static_cast<size_t>(h)].set(j, d, values[(h * n.P + j) * n.D + d]);
         }
       }
     });
   }
 
-  int64_t stride() const { return stride_; }
-  /// [width, stride] in groups along the width, from distance E on
-  const T* columns(int64_t E) const { return columns_.data() + (widest_ - E) * G; }
-  /// [E, width] in groups of rows, from distance E on
-  const T* rows(int64_t E) const { return rows_.data() + (widest_ - E) * width_; }
+  const VectorOperands<T>& keys(int64_t h) const { return keys_[static_cast<size_t>(h)]; }
+  const VectorOperands<T>& values(int64_t h) const { return values_[static_cast<size_t>(h)]; }
 
  private:
-  int64_t widest_, width_, stride_;
-  Scratch<T> columns_, rows_;
+  std::vector<VectorOperands<T>> keys_, values_;
 };
 
 /// Rows of `width` numbers as a right operand with a group of rows side by side. Floats are one a
@@ -112,8 +161,7 @@ class HeadData {
     h_ = h;
     back_ = back;
     memory_steps_ = options_.memory_steps[static_cast<size_t>(h)];
-    memory_begin_ = 0;
-    for (int64_t i = 0; i < h; ++i) memory_begin_ += options_.memory_steps[static_cast<size_t>(i)];
+    memory_begin_ = memory_begin(h);
   }
 
   /// rows [keys, width] = the part's, zeros where there is no key
@@ -179,21 +227,22 @@ class HeadData {
   /// on. With the last tile of a head, also for the
   /// memory of the next one.
   void fetch_next(const Tile& tile, int64_t i, int64_t rows, const Tensor* dout) const {
-    int64_t begin = tile.begin + kTileRows + i, item = b_ * n_.K + h_;
+    int64_t begin = tile.begin + kTileRows + i, number = n_.number({b_, h_});
     const bool next_head = tile.begin + kTileRows >= n_.M;
     if (next_head) {
       begin = i;
-      ++item;
+      ++number;
     }
-    const int64_t b = item / n_.K, h = item % n_.K, H = n_.H();
-    if (b == n_.B) return;
+    if (number == n_.B * n_.K) return;
+    const auto [b, h] = n_.place(number);
+    const int64_t H = n_.H();
     for (int64_t t = begin; t < std::min(begin + rows, n_.M); ++t) {
       const T* row = x_.qkv.template data<T>() + (t * n_.B + b) * 3 * H + h * n_.D;
       for (int64_t part : {int64_t{0}, H, 2 * H}) fetch(row + part, n_.D);
       if (dout != nullptr) fetch(dout->data<T>() + (t * n_.B + b) * H + h * n_.D, n_.D);
     }
     if (!next_head) return;
-    const int64_t begin_of_memory = h == 0 ? 0 : memory_begin_ + memory_steps_;
+    const int64_t begin_of_memory = h == h_ ? memory_begin_ : memory_begin(h);
     const int64_t steps = options_.memory_steps[static_cast<size_t>(h)];
     // Where spans are dynamic, about as much as this head sees.
     const int64_t wanted = x_.dynamic() ? std::min(steps, back_) : steps;
@@ -237,6 +286,13 @@ class HeadData {
       body(Rows{begin, end});
       begin = end;
     }
+  }
+
+  /// Steps of memory that are those of the heads before head h.
+  int64_t memory_begin(int64_t h) const {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < h; ++i) sum += options_.memory_steps[static_cast<size_t>(i)];
+    return sum;
   }
 
   /// Where the part of step r lies, in a value or its gradient; null: there is none.

@@ -4,6 +4,7 @@
 //   forward    x = q k^T + q p           a = softmax(x)     o = a v
 //   backward   g = do v^T                dx from x, g       dv += a^T do    dk += dx^T q
 //              dq = dx k^T + dx p^T      dp += dx^T q
+// and the same with persistent keys n and values u in the place of k and v.
 // Each is made once for a thread, with its buffers, and goes through one head after another.
 #pragma once
 
@@ -32,8 +33,9 @@ struct PassSetup {
         widest(round_up(*std::max_element(o.effective_spans.begin(), o.effective_spans.end()), 2)),
         keys(widest + round_up(n.M, 2) + kSlack),
         key_stride(odd_stride(keys)),
-        layout(widest, products.margin, products.row_block),
-        positions(x.p, widest, width) {}
+        layout(widest, n.P, products.margin, products.row_block),
+        positions(x.p, widest, width),
+        persistent(x, n, width) {}
 
   const SpanAttentionValues& x;
   const SpanAttentionOptions& options;
@@ -46,6 +48,7 @@ struct PassSetup {
   const int64_t key_stride;  ///< where keys are columns
   const TileLayout layout;
   const PositionOperands<T> positions;
+  const PersistentOperands<T> persistent;
 };
 
 /// What both passes do: they gather a tile's queries and keys, and score them.
@@ -54,7 +57,7 @@ struct TileScores {
   explicit TileScores(const PassSetup<T>& setting)
       : s(setting),
         head(s.x, s.options, s.width, s.rows),
-        masks(s.x, s.options, s.rows),
+        masks(s.x, s.options, s.layout, s.rows),
         key_rows(s.keys * s.width),
         k_columns(s.key_stride * s.width),
         q(kTileRows * s.width),
@@ -67,18 +70,27 @@ struct TileScores {
   }
   /// y = left right^T over keys
   void multiply(ScoreTile& y, const Scratch<T>& left, const Scratch<T>& columns, const Tile& tile) {
-    s.products.scores(y.band(0), s.layout.stride, {left.data(), s.width, kGroup<T>},
+    s.products.scores(y.band(0), s.layout.stride, operand(left),
                       columns.data() + tile.first_key * kGroup<T>, s.key_stride,
                       s.width / kGroup<T>, {s.layout.padded(tile.rows), 1, tile.E}, false);
   }
-  /// x = q k^T + q p. Where the two have left operands of their own (Transformer-XL's q + u and
-  /// q + v), q is two buffers, and the first goes to keys, the second to distances.
-  void score(const Tile& tile) {
-    multiply(x, q, k_columns, tile);
-    s.products.scores(x.band(0), s.layout.stride + 1, {q.data(), s.width, kGroup<T>},
-                      s.positions.columns(tile.E), s.positions.stride(), s.width / kGroup<T>,
-                      {s.layout.padded(tile.rows), 0, tile.E}, true);
+  /// ... over the head's persistent vectors; after those of keys, which write a little beyond.
+  void multiply(ScoreTile& y, const Scratch<T>& left, const VectorOperands<T>& right,
+                const Tile& tile) {
+    s.products.scores(y.band(0) + s.layout.persistent(tile.E), s.layout.stride + 1, operand(left),
+                      right.columns(), right.stride(), s.width / kGroup<T>,
+                      {s.layout.padded(tile.rows), 0, s.n.P}, false);
   }
+  /// x = q k^T + q p, q n^T. Where the first two have left operands of their own (Transformer-XL's
+  /// q + u and q + v), q is two buffers, and the first goes to keys, the second to distances.
+  void score(int64_t h, const Tile& tile) {
+    multiply(x, q, k_columns, tile);
+    s.products.scores(x.band(0), s.layout.stride + 1, operand(q), s.positions.columns(tile.E),
+                      s.positions.stride(), s.width / kGroup<T>,
+                      {s.layout.padded(tile.rows), 0, tile.E}, true);
+    if (s.n.P > 0) multiply(x, q, s.persistent.keys(h), tile);
+  }
+  LeftOperand<T> operand(const Scratch<T>& rows) const { return {rows.data(), s.width, kGroup<T>}; }
 
   const PassSetup<T>& s;
   HeadData<T> head;
@@ -108,12 +120,12 @@ class ForwardPass {
       head.gather(tiles_.key_rows, KeyPart::value, tile.fresh);
       const T* v = grouped_v_.of(tiles_.key_rows, tile.fresh);
       head.gather(tiles_.q, s.x.qkv, tile);
-      tiles_.score(tile);
+      tiles_.score(h, tile);
       float* scale = result.scales.scale.data() + query + tile.begin;
       float* top = result.scales.top.data() + query + tile.begin;
       SoftmaxScale scales[kRowsTogether];
       for (int64_t i = 0; i < tile.rows; i += kRowsTogether) {
-        const SoftmaxRows rows = tiles_.masks.rows(b, h, tile, i, s.layout.stride + 1);
+        const SoftmaxRows rows = tiles_.masks.rows(b, h, tile, i);
         head.fetch_next(tile, i, rows.count, nullptr);
         head.fetch_written(result.out, tile, i, rows.count);
         s.rows.softmax(scales, tiles_.x.band(i), rows);
@@ -129,6 +141,10 @@ class ForwardPass {
       a_.take(tile.rows, padded - tile.rows, tile.E);
       s.products.mix(o_.data(), a_.operand(1), v + tile.first_key * s.width, s.width,
                      {padded, 1, tile.E}, false);
+      if (s.n.P > 0) {
+        s.products.mix(o_.data(), a_.operand(0, s.layout.persistent(tile.E)),
+                       s.persistent.values(h).rows(), s.width, {padded, 0, s.n.P}, true);
+      }
       head.write(result.out, tile, o_, scale);
     }
   }
@@ -139,6 +155,11 @@ class ForwardPass {
   GroupedRows<T> grouped_v_;
   TileByRows<T> a_;
   Scratch<float> o_;
+};
+
+/// Where the gradients of a head's persistent keys and values are added up: [P, width] each.
+struct PersistentSums {
+  float *keys = nullptr, *values = nullptr;
 };
 
 template <class T>
@@ -156,15 +177,16 @@ class BackwardPass {
         a_by_key_(tiles_.x, 1, s.rows),
         dx_by_key_(dx_, 1, s.rows),
         dx_by_distance_(dx_, 0, s.rows),
+        a_by_vector_(tiles_.x, 0, s.rows, s.n.P > 0),
         dx_by_row_(dx_, s.rows),
         dq_(kTileRows * s.width),
         dk_(s.keys * s.width),
         dv_(s.keys * s.width) {}
 
-  /// Writes d.qkv and d.memory_kv, for each query d.z, and adds to dp [widest, width]; returns the
-  /// sum over queries of the gradient of z.
+  /// Writes d.qkv and d.memory_kv, for each query d.z, and adds to dp [widest, width] and
+  /// `persistent`; returns the sum over queries of the gradient of z.
   float run(int64_t b, int64_t h, const Tensor& dout, const SoftmaxScales& scales, float* dp,
-            SpanAttentionGradients& d) {
+            PersistentSums persistent, SpanAttentionGradients& d) {
     const int64_t query = (b * s.n.K + h) * s.n.M;
     const HeadData<T>& head = tiles_.head;
     const std::vector<Tile> tiles = tiles_.start(b, h);
@@ -177,12 +199,13 @@ class BackwardPass {
       const T* k = grouped_k_.of(tiles_.key_rows, tile.fresh);
       head.gather(tiles_.q, s.x.qkv, tile);
       head.gather(dout_, dout, tile);
-      tiles_.score(tile);
+      tiles_.score(h, tile);
       tiles_.multiply(dx_, dout_, v_columns_, tile);
+      if (s.n.P > 0) tiles_.multiply(dx_, dout_, s.persistent.values(h), tile);
       SoftmaxScale made[kRowsTogether];
       float d_spans[kRowsTogether];
       for (int64_t i = 0; i < tile.rows; i += kRowsTogether) {
-        const SoftmaxRows rows = tiles_.masks.rows(b, h, tile, i, s.layout.stride + 1);
+        const SoftmaxRows rows = tiles_.masks.rows(b, h, tile, i);
         head.fetch_next(tile, i, rows.count, &dout);
         head.fetch_written(d.qkv, tile, i, rows.count);
         head.fetch_written(d, tile, i, rows.count);
@@ -198,7 +221,7 @@ class BackwardPass {
       }
       tiles_.x.clear_below(tile);
       dx_.clear_below(tile);
-      multiply(tile, k, dp + (s.widest - tile.E) * s.width);
+      multiply(tile, h, k, dp + (s.widest - tile.E) * s.width, persistent);
       head.write(d.qkv, tile, dq_, nullptr);
       head.write(d, KeyPart::key, dk_, tile.finished);
       head.write(d, KeyPart::value, dv_, tile.finished);
@@ -207,15 +230,17 @@ class BackwardPass {
   }
 
  private:
-  /// From a, dx and k: dq, and dk, dv, dp += ...
-  void multiply(const Tile& tile, const T* k, float* dp) {
+  /// From a, dx and k: dq, and dk, dv, dp, dn, du += ...
+  void multiply(const Tile& tile, int64_t h, const T* k, float* dp, PersistentSums persistent) {
     const int64_t rows = s.layout.padded(tile.rows), key = tile.first_key * s.width;
-    const Band keys{rows, 1, tile.E}, distances{rows, 0, tile.E};
+    const int64_t vector = s.layout.persistent(tile.E);
+    const Band keys{rows, 1, tile.E}, distances{rows, 0, tile.E}, vectors{rows, 0, s.n.P};
     for (int64_t i = 0; i < rows; i += 2) {  // two rows at a time stay in the cache
-      a_by_key_.take(i, tile.E);
-      dx_by_key_.take(i, tile.E);
-      dx_by_distance_.take(i, tile.E);
+      a_by_key_.take(i, 0, tile.E);
+      dx_by_key_.take(i, 0, tile.E);
+      dx_by_distance_.take(i, 0, s.layout.length(tile.E));
       dx_by_row_.take(i, 2, tile.E);
+      if (s.n.P > 0) a_by_vector_.take(i, vector, s.n.P);
     }
     const T* q = grouped_q_.of(tiles_.q, {0, kTileRows});
     const T* dout = grouped_dout_.of(dout_, {0, kTileRows});
@@ -226,6 +251,13 @@ class BackwardPass {
     s.products.mix(dq_.data(), dx_by_row_.operand(1), k + key, s.width, keys, false);
     s.products.mix(dq_.data(), dx_by_row_.operand(0), s.positions.rows(tile.E), s.width, distances,
                    true);
+    if (s.n.P == 0) return;
+    s.products.scatter(persistent.values, a_by_vector_.operand(vector), dout, s.width, vectors,
+                       s.n.P);
+    s.products.scatter(persistent.keys, dx_by_distance_.operand(vector), q, s.width, vectors,
+                       s.n.P);
+    s.products.mix(dq_.data(), dx_by_row_.operand(0, vector), s.persistent.keys(h).rows(), s.width,
+                   vectors, true);
   }
 
   /// Returns the first of the tile's `columns` whose sums of dk and dv begin here in a whole block,
@@ -250,7 +282,7 @@ class BackwardPass {
   GroupedRows<T> grouped_k_, grouped_q_, grouped_dout_;
   Scratch<T> dout_;
   ScoreTile dx_;  // first g
-  TileByColumns<T> a_by_key_, dx_by_key_, dx_by_distance_;
+  TileByColumns<T> a_by_key_, dx_by_key_, dx_by_distance_, a_by_vector_;
   TileByRows<T> dx_by_row_;
   Scratch<float> dq_;
   Scratch<float> dk_, dv_;  // sums over tiles

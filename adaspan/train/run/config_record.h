@@ -45,6 +45,7 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"hid-sz", "model.hidden", fixed}, model.hidden);
   visit(Field{"inner-hid-sz", "model.inner", fixed}, model.inner);
   visit(Field{"nheads", "model.heads", fixed}, model.heads);
+  visit(Field{"pers-mem-size", "model.persistent", fixed}, model.persistent);
   visit(Field{"attn-span", "model.span_limit", fixed}, model.span_limit);
   visit(Field{"dropout", "model.dropout", changeable}, model.dropout);
   visit(Field{"emb-dropout", "model.embedding_dropout", changeable}, model.embedding_dropout);
