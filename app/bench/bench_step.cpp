@@ -73,13 +73,40 @@ std::vector<std::vector<float>> spans_of_file(const std::string& path, const Mod
   return spans;
 }
 
-/// Blocks after which every layer has all the memory that it keeps.
-int64_t blocks_of_memory(const TrainingConfig& c, const std::vector<std::vector<float>>& spans) {
-  int64_t kept = 0;
-  for (const auto& layer : spans) {
-    kept = std::max(kept, memory_length(c.model, std::ranges::max(layer)));
+/// [B,H] normal numbers, as the layer norms before a memory make.
+Tensor random_step(const TrainingConfig& c) {
+  const RandomKey key{.purpose = Purpose::benchmark, .site = 1};
+  Tensor step({c.batch.sequences, c.model.hidden});
+  for (int64_t i = 0; i < step.elements(); ++i) {
+    step.data()[i] = static_cast<float>(random_normal(key, static_cast<uint64_t>(i)));
   }
-  return (kept + c.batch.block - 1) / c.batch.block;
+  return step.converted(c.model.precision);
+}
+
+/// All the memory that layers keep, of one step again and again: only with it does a step cost what
+/// the steps of a run cost.
+Memory full_memory(const TrainingConfig& c, const std::vector<std::vector<float>>& spans) {
+  const Tensor step = random_step(c);
+  Memory memory;
+  for (const auto& layer : spans) {
+    const int64_t C = memory_length(c.model, std::ranges::max(layer));
+    Tensor steps({C, step.shape()[0], step.shape()[1]}, step.type());
+    with_type(step.type(), [&]<class T>(T) {
+      for (int64_t i = 0; i < C; ++i) {
+        std::ranges::copy(step.values<T>(), steps.data<T>() + i * step.elements());
+      }
+    });
+    memory.emplace_back(share(std::move(steps)));
+  }
+  return memory;
+}
+
+/// Gives the trainer a full memory in the place of none.
+void fill_memory(Trainer& trainer, const std::vector<std::vector<float>>& spans) {
+  Trainer::Progress progress = trainer.progress();
+  progress.memory = full_memory(trainer.config(), spans);
+  progress.train.column = trainer.config().batch.block;  // at column 0 the stream would begin anew
+  trainer.restore(std::move(progress));
 }
 
 nlohmann::ordered_json profile_rows(std::vector<ProfileRow> rows, double step) {
@@ -152,16 +179,15 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   const double f32_before = type == DType::f32 ? 0 : 1 / GemmPeak(c, DType::f32).turn();
   release_kept_buffers();
 
-  const int64_t memory_blocks = blocks_of_memory(c, spans);
-  const int64_t columns = (options.steps + memory_blocks + 2) * c.batch.block + 1;
+  const int64_t columns = (options.steps + kTurns + 2) * c.batch.block + 1;
   TokenStream tokens = random_tokens(c.batch.sequences * columns, kVocabulary);
   Trainer trainer(c, kVocabulary, tokens, tokens);
   const auto step = [&] {
     set_spans(trainer.model(), spans);
     trainer.step();
   };
-  // Only with a full memory does a step cost what the steps of a run cost.
-  for (int64_t i = 0; i < memory_blocks; ++i) step();
+  fill_memory(trainer, spans);
+  step();  // whose buffers are new
   Turns times, peaks;
   size_t resident = 0, in_tensors = 0;
   const int64_t turns = std::min(options.steps, kTurns);

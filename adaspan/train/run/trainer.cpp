@@ -181,8 +181,12 @@ void Trainer::restore(Progress progress) {
     valid_.seek(progress.valid);
     valid_memory_ = std::move(progress.valid_memory);
   }
-  for (int64_t i = 0; i < parts(); ++i) {
-    memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
+  if (parts() == 1) {
+    memory_[0] = std::move(progress.memory);
+  } else {
+    for (int64_t i = 0; i < parts(); ++i) {
+      memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
+    }
   }
   losses_ = progress.losses;
   origin_ = std::move(progress.origin);
