@@ -100,26 +100,41 @@ class PersistentParts {
   /// keys [K,D,P], values [K,P,D]
   void sum(SpanAttentionGradients& d) {
     if (n_.P == 0) return;
-    d.persistent_keys = Tensor::zeros({n_.K, n_.D, n_.P});
-    d.persistent_values = Tensor::zeros({n_.K, n_.P, n_.D});
-    parallel_chunks(n_.K * n_.P, 64, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t h = i / n_.P, j = i % n_.P;
-        float* key = d.persistent_keys.data() + h * n_.D * n_.P + j;
-        float* value = d.persistent_values.data() + i * n_.D;
-        for (int64_t part = 0; part < parts_; ++part) {
-          if (h < first_head(part) || h > last_head(part)) continue;
-          const PersistentSums from = of(part, h);
-          for (int64_t c = 0; c < n_.D; ++c) {
-            key[c * n_.P] += from.keys[j * width_ + c];
-            value[c] += from.values[j * width_ + c];
-          }
+    d.persistent_keys = Tensor({n_.K, n_.D, n_.P});
+    d.persistent_values = Tensor({n_.K, n_.P, n_.D});
+    const int64_t pieces = chunk_count(n_.P, kVectorsPerPiece);
+    parallel_chunks(n_.K * pieces, 1, [&](int64_t piece, int64_t) {
+      const int64_t h = piece / pieces, begin = piece % pieces * kVectorsPerPiece;
+      const int64_t end = std::min(begin + kVectorsPerPiece, n_.P);
+      const PersistentSums all = summed(h, begin, end);
+      for (int64_t j = begin; j < end; ++j) {
+        for (int64_t c = 0; c < n_.D; ++c) {
+          d.persistent_keys.data()[(h * n_.D + c) * n_.P + j] = all.keys[j * width_ + c];
+          d.persistent_values.data()[(h * n_.P + j) * n_.D + c] = all.values[j * width_ + c];
         }
       }
     });
   }
 
  private:
+  static constexpr int64_t kVectorsPerPiece = 64;
+
+  /// Vectors begin .. end-1 of head h, added up over parts, in order, where the first has them.
+  PersistentSums summed(int64_t h, int64_t begin, int64_t end) {
+    PersistentSums all;
+    const int64_t first = begin * width_, n = (end - begin) * width_;
+    for (int64_t part = 0; part < parts_; ++part) {
+      if (h < first_head(part) || h > last_head(part)) continue;
+      const PersistentSums next = of(part, h);
+      if (all.keys == nullptr) {
+        all = next;
+        continue;
+      }
+      row_kernels<float>().add_scaled(all.keys + first, 1, next.keys + first, n);
+      row_kernels<float>().add_scaled(all.values + first, 1, next.values + first, n);
+    }
+    return all;
+  }
   int64_t size() const { return (n_.P + kSlack) * width_; }
   int64_t first_head(int64_t part) const { return n_.place(part * step_).h; }
   int64_t last_head(int64_t part) const {

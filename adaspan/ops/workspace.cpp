@@ -49,7 +49,7 @@ double copied_pieces(const AttentionSizes& n) {
 template <class T>
 struct TileBuffers {
   explicit TileBuffers(const AttentionSizes& n)
-      : masks(kRowsTogether * (n.dropout ? 3 : 2) + (n.dropout ? 1 : 0)),
+      : drops(n.dropout),
         width(round_up(n.D, span_kernels().products<T>().width_block)),
         widest(round_up(*std::ranges::max_element(n.effective_spans), 2)),
         keys(widest + round_up(n.M, 2) + kSlack),
@@ -69,7 +69,8 @@ struct TileBuffers {
   /// Keys as rows and columns, queries, scores, masks.
   double scores() const {
     return buffer(keys * width, sizeof(T)) + columns() + buffer(kTileRows * width, sizeof(T)) +
-           buffer(tile) + masks * buffer(layout.length(widest) + 16);
+           buffer(tile) + 2 * kRowsTogether * buffer(widest + 16) +
+           (drops ? kRowsTogether + 1 : 0) * buffer(layout.length(widest + 16));
   }
   double forward_pass() const {
     return scores() + copies(keys * width) + copies(tile) + buffer(kTileRows * width);
@@ -81,7 +82,7 @@ struct TileBuffers {
            2 * buffer(keys * width);
   }
 
-  double masks;
+  bool drops;
   double width;
   int64_t widest, keys;
   TileLayout layout;

@@ -84,16 +84,18 @@ struct MaskedRow {
 /// Rows whose softmax is made together: what one waits for, another fills.
 inline constexpr int64_t kRowsTogether = 4;
 
-/// A row of E scores, yet without the factor. A mask below 2^-50 is 0, and where it and the slope
+/// A row of scores, yet without the factor. A mask below 2^-50 is 0, and where it and the slope
 /// are 0, a score changes nothing, even one that is no number.
 struct SoftmaxRow {
   const float *mask, *slope;  ///< m and dm/dz of each column
-  const float* keep;          ///< dropout: 0 or 1/(1-rate) for each column; null without
+  const float* keep;  ///< dropout: 0 or 1/(1-rate) for each column, also from `persistent` on; null
+                      ///< without
 };
 
-/// The softmax of `count` rows that lie `stride` numbers apart.
+/// The softmax of `count` rows that lie `stride` numbers apart: of E columns with a mask, and of P
+/// more, from column `persistent` on, that are seen in full.
 struct SoftmaxRows {
-  int64_t E;
+  int64_t E, persistent, P;
   float factor;  ///< 1/sqrt(D), of the scores
   int64_t stride, count;
   SoftmaxRow row[kRowsTogether];
@@ -113,7 +115,7 @@ struct PlacedRows {
   int64_t stride;
 };
 
-/// Columns from E up to the next multiple of 16 may be overwritten.
+/// Columns from E up to the next multiple of 16 may be overwritten, and so many behind the last.
 struct SpanRowKernels {
   /// mask: m = clamp((R + z - u)/R, 0, 1), u = E-j-1; slope: dm/dz, 1/R on the ramp, its ends
   /// included. Both are 0 before `first`.

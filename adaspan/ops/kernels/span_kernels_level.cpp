@@ -94,18 +94,33 @@ void span_mask(float* mask, float* slope, const MaskedRow& row) {
   }
 }
 
-void multiply(float* x, const float* y, int64_t n) {
-  by_vectors(
-      n, [=](int64_t j, int64_t, auto at) { at.store(x + j, at.load(x + j) * at.load(y + j)); });
+/// Calls body(first, n) for the columns with a mask and for those without, in whole vectors.
+template <class Body>
+void by_segments(const SoftmaxRows& rows, const Body& body) {
+  body(0, whole_vectors(rows.E));
+  if (rows.P > 0) body(rows.persistent, whole_vectors(rows.P));
+}
+
+void multiply(float* x, const float* y, const SoftmaxRows& rows) {
+  by_segments(rows, [=](int64_t first, int64_t n) {
+    by_vectors(n, [=](int64_t i, int64_t, auto at) {
+      const int64_t j = first + i;
+      at.store(x + j, at.load(x + j) * at.load(y + j));
+    });
+  });
 }
 
 /// Makes scores of x and returns what is still to be multiplied with. A multiply-add takes `top`,
 /// which is rounded, from a product that is not. What lies between is far below 1 for scores up to
 /// 2^20, but may be more than e^x can hold for larger ones: these are rounded first.
-float unscored_factor(float* x, float factor, float top, int64_t columns) {
-  if (top > -0x1p20f && top < 0x1p20f) return factor;
-  by_vectors(columns,
-             [=](int64_t j, int64_t, auto at) { at.store(x + j, factor * at.load(x + j)); });
+float unscored_factor(float* x, float top, const SoftmaxRows& rows) {
+  if (top > -0x1p20f && top < 0x1p20f) return rows.factor;
+  const float factor = rows.factor;
+  by_segments(rows, [=](int64_t first, int64_t n) {
+    by_vectors(n, [=](int64_t i, int64_t, auto at) {
+      at.store(x + first + i, factor * at.load(x + first + i));
+    });
+  });
   return 1;
 }
 
@@ -124,11 +139,25 @@ void by_rows(int64_t count, const Body& body) {
   for (; i < count; ++i) body(i, Together<1>());
 }
 
+/// Reads a row's columns at their vectors. Part: Whole or First (level_vectors.h); where there is
+/// no mask, m is 1 and its slope 0, and neither is read.
+template <bool masked, class Part>
+struct Columns : Part {
+  static constexpr bool kMasked = masked;
+};
+
+/// Calls body(j, at) for each vector of columns j .. j+kVector-1 of the rows.
+template <class Body>
+inline void by_columns(const SoftmaxRows& rows, const Body& body) {
+  for (int64_t j = 0; j < rows.E; j += kVector) body(j, Columns<true, Whole>{});
+  int64_t j = 0;
+  for (; j + kVector <= rows.P; j += kVector) body(rows.persistent + j, Columns<false, Whole>{});
+  if (j < rows.P) body(rows.persistent + j, Columns<false, First>{{rows.P - j}});
+}
+
 void softmax(SoftmaxScale* scales, float* first, const SoftmaxRows& rows) {
   by_rows(rows.count, [&]<int R>(int64_t begin, Together<R>) {
     constexpr float kLowest = -3.40282347e38f;
-    constexpr Whole at;
-    const int64_t columns = whole_vectors(rows.E);
     float* x[R];
     const float* mask[R];
     Vec tops[R], sums[R];
@@ -141,37 +170,40 @@ void softmax(SoftmaxScale* scales, float* first, const SoftmaxRows& rows) {
       sums[r] = Vec{};
     }
     // Only what the mask lets through sets the scale; a larger score behind it must not.
-    for (int64_t j = 0; j < columns; j += kVector) {
+    by_columns(rows, [&](int64_t j, auto at) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const Vec score = rows.factor * at.load(x[r] + j);
-        tops[r] = larger(at.load(mask[r] + j) >= kLeastMask ? score : all(kLowest), tops[r]);
+        Vec score = at.only(rows.factor * at.load(x[r] + j), kLowest);
+        if constexpr (at.kMasked) {
+          score = at.load(mask[r] + j) >= kLeastMask ? score : all(kLowest);
+        }
+        tops[r] = larger(score, tops[r]);
       }
-    }
+    });
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       scales[begin + r].top = folded(tops[r], larger);
       tops[r] = all(scales[begin + r].top);
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      factor[r] = unscored_factor(x[r], rows.factor, scales[begin + r].top, columns);
-    }
-    for (int64_t j = 0; j < columns; j += kVector) {
+    for (int r = 0; r < R; ++r) factor[r] = unscored_factor(x[r], scales[begin + r].top, rows);
+    by_columns(rows, [&](int64_t j, auto at) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const Vec m = at.load(mask[r] + j),
-                  e = exponential(factor[r] * at.load(x[r] + j) - tops[r]);
-        const Vec a = m < kLeastMask ? Vec{} : m * e;  // behind the mask a score may be no number
+        Vec a = at.only(exponential(factor[r] * at.load(x[r] + j) - tops[r]), 0);
+        if constexpr (at.kMasked) {
+          const Vec m = at.load(mask[r] + j);
+          a = m < kLeastMask ? Vec{} : m * a;  // behind the mask a score may be no number
+        }
         sums[r] += a;
         at.store(x[r] + j, a);
       }
-    }
+    });
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const float sum = folded(sums[r], [](Vec a, Vec b) { return a + b; });
       scales[begin + r].scale = sum > 0 ? 1 / sum : 0;
-      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, columns);
+      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, rows);
     }
   });
 }
@@ -181,8 +213,6 @@ void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows
   // With e = e^(factor x) / sum, a = m e, g' = keep g and c = sum(a g'):
   //   dx = factor a (g' - c)      dz = sum of dm/dz e (g' - c)
   by_rows(rows.count, [&]<int R>(int64_t begin, Together<R>) {
-    constexpr Whole at;
-    const int64_t columns = whole_vectors(rows.E);
     float *x[R], *g[R];
     const float *mask[R], *slope[R];
     Vec sums[R], c[R];
@@ -197,41 +227,50 @@ void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows
       sums[r] = Vec{};
       top[r] = scales[begin + r].top;
       scale[r] = scales[begin + r].scale;
-      factor[r] = unscored_factor(x[r], rows.factor, top[r], columns);
-      if (row.keep != nullptr) multiply(g[r], row.keep, columns);
+      factor[r] = unscored_factor(x[r], top[r], rows);
+      if (row.keep != nullptr) multiply(g[r], row.keep, rows);
     }
-    for (int64_t j = 0; j < columns; j += kVector) {
+    by_columns(rows, [&](int64_t j, auto at) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const Vec m = at.load(mask[r] + j);
         Vec e = exponential(factor[r] * at.load(x[r] + j) - top[r]) * scale[r];
-        e = e > kMostShare ? all(kMostShare) : e;
-        const Vec seen = m + at.load(slope[r] + j);  // what is not may be no number, as in softmax
-        const Vec dweight = seen < kLeastMask ? Vec{} : at.load(g[r] + j);
-        e = seen < kLeastMask ? Vec{} : e;
+        if constexpr (at.kMasked) {
+          const Vec m = at.load(mask[r] + j);
+          e = e > kMostShare ? all(kMostShare) : e;
+          const Vec seen =
+              m + at.load(slope[r] + j);  // what is not may be no number, as in softmax
+          const Vec dweight = seen < kLeastMask ? Vec{} : at.load(g[r] + j);
+          e = seen < kLeastMask ? Vec{} : e;
+          at.store(g[r] + j, dweight);
+          sums[r] += m * e * dweight;
+        } else {
+          sums[r] += at.only(e * at.load(g[r] + j), 0);
+        }
         at.store(x[r] + j, e);
-        at.store(g[r] + j, dweight);
-        sums[r] += m * e * dweight;
       }
-    }
+    });
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       c[r] = all(folded(sums[r], [](Vec a, Vec b) { return a + b; }));
       sums[r] = Vec{};
     }
-    for (int64_t j = 0; j < columns; j += kVector) {
+    by_columns(rows, [&](int64_t j, auto at) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const Vec e = at.load(x[r] + j), a = at.load(mask[r] + j) * e, d = at.load(g[r] + j) - c[r];
-        sums[r] += at.load(slope[r] + j) * e * d;
+        const Vec d = at.load(g[r] + j) - c[r];
+        Vec a = at.load(x[r] + j);
+        if constexpr (at.kMasked) {
+          sums[r] += at.load(slope[r] + j) * a * d;
+          a *= at.load(mask[r] + j);
+          at.store(x[r] + j, a);
+        }
         at.store(g[r] + j, rows.factor * a * d);
-        at.store(x[r] + j, a);
       }
-    }
+    });
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       dz[begin + r] = folded(sums[r], [](Vec a, Vec b) { return a + b; });
-      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, columns);
+      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, rows);
     }
   });
 }

@@ -10,10 +10,15 @@
 namespace adaspan {
 namespace {
 
-/// Numbers of the widest row, and a vector beyond.
-int64_t row_length(const SpanAttentionOptions& options, const TileLayout& layout) {
+/// E of the widest row, and a vector beyond.
+int64_t widest_row(const SpanAttentionOptions& options) {
   const auto& spans = options.effective_spans;
-  return layout.length(round_up(*std::max_element(spans.begin(), spans.end()), 2)) + 16;
+  return round_up(*std::max_element(spans.begin(), spans.end()), 2) + 16;
+}
+
+/// Numbers for the dropout of a row; none without.
+int64_t kept_numbers(const SpanAttentionOptions& options, const TileLayout& layout) {
+  return options.dropout.rate > 0 ? layout.length(widest_row(options)) : 0;
 }
 
 }  // namespace
@@ -26,19 +31,10 @@ RowMasks::RowMasks(const SpanAttentionValues& x, const SpanAttentionOptions& opt
       layout_(layout),
       kernels_(kernels),
       factor_(1 / std::sqrt(static_cast<float>(n_.D))),
-      ones_(options.dropout.rate > 0 ? row_length(options, layout) : 0) {
-  const bool drops = options.dropout.rate > 0;
-  const int64_t length = row_length(options, layout);
-  for (int64_t r = 0; r < kRowsTogether; ++r) buffers_.emplace_back(length, drops);
-  if (drops) std::fill_n(ones_.data(), length, 1.0f);
-}
-
-void RowMasks::unmask_persistent(Buffers& buffers, int64_t E) const {
-  const int64_t begin = layout_.persistent(E), end = layout_.length(E), all = round_up(end, 16);
-  std::fill(buffers.mask.data() + E, buffers.mask.data() + begin, 0.0f);
-  std::fill(buffers.mask.data() + begin, buffers.mask.data() + end, 1.0f);
-  std::fill(buffers.mask.data() + end, buffers.mask.data() + all, 0.0f);
-  std::fill(buffers.slope.data() + E, buffers.slope.data() + all, 0.0f);
+      ones_(kept_numbers(options, layout)) {
+  const int64_t kept = kept_numbers(options, layout);
+  for (int64_t r = 0; r < kRowsTogether; ++r) buffers_.emplace_back(widest_row(options), kept);
+  std::fill_n(ones_.data(), kept, 1.0f);
 }
 
 std::vector<int64_t> RowMasks::tile_spans(int64_t b, int64_t h) const {

@@ -25,11 +25,13 @@ class RowMasks {
   /// The softmax of the tile's rows from i on: as many as are made together, or are left. Good
   /// until the next call.
   SoftmaxRows rows(int64_t b, int64_t h, const Tile& tile, int64_t i) {
-    SoftmaxRows rows{layout_.length(tile.E),
-                     factor_,
-                     layout_.stride + 1,
-                     std::min(kRowsTogether, tile.rows - i),
-                     {}};
+    SoftmaxRows rows{.E = tile.E,
+                     .persistent = layout_.persistent(tile.E),
+                     .P = n_.P,
+                     .factor = factor_,
+                     .stride = layout_.stride + 1,
+                     .count = std::min(kRowsTogether, tile.rows - i),
+                     .row = {}};
     const Buffers* same = nullptr;
     for (int64_t r = 0; r < rows.count; ++r) {
       const MaskedRow masked = masked_row(b, h, tile, i + r);
@@ -44,8 +46,8 @@ class RowMasks {
 
  private:
   struct Buffers {
-    explicit Buffers(int64_t length, bool drops)
-        : mask(length), slope(length), keep(drops ? length : 0) {}
+    /// E of the widest row; `kept`: numbers for dropout
+    Buffers(int64_t E, int64_t kept) : mask(E), slope(E), keep(kept) {}
     MaskedRow masked{};  ///< what mask and slope hold
     Scratch<float> mask, slope, keep;
   };
@@ -63,13 +65,10 @@ class RowMasks {
     Buffers& buffers = buffers_[static_cast<size_t>(r)];
     if (masked != buffers.masked) {
       kernels_.span_mask(buffers.mask.data(), buffers.slope.data(), masked);
-      if (layout_.P > 0 && masked.E != buffers.masked.E) unmask_persistent(buffers, masked.E);
       buffers.masked = masked;
     }
     return buffers;
   }
-  /// Sets mask and slope behind the E columns of a row.
-  void unmask_persistent(Buffers& buffers, int64_t E) const;
   float span(int64_t t, int64_t b, int64_t h) const {
     if (x_.z == nullptr) return static_cast<float>(n_.S);
     return x_.z->data()[x_.dynamic() ? (t * n_.B + b) * n_.K + h : h];
