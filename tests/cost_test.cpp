@@ -29,6 +29,11 @@ TEST_CASE("a small model's step costs what one counts by hand") {
   const double memory = (3 + 8) * 2 * (2 * 4 * 2) * 2 * 2;
   const double attention = 18 * 2 * (3 + 8) * 6;
   CHECK(useful_flops(config, 2, 3, {{0, 4.5f}}) == linear + memory + attention);
+  // Keys and values of 6 persistent vectors in the place of the feed-forward layer: 2*4*6.
+  ModelConfig persistent = config;
+  persistent.persistent = 6;
+  CHECK(useful_flops(persistent, 2, 3, {{0, 4.5f}}) ==
+        linear + memory + attention - (64 - 48) * 2 * 3 * 6);
 }
 
 TEST_CASE("no head costs more than the span limit") {

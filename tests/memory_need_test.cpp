@@ -116,6 +116,16 @@ TEST_CASE("what a training takes is known before: in parts, with Adam, in bf16")
   check_training(c, mixed(c.model));
 }
 
+TEST_CASE("what a training takes is known before: persistent vectors") {
+  TrainingConfig c = small_config(SpanKind::adaptive);
+  c.model.persistent = 600;
+  check_training(c, mixed(c.model));
+  c.batch.split = 2;
+  check_training(c, starting_spans(c.model));
+  c.model.precision = DType::bf16;
+  check_training(c, full(c.model));
+}
+
 TEST_CASE("what a training takes is known before: a large vocabulary") {
   TrainingConfig c = small_config(SpanKind::adaptive);
   c.model.vocabulary = 20000;

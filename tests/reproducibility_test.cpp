@@ -72,7 +72,10 @@ void for_each_kind_of_run(const Body& body) {
     for (SpanKind kind : kSpanKinds) {
       CAPTURE(name(precision));
       CAPTURE(static_cast<int>(kind));
-      body(config_of(kind, precision));
+      TrainingConfig config = config_of(kind, precision);
+      body(config);
+      config.model.persistent = 10;
+      body(config);
     }
   }
 }

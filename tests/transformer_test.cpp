@@ -86,19 +86,32 @@ double difference(const std::vector<float>& a, const std::vector<float>& b) {
 constexpr double kRounding = 1e-5;  // of float sums of a few dozen terms, through two layers
 constexpr SpanKind kKinds[] = {SpanKind::fixed, SpanKind::adaptive, SpanKind::dynamic};
 
+/// Calls body(config) for each kind of span, without and with persistent vectors.
+template <class Body>
+void for_each_model(const Body& body) {
+  for (SpanKind kind : kKinds) {
+    for (int64_t P : {0, 6}) {
+      INFO("kind ", static_cast<int>(kind), ", P ", P);
+      ModelConfig config = small_model(kind);
+      config.persistent = P;
+      body(config);
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("one long block gives what many short ones with memory give") {
   const Tensor ids = random_ids(48);
-  for (SpanKind kind : kKinds) {
-    Transformer model(small_model(kind), 1);
+  for_each_model([&](const ModelConfig& config) {
+    Transformer model(config, 1);
     spread_spans(model);
     const std::vector<float> whole = predictions(model, ids, 48);
     for (int64_t M : {1, 4, 16, 24}) {
-      INFO("kind ", static_cast<int>(kind), ", blocks of ", M);
+      INFO("blocks of ", M);
       CHECK(difference(predictions(model, ids, M), whole) < kRounding);
     }
-  }
+  });
 }
 
 TEST_CASE("a memory of the whole limit gives what one cut to the spans gives") {
@@ -179,9 +192,7 @@ TEST_CASE("steps before the start of a stream take part unless they are left out
 TEST_CASE("in bf16 a model computes what it computes in f32, to the roundings on the way") {
   if (!bf16_obstacle().empty()) return;
   const Tensor ids = random_ids(48);
-  for (SpanKind kind : kKinds) {
-    CAPTURE(static_cast<int>(kind));
-    ModelConfig config = small_model(kind);
+  for_each_model([&](ModelConfig config) {
     Transformer f32(config, 1);
     config.precision = DType::bf16;
     Transformer half(config, 1);
@@ -198,7 +209,31 @@ TEST_CASE("in bf16 a model computes what it computes in f32, to the roundings on
     const BlockPrediction out = half.predict(ids, half.fresh_memory(B));
     CHECK(out.log_probabilities.type() == DType::f32);
     CHECK(out.memory[1].type() == DType::bf16);
+  });
+}
+
+TEST_CASE("persistent vectors take the place of the feed-forward layers") {
+  ModelConfig config = small_model(SpanKind::dynamic);
+  config.persistent = 6;
+  const Transformer model(config, 1);
+  std::set<std::string> names;
+  for (const Parameter* p : model.parameters().all()) {
+    if (p->name().starts_with("layers.1.")) names.insert(p->name().substr(9));
+    const double D = 8, P = 6;
+    const auto check_start = [&](const char* name, uint32_t site, const Shape& shape, double size) {
+      if (p->name() != name) return;
+      CHECK(p->shape() == shape);
+      const RandomKey key{.seed = 1, .purpose = Purpose::initialisation, .site = site};
+      CHECK(p->value().data()[3] == doctest::Approx(size * random_normal(key, 3)));
+    };
+    check_start("layers.1.attn.attn.persistent_memory.key", 0x0001a8, {2, 8, 6}, 1 / std::sqrt(D));
+    check_start("layers.1.attn.attn.persistent_memory.val", 0x0001a9, {2, 6, 8}, 1 / std::sqrt(P));
   }
+  CHECK(names == std::set<std::string>{
+                     "attn.attn.dynamic_span.bias", "attn.attn.dynamic_span.weight",
+                     "attn.attn.persistent_memory.key", "attn.attn.persistent_memory.val",
+                     "attn.proj_key.weight", "attn.proj_out.weight", "attn.proj_query.weight",
+                     "attn.proj_val.weight", "norm1.bias", "norm1.weight"});
 }
 
 TEST_CASE("bf16 is refused where it cannot run") {
@@ -453,6 +488,7 @@ TEST_CASE("sizes that do not fit are refused with what to do") {
   refuses([](ModelConfig& c) { c.layers = 65535; }, "model.layers below 65535; got 65535");
   refuses([](ModelConfig& c) { c.inner = 0; }, "model.inner");
   refuses([](ModelConfig& c) { c.hidden = 0; }, "model.hidden");
+  refuses([](ModelConfig& c) { c.persistent = -1; }, "model.persistent of at least 0; got -1");
   refuses([](ModelConfig& c) { c.vocabulary = 0; }, "vocabulary");
   refuses([](ModelConfig& c) { c.dropout = 1; }, "model.dropout");
   refuses([](ModelConfig& c) { c.embedding_dropout = -0.1f; }, "model.embedding_dropout");
