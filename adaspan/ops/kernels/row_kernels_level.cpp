@@ -38,9 +38,10 @@ inline void drop(T* y, const T* x, float rate, const RandomKey& key, uint64_t fi
   const auto threshold = static_cast<uint32_t>(rate * 4294967296.0);
   const auto skip = static_cast<int64_t>(first % 4);  // numbers of the first group not ours
   uint64_t group = first / 4;
+  const RoundKeys keys(key);
   for (int64_t begin = -skip; begin < n; begin += kRandomBlock, group += kRandomBlock / 4) {
     alignas(kVector * 4) float bits[kRandomBlock];
-    random_block(bits, key, group);
+    random_block(bits, keys, group);
     const int64_t from = begin < 0 ? 0 : begin;
     const int64_t end = begin + kRandomBlock < n ? begin + kRandomBlock : n;
     const float* const random = bits + (from - begin);

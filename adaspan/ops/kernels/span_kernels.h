@@ -89,7 +89,7 @@ inline constexpr int64_t kRowsTogether = 4;
 struct SoftmaxRow {
   const float *mask, *slope;  ///< m and dm/dz of each column
   const float* keep;  ///< dropout: 0 or 1/(1-rate) for each column, also from `persistent` on; null
-                      ///< without
+                      ///< without, and then for all rows
 };
 
 /// The softmax of `count` rows that lie `stride` numbers apart: of E columns with a mask, and of P

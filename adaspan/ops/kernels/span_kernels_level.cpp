@@ -101,15 +101,6 @@ void by_segments(const SoftmaxRows& rows, const Body& body) {
   if (rows.P > 0) body(rows.persistent, whole_vectors(rows.P));
 }
 
-void multiply(float* x, const float* y, const SoftmaxRows& rows) {
-  by_segments(rows, [=](int64_t first, int64_t n) {
-    by_vectors(n, [=](int64_t i, int64_t, auto at) {
-      const int64_t j = first + i;
-      at.store(x + j, at.load(x + j) * at.load(y + j));
-    });
-  });
-}
-
 /// Makes scores of x and returns what is still to be multiplied with. A multiply-add takes `top`,
 /// which is rounded, from a product that is not. What lies between is far below 1 for scores up to
 /// 2^20, but may be more than e^x can hold for larger ones: these are rounded first.
@@ -155,17 +146,19 @@ inline void by_columns(const SoftmaxRows& rows, const Body& body) {
   if (j < rows.P) body(rows.persistent + j, Columns<false, First>{{rows.P - j}});
 }
 
+template <bool drops>
 void softmax(SoftmaxScale* scales, float* first, const SoftmaxRows& rows) {
   by_rows(rows.count, [&]<int R>(int64_t begin, Together<R>) {
     constexpr float kLowest = -3.40282347e38f;
     float* x[R];
-    const float* mask[R];
+    const float *mask[R], *keep[R];
     Vec tops[R], sums[R];
     float factor[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       x[r] = first + (begin + r) * rows.stride;
       mask[r] = rows.row[begin + r].mask;
+      keep[r] = rows.row[begin + r].keep;
       tops[r] = all(kLowest);
       sums[r] = Vec{};
     }
@@ -196,6 +189,7 @@ void softmax(SoftmaxScale* scales, float* first, const SoftmaxRows& rows) {
           a = m < kLeastMask ? Vec{} : m * a;  // behind the mask a score may be no number
         }
         sums[r] += a;
+        if constexpr (drops) a *= at.load(keep[r] + j);
         at.store(x[r] + j, a);
       }
     });
@@ -203,18 +197,18 @@ void softmax(SoftmaxScale* scales, float* first, const SoftmaxRows& rows) {
     for (int r = 0; r < R; ++r) {
       const float sum = folded(sums[r], [](Vec a, Vec b) { return a + b; });
       scales[begin + r].scale = sum > 0 ? 1 / sum : 0;
-      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, rows);
     }
   });
 }
 
+template <bool drops>
 void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows& rows,
                       const SoftmaxScale* scales) {
   // With e = e^(factor x) / sum, a = m e, g' = keep g and c = sum(a g'):
   //   dx = factor a (g' - c)      dz = sum of dm/dz e (g' - c)
   by_rows(rows.count, [&]<int R>(int64_t begin, Together<R>) {
     float *x[R], *g[R];
-    const float *mask[R], *slope[R];
+    const float *mask[R], *slope[R], *keep[R];
     Vec sums[R], c[R];
     float factor[R], top[R], scale[R];
 #pragma GCC unroll 4
@@ -224,28 +218,30 @@ void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows
       g[r] = first_g + (begin + r) * rows.stride;
       mask[r] = row.mask;
       slope[r] = row.slope;
+      keep[r] = row.keep;
       sums[r] = Vec{};
       top[r] = scales[begin + r].top;
       scale[r] = scales[begin + r].scale;
       factor[r] = unscored_factor(x[r], top[r], rows);
-      if (row.keep != nullptr) multiply(g[r], row.keep, rows);
     }
     by_columns(rows, [&](int64_t j, auto at) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         Vec e = exponential(factor[r] * at.load(x[r] + j) - top[r]) * scale[r];
+        Vec dweight = at.load(g[r] + j);
+        if constexpr (drops) dweight *= at.load(keep[r] + j);
         if constexpr (at.kMasked) {
           const Vec m = at.load(mask[r] + j);
           e = e > kMostShare ? all(kMostShare) : e;
           const Vec seen =
               m + at.load(slope[r] + j);  // what is not may be no number, as in softmax
-          const Vec dweight = seen < kLeastMask ? Vec{} : at.load(g[r] + j);
+          dweight = seen < kLeastMask ? Vec{} : dweight;
           e = seen < kLeastMask ? Vec{} : e;
-          at.store(g[r] + j, dweight);
           sums[r] += m * e * dweight;
         } else {
-          sums[r] += at.only(e * at.load(g[r] + j), 0);
+          sums[r] += at.only(e * dweight, 0);
         }
+        if constexpr (at.kMasked || drops) at.store(g[r] + j, dweight);
         at.store(x[r] + j, e);
       }
     });
@@ -262,17 +258,26 @@ void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows
         if constexpr (at.kMasked) {
           sums[r] += at.load(slope[r] + j) * a * d;
           a *= at.load(mask[r] + j);
-          at.store(x[r] + j, a);
         }
         at.store(g[r] + j, rows.factor * a * d);
+        if constexpr (drops) a *= at.load(keep[r] + j);
+        if constexpr (at.kMasked || drops) at.store(x[r] + j, a);
       }
     });
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       dz[begin + r] = folded(sums[r], [](Vec a, Vec b) { return a + b; });
-      if (const float* keep = rows.row[begin + r].keep) multiply(x[r], keep, rows);
     }
   });
+}
+
+void softmax(SoftmaxScale* scales, float* x, const SoftmaxRows& rows) {
+  rows.row[0].keep == nullptr ? softmax<false>(scales, x, rows) : softmax<true>(scales, x, rows);
+}
+void softmax_backward(float* dz, float* x, float* g, const SoftmaxRows& rows,
+                      const SoftmaxScale* scales) {
+  rows.row[0].keep == nullptr ? softmax_backward<false>(dz, x, g, rows, scales)
+                              : softmax_backward<true>(dz, x, g, rows, scales);
 }
 
 #if defined(__AVX2__)
