@@ -146,7 +146,13 @@ void check_close(const float* found, const std::vector<double>& expected, double
 }
 
 SoftmaxRows one_row(size_t E, const Row& mask, const Row& slope, float factor) {
-  return {static_cast<int64_t>(E), factor, 0, 1, {{mask.data(), slope.data(), nullptr}}};
+  return {.E = static_cast<int64_t>(E),
+          .persistent = 0,
+          .P = 0,
+          .factor = factor,
+          .stride = 0,
+          .count = 1,
+          .row = {{mask.data(), slope.data(), nullptr}}};
 }
 
 /// With room for whole vectors, whose masks are 0.
@@ -155,16 +161,20 @@ Row padded(Row row) {
   return row;
 }
 
-/// Rows of one length, as they are made together.
-void check_together(const SpanRowKernels& kernels, const std::vector<AttentionRow>& some) {
+/// Rows of one length, as they are made together; as rows of persistent vectors, which are seen in
+/// full and move no span.
+void check_together(const SpanRowKernels& kernels, const std::vector<AttentionRow>& some,
+                    bool persistent = false) {
   const size_t n = some[0].x.size(), stride = padded(some[0].x).size();
   Row x, again, g;
   std::vector<Row> masks, slopes;
-  SoftmaxRows rows{static_cast<int64_t>(n),
-                   some[0].factor,
-                   static_cast<int64_t>(stride),
-                   static_cast<int64_t>(some.size()),
-                   {}};
+  SoftmaxRows rows{.E = persistent ? 0 : static_cast<int64_t>(n),
+                   .persistent = 0,
+                   .P = persistent ? static_cast<int64_t>(n) : 0,
+                   .factor = some[0].factor,
+                   .stride = static_cast<int64_t>(stride),
+                   .count = static_cast<int64_t>(some.size()),
+                   .row = {}};
   for (const AttentionRow& row : some) {
     const Row more = padded(row.x), more_g = padded(row.g);
     x.insert(x.end(), more.begin(), more.end());
@@ -188,8 +198,13 @@ void check_together(const SpanRowKernels& kernels, const std::vector<AttentionRo
     check_close(again.data() + r * stride, expected.weight, 1);
     check_close(g.data() + r * stride, expected.dx, 2);
     // e^-87 is the least that the kernels make of a score
-    CHECK(std::abs(dz[r] - expected.dz) <= 4e-6 * expected.size_of_dz + 1e-20);
+    const double dz_expected = persistent ? 0 : expected.dz;
+    CHECK(std::abs(dz[r] - dz_expected) <= 4e-6 * expected.size_of_dz + 1e-20);
   }
+  const auto in_full = [](const AttentionRow& row) {
+    return std::ranges::all_of(row.mask, [](float m) { return m == 1; });
+  };
+  if (!persistent && std::ranges::all_of(some, in_full)) check_together(kernels, some, true);
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace adaspan {
 
 template <class Unit, class T>
 struct BandProducts {
-  static constexpr int64_t kChunk = 64;  // of a sum or of columns: what a tile reuses stays in L1
+  // Of a sum: what a tile reuses stays in L1.
+  static constexpr int64_t kChunk = 64 * kGroup<T>;
 
   static constexpr int64_t kColumns = Unit::kWidth * Unit::kVectors;
 
