@@ -239,7 +239,7 @@ void softmax_backward(float* dz, float* first, float* first_g, const SoftmaxRows
           e = seen < kLeastMask ? Vec{} : e;
           sums[r] += m * e * dweight;
         } else {
-          sums[r] += at.only(e * dweight, 0);
+          sums[r] += e * dweight;
         }
         if constexpr (at.kMasked || drops) at.store(g[r] + j, dweight);
         at.store(x[r] + j, e);
