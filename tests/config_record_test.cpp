@@ -32,6 +32,8 @@ TrainingConfig unusual_config() {
       value = !value;
     } else if constexpr (std::is_arithmetic_v<T>) {
       value = value * 3 + static_cast<T>(1.25);
+    } else if constexpr (std::is_same_v<T, std::vector<int64_t>>) {
+      value = {3, 70};
     }
   });
   c.model.span_kind = SpanKind::dynamic;
