@@ -37,7 +37,8 @@ constexpr size_t kEarlySteps = 10;
 /// the like (7e-2). Log-probabilities are means over a row, losses over all rows: well within one
 /// rounding (7e-4, 2e-4). The training loss follows gradients that are off by these; Adagrad's
 /// first steps are of the gradient's sign, which moves small spans by a tenth (found: loss 3e-3,
-/// spans 9e-2).
+/// spans 9e-2). With adaptive input and output the loss falls from 17 nats to 4 within 30 steps of
+/// Adam, and late ones are off by more (found: 1.1e-2).
 constexpr Bounds bounds_of(DType precision) {
   if (precision == DType::f32) {
     return {.forward = 1e-4,
@@ -50,7 +51,7 @@ constexpr Bounds bounds_of(DType precision) {
   return {.forward = 0x1p-8,
           .gradients = 0x1p-3,
           .early = 1e-2,
-          .late = 1e-2,
+          .late = 2e-2,
           .spans = 0.2,
           .evaluation = 1e-2};
 }
