@@ -30,6 +30,14 @@ constexpr Help kHelp[] = {
     {"nheads", "Model", "", "attention heads per layer, K; divides the hidden size"},
     {"pers-mem-size", "Model", "",
      "persistent vectors of a head, P, in the place of feed-forward layers; 0: none"},
+    {"adapt-io", "Model", "",
+     "adaptive input and output: rarer tokens have narrower vectors and a softmax of their own; "
+     "for "
+     "large vocabularies, sorted by falling frequency"},
+    {"adapt-io-tied", "Model", "", "share vectors and projections between input and output"},
+    {"adapt-io-divval", "Model", "", "how much narrower vectors get from cluster to cluster"},
+    {"adapt-io-cutoffs", "Model", "N,N,...",
+     "first id of each cluster but the first: rising, below the size of the vocabulary"},
     {"attn-span", "Model", "", "span limit S: no head looks further back, in tokens"},
     {"dropout", "Model", "", "dropout of attention weights and of the feed-forward layer"},
     {"emb-dropout", "Model", "", "dropout of embeddings and of the last layer's output"},

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/train/run/config_record.h"
+#include "app/adaptive_io_text.h"
 #include "app/span_table.h"
 
 namespace adaspan {
@@ -77,6 +78,9 @@ std::string text_of_checkpoint(const ordered_json& d) {
                       d["parameters"].get<int64_t>(), d["kinds"].get<int64_t>(),
                       short_hash(d, "vocabulary_sha256"), short_hash(d, "text_sha256"),
                       d["settings"].dump(2));
+  if (const auto clusters = d["adaptive_io"].get<std::string>(); !clusters.empty()) {
+    text += fmt::format("adaptive io: {}\n", clusters);
+  }
   if (!d["spans"].empty()) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",
                         span_table(d["spans"].get<Reaches>()));
@@ -119,6 +123,7 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
       {"kinds", header.data.vocabulary},
       {"vocabulary_sha256", header.data.vocabulary_hash},
       {"text_sha256", header.data.text_hash},
+      {"adaptive_io", adaptive_io_text(config.model)},
       {"settings", settings},
       {"spans", reaches_of(spans_of(*loaded.model), config.model.ramp, config.model.span_limit)},
       {"tensors", tensors_of(file)}};

@@ -37,7 +37,8 @@ constexpr size_t kEarlySteps = 10;
 /// the like (7e-2). Log-probabilities are means over a row, losses over all rows: well within one
 /// rounding (7e-4, 2e-4). The training loss follows gradients that are off by these; Adagrad's
 /// first steps are of the gradient's sign, which moves small spans by a tenth (found: loss 3e-3,
-/// spans 9e-2).
+/// spans 9e-2). With adaptive input and output the loss falls from 17 nats to 4 within 30 steps of
+/// Adam, and late ones are off by more (found: 1.1e-2).
 constexpr Bounds bounds_of(DType precision) {
   if (precision == DType::f32) {
     return {.forward = 1e-4,
@@ -50,18 +51,26 @@ constexpr Bounds bounds_of(DType precision) {
   return {.forward = 0x1p-8,
           .gradients = 0x1p-3,
           .early = 1e-2,
-          .late = 1e-2,
+          .late = 2e-2,
           .spans = 0.2,
           .evaluation = 1e-2};
+}
+
+/// Of a run with adaptive input and output: its cut-offs are "[20, 50]", without they are "None".
+/// Where it is tied, the file has the shared tensors twice, and the model the input's.
+void set_adaptive_io(TrainingConfig& c, const SafetensorsFile& file) {
+  std::string cutoffs = file.metadata("adapt_io_cutoffs");
+  if (cutoffs == "None") return;
+  std::erase_if(cutoffs, [](char x) { return x == '[' || x == ']'; });
+  c.model.adaptive_io.on = true;
+  c.model.adaptive_io.tied = file.metadata("adapt_io_tied") == "True";
+  assign(c, "adapt-io-divval", file.metadata("adapt_io_divval"));
+  assign(c, "adapt-io-cutoffs", cutoffs);
 }
 
 /// The options of a recorded run.
 TrainingConfig recorded_config(const SafetensorsFile& file) {
   const std::string& span = file.metadata("adapt_span");
-  require(file.metadata("adapt_io_cutoffs") == "None",
-          "[parity] expected a run without adaptive input and output; got cut-offs {}; not "
-          "supported yet",
-          file.metadata("adapt_io_cutoffs"));
   TrainingConfig c;
   const std::pair<const char*, const char*> same[] = {{"nlayers", "layers"},
                                                       {"hid-sz", "hidden"},
@@ -85,6 +94,7 @@ TrainingConfig recorded_config(const SafetensorsFile& file) {
                       : span == "True"  ? SpanKind::adaptive
                                         : SpanKind::fixed;
   c.model.adapt_cache = file.metadata("adapt_cache") == "True";
+  set_adaptive_io(c, file);
   c.model.dropout = 0;
   c.model.vocabulary = static_cast<int64_t>(std::stoll(file.metadata("vocab")));
   return c;
@@ -182,9 +192,10 @@ void set_parameters(Transformer& model, const SafetensorsFile& file, const std::
   }
 }
 
-/// Loss, log-probabilities and gradients of the second block; the first only fills the memory.
+/// Loss, log-probabilities (if recorded: the reference's adaptive output has none) and gradients of
+/// the second block; the first only fills the memory.
 void compare_second_block(Transformer& model, const BatchConfig& batch, const TokenStream& stream,
-                          Comparison& comparison) {
+                          bool log_probabilities, Comparison& comparison) {
   BlockReader reader(stream, batch.sequences, batch.block, /*seed=*/0);
   const Block first = reader.next(), second = reader.next();
   const Memory memory = model.predict(first.inputs, model.fresh_memory(batch.sequences)).memory;
@@ -195,10 +206,12 @@ void compare_second_block(Transformer& model, const BatchConfig& batch, const To
 
   const double loss = second_loss.nll;
   comparison.compare("block2.loss", {loss}, loss, comparison.bounds().forward);
-  const std::vector<double> log_probability =
-      batch_first(model.predict(second.inputs, memory).log_probabilities);
-  comparison.compare("block2.logprob", log_probability, norm_of(log_probability),
-                     comparison.bounds().forward);
+  if (log_probabilities) {
+    const std::vector<double> log_probability =
+        batch_first(model.predict(second.inputs, memory).log_probabilities);
+    comparison.compare("block2.logprob", log_probability, norm_of(log_probability),
+                       comparison.bounds().forward);
+  }
   for (Parameter* p : model.parameters().all()) {
     const std::vector<double> grad = widen(p->grad());
     comparison.compare("block2.grad." + p->name(), grad, norm_of(grad),
@@ -219,7 +232,7 @@ bool replay(const std::filesystem::path& path, DType precision,
 
   Transformer model(config.model, /*seed=*/0);
   set_parameters(model, file, "init.");
-  compare_second_block(model, config.batch, stream, comparison);
+  compare_second_block(model, config.batch, stream, file.has("block2.logprob"), comparison);
 
   Trainer trainer(config, config.model.vocabulary, stream, stream);
   set_parameters(trainer.model(), file, "init.");

@@ -7,6 +7,7 @@
 
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/memory_need.h"
+#include "app/adaptive_io_text.h"
 #include "app/output.h"
 
 namespace adaspan {
@@ -22,6 +23,11 @@ std::string spans_of(const ModelConfig& c) {
       break;
   }
   return fmt::format("every head looks back {} tokens", c.span_limit);
+}
+
+/// "; adaptive io: cut-offs 20000, 40000; ..."
+std::string clusters_text(const ModelConfig& c) {
+  return c.adaptive_io.on ? "; adaptive io: " + adaptive_io_text(c) : "";
 }
 
 std::string optimizer_of(const TrainingConfig& c) {
@@ -45,8 +51,9 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
   const TrainingConfig& c = trainer.config();
   const auto size = [&](Part part) { return with_commas(corpus.part(part).size()); };
   return aligned(
-      {{"model", fmt::format("layers {}, hidden {}, feed-forward {}, heads {}; {}", c.model.layers,
-                             c.model.hidden, c.model.inner, c.model.heads, spans_of(c.model))},
+      {{"model", fmt::format("layers {}, hidden {}, feed-forward {}, heads {}; {}{}",
+                             c.model.layers, c.model.hidden, c.model.inner, c.model.heads,
+                             spans_of(c.model), clusters_text(c.model))},
        {"parameters", with_commas(trainer.parameters())},
        {"data", fmt::format("{}: {} tokens to train, {} valid, {} test; {} kinds", c.run.data,
                             size(Part::train), size(Part::valid), size(Part::test),

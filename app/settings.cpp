@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "app/settings.h"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "adaspan/core/cpu.h"
@@ -48,8 +50,27 @@ void assign(Settings& settings, const std::string& name, const std::string& text
   if (!assign_own(settings, name, text)) assign(settings.training, name, text);
 }
 
+/// The numbers of a list, as the text that records have; nothing for a list of something else.
+std::optional<std::string> text_of(const toml::array& list) {
+  std::vector<int64_t> numbers;
+  for (const toml::node& node : list) {
+    const auto number = node.value_exact<int64_t>();
+    if (!number) return {};
+    numbers.push_back(*number);
+  }
+  return fmt::format("{}", fmt::join(numbers, ","));
+}
+
+bool takes_list(std::string_view name) {
+  const auto flag = std::ranges::find(flags(), name, &Flag::name);
+  return flag != flags().end() && flag->type == "N,N,...";
+}
+
 /// The value that a TOML file gives setting `name`, as text.
 std::string text_of(std::string_view name, const toml::node& node) {
+  if (const toml::array* list = node.as_array(); list && takes_list(name)) {
+    if (const auto text = text_of(*list)) return *text;
+  }
   if (const auto value = node.value_exact<std::string>()) return *value;
   if (const auto value = node.value_exact<bool>()) return *value ? "true" : "false";
   if (const auto value = node.value_exact<int64_t>()) return fmt::format("{}", *value);

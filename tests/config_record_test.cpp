@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "adaspan/core/error.h"
 
@@ -32,6 +33,8 @@ TrainingConfig unusual_config() {
       value = !value;
     } else if constexpr (std::is_arithmetic_v<T>) {
       value = value * 3 + static_cast<T>(1.25);
+    } else if constexpr (std::is_same_v<T, std::vector<int64_t>>) {
+      value = {3, 70};
     }
   });
   c.model.span_kind = SpanKind::dynamic;
@@ -141,6 +144,10 @@ TEST_CASE("a value of the wrong kind is refused by its path and changes nothing"
     refuse("adapt-span", "model.span_kind.adaptive", text, "true or false");
     refuse("exact-split", "batch.exact_split", text, "true or false");
   }
+  for (const char* text : {"", ",", "3,", ",3", "3;4", "3 4", "[3]", "3,4.5"}) {
+    refuse("adapt-io-cutoffs", "model.adaptive_io.cutoffs", text,
+           "whole numbers with commas between them");
+  }
   refuse("data", "run.data", "caf\xe9", "a text in UTF-8");
   refuse("optim", "optimizer.kind", "lion", "sgd, adagrad or adam");
   refuse("data-unit", "run.data_unit", "bits", "bpc or ppl");
@@ -165,6 +172,31 @@ TEST_CASE("fields that a record lacks have their defaults") {
   const TrainingConfig c = config_from_json(json);
   CHECK(c.model.layers == 7);
   CHECK(c.batch.split == 1);
+}
+
+TEST_CASE("cut-offs are a text in records, and a record before them has none in use") {
+  TrainingConfig c;
+  assign(c, "adapt-io-cutoffs", "20, 400,7000");
+  CHECK(c.model.adaptive_io.cutoffs == std::vector<int64_t>{20, 400, 7000});
+  CHECK(to_json(c).at("adapt-io-cutoffs") == "20,400,7000");
+  CHECK(to_json(TrainingConfig()).at("adapt-io-cutoffs") == "20000,40000,200000");
+  ordered_json old = to_json(c);
+  for (const char* name : {"adapt-io", "adapt-io-tied", "adapt-io-divval", "adapt-io-cutoffs"}) {
+    old.erase(name);
+  }
+  CHECK_FALSE(config_from_json(old).model.adaptive_io.on);
+}
+
+TEST_CASE("clusters fit together before the vocabulary is known, or are refused") {
+  TrainingConfig c;
+  c.model.adaptive_io.on = true;
+  CHECK_NOTHROW(check(c));
+  c.model.adaptive_io.cutoffs = {5, 4};
+  CHECK_THROWS_WITH_AS(check(c), Contains("[model] expected rising numbers"), Error);
+  c.model.adaptive_io.cutoffs.clear();
+  CHECK_THROWS_WITH_AS(check(c), Contains("[model] expected 1 to 15 numbers"), Error);
+  c.model.adaptive_io.cutoffs = {3, int64_t{1} << 40};
+  CHECK_THROWS_WITH_AS(check(c), Contains("[settings] expected numbers of at most"), Error);
 }
 
 TEST_CASE("a record leaves out what no weight depends on") {

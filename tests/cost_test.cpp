@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "adaspan/core/error.h"
+#include "adaspan/models/clusters.h"
 #include "app/bench/bench_step.h"
 #include "app/settings.h"
 
@@ -34,6 +35,28 @@ TEST_CASE("a small model's step costs what one counts by hand") {
   persistent.persistent = 6;
   CHECK(useful_flops(persistent, 2, 3, {{0, 4.5f}}) ==
         linear + memory + attention - (64 - 48) * 2 * 3 * 6);
+}
+
+TEST_CASE("a rare cluster costs what its share of the tokens does") {
+  const ModelConfig config{.vocabulary = 9,
+                           .layers = 1,
+                           .hidden = 4,
+                           .inner = 8,
+                           .heads = 2,
+                           .span_limit = 10,
+                           .ramp = 3,
+                           .adaptive_io = {.on = true, .divval = 2, .cutoffs = {2, 6}}};
+  // The clusters: 2, 4 and 3 words of widths 4, 2 and 1. Head: projection 4*4, 2 words and 2
+  // clusters of 4; cluster 1: 4*2 + 4*2, cluster 2: 4*1 + 3*1. Input: 4*4, 4*2, 4*1.
+  const double in_and_out = 16 + 16 + 0.25 * 16 + 0.25 * 7 + (0.5 * 16 + 0.25 * 8 + 0.25 * 4);
+  const auto cost = [&](const std::vector<double>& shares) {
+    return useful_flops(config, 2, 3, {{0, 4.5f}}, shares);
+  };
+  ModelConfig plain = config;
+  plain.adaptive_io.on = false;
+  const double rest = useful_flops(plain, 2, 3, {{0, 4.5f}}) - 4 * 9 * 2 * 3 * 6;
+  CHECK(cost({0.5, 0.25, 0.25}) == Approx(rest + in_and_out * 2 * 3 * 6));
+  CHECK(cost({}) == cost(zipf_shares(config)));
 }
 
 TEST_CASE("no head costs more than the span limit") {

@@ -135,6 +135,44 @@ TEST_CASE("Adam remembers how many updates its state is of, also where a run goe
   CHECK(same_weights(weights(again), weights(straight)));
 }
 
+/// Of a model with clusters of 3, 2 and 3 tokens.
+TrainingConfig clusters(TrainingConfig c) {
+  c.model.adaptive_io = {.on = true, .tied = true, .divval = 2, .cutoffs = {3, 5}};
+  return c;
+}
+
+TEST_CASE("clusters of tokens are taken over as they are, and from their own vocabulary alone") {
+  const Source source;
+  Trainer trained = source.trainer(clusters(source.config()));
+  trained.step();
+  save_checkpoint(source.path, trained);
+  Trainer trainer = source.trainer(clusters(source.beginning(true)));
+  initialise(trainer);
+  for (const Parameter* p : trainer.model().parameters().all()) {
+    CHECK(same_bits(p->value(), source.of_source(p->name())));
+  }
+  TrainingConfig other = clusters(source.beginning());
+  other.model.adaptive_io.cutoffs = {3, 6};
+  Trainer cut_elsewhere = source.trainer(other);
+  CHECK(refusal(cut_elsewhere)
+            .starts_with("[init] expected model.adaptive_io.cutoffs \"3,5\" as in "));
+  Trainer without = source.trainer(source.beginning());
+  CHECK(refusal(without).starts_with("[init] expected model.adaptive_io.on true as in "));
+  Trainer elsewhere = source.trainer_elsewhere(clusters(source.beginning()));
+  CHECK(refusal(elsewhere).starts_with("[init] expected the vocabulary of "));
+  CHECK(refusal(elsewhere).ends_with(
+      "since model.adaptive_io.on goes by the order of its tokens; got another; prepare the corpus "
+      "with that vocabulary, or begin anew"));
+}
+
+TEST_CASE("cut-offs that nobody uses may differ") {
+  const Source source;
+  TrainingConfig c = source.beginning();
+  c.model.adaptive_io.cutoffs = {3};
+  Trainer trainer = source.trainer(c);
+  CHECK(initialise(trainer).starts_with("begins with the weights of "));
+}
+
 TEST_CASE("on another corpus tokens are matched by their bytes, and new ones stay fresh") {
   const Source source;
   Trainer trainer = source.trainer_elsewhere(source.beginning(true));

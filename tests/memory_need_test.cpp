@@ -133,6 +133,51 @@ TEST_CASE("what a training takes is known before: a large vocabulary") {
   check_training(c, starting_spans(c.model));
 }
 
+/// Most words are of rare clusters, as the ids are uniform.
+TrainingConfig word_config(bool tied) {
+  TrainingConfig c = small_config(SpanKind::adaptive);
+  c.model.vocabulary = 60000;
+  c.model.adaptive_io = {.on = true, .tied = tied, .divval = 2, .cutoffs = {4000, 20000}};
+  c.optimizer.kind = OptimizerKind::adam;
+  return c;
+}
+
+TEST_CASE("what a training takes is known before: adaptive input and output") {
+  TrainingConfig c = word_config(/*tied=*/true);
+  check_training(c, starting_spans(c.model));
+  c.batch.sequences = 64;
+  c.model.precision = DType::bf16;
+  check_training(c, starting_spans(c.model));
+  c = word_config(/*tied=*/false);
+  c.batch.split = 4;
+  check_training(c, mixed(c.model));
+}
+
+TEST_CASE("what an evaluation takes is known before: adaptive input and output") {
+  open_process({.threads = 1});
+  const TrainingConfig c = word_config(/*tied=*/true);
+  const int64_t B = 64, M = c.batch.block, size = B * (6 * M + 1);
+  const ChildResult child = in_child([&] {
+    const Transformer model(c.model, 1);
+    evaluate(model, random_stream(size, c.model.vocabulary), B, M);
+    return std::string();
+  });
+  REQUIRE((child.ended && !child.threw));
+  check_near(evaluation_need(c.model, B, M, size, starting_spans(c.model)).total(), child.peak);
+}
+
+TEST_CASE("what a generation takes is known before: adaptive input and output") {
+  open_process({.threads = 1});
+  const TrainingConfig c = word_config(/*tied=*/true);
+  const ChildResult child = in_child([&] {
+    const Transformer model(c.model, 1);
+    generate(model, std::vector<int32_t>(1000, 1), {.length = 3});
+    return std::string();
+  });
+  REQUIRE((child.ended && !child.threw));
+  check_near(generation_need(c.model, 1000, 3, starting_spans(c.model)).total(), child.peak);
+}
+
 TEST_CASE("what an evaluation takes is known before") {
   open_process({.threads = 1});
   const TrainingConfig c = small_config(SpanKind::fixed);

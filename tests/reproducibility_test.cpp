@@ -77,6 +77,13 @@ void for_each_kind_of_run(const Body& body) {
       config.model.persistent = 10;
       body(config);
     }
+    for (bool tied : {false, true}) {
+      CAPTURE(tied);
+      TrainingConfig s = config_of(SpanKind::adaptive, precision);
+      s.model.adaptive_io = {.on = true, .tied = tied, .divval = 2, .cutoffs = {3, 5}};
+      s.optimizer.kind = OptimizerKind::adam;
+      body(s);
+    }
   }
 }
 

@@ -86,6 +86,18 @@ TEST_CASE("every setting can be given by a TOML file") {
   CHECK(settings.full_eval_mode);
 }
 
+TEST_CASE("a TOML file gives cut-offs as a list or as a text") {
+  const auto cutoffs = [](const std::string& text) {
+    return settings_of(from_toml("adapt-io-cutoffs = " + text)).training.model.adaptive_io.cutoffs;
+  };
+  const std::vector<int64_t> expected{20, 400};
+  CHECK(cutoffs("[20, 400]") == expected);
+  CHECK(cutoffs("\"20,400\"") == expected);
+  CHECK(cutoffs("\"20, 400\"") == expected);
+  CHECK(cutoffs("[7]") == std::vector<int64_t>{7});
+  CHECK(cutoffs("7") == std::vector<int64_t>{7});
+}
+
 TEST_CASE("a TOML file changes only what it names") {
   TrainingConfig defaults;
   defaults.schedule.learning_rate = 7;
@@ -138,6 +150,10 @@ TEST_CASE("a TOML file is refused by file, and by line where there is one") {
   refuse("adapt-span = 1\n", "to be true or false; got \"1\"");
   refuse("data = [\"a\"]\n", "[settings] expected a text, a number, true or false for --data; ");
   refuse("[lr]\nx = 1\n", "for --lr; got a table or list");
+  refuse("nlayers = [3]\n", "for --nlayers; got a table or list");
+  refuse("adapt-io-cutoffs = [\"20\"]\n", "for --adapt-io-cutoffs; got a table or list");
+  refuse("adapt-io-cutoffs = []\n",
+         "--adapt-io-cutoffs to be whole numbers with commas between them; got \"\"");
   refuse("data = 2019-05-19\n", "for --data; got a date or time");
 }
 
@@ -168,6 +184,11 @@ TEST_CASE("settings out of range are refused by their flag") {
   CHECK(refusal("batch-split", "3") ==
         "[settings] expected --batch-split to divide --batch-sz; got 3 parts of 64");
   CHECK(refusal("nheads", "3").starts_with("[model] expected --nheads to divide --hid-sz; got 3"));
+  CHECK(refusal("adapt-io-cutoffs", "20,x") ==
+        "[settings] expected --adapt-io-cutoffs to be whole numbers with commas between them; got "
+        "\"20,x\"");
+  CHECK(refusal("adapt-io-cutoffs", "20,2000000000") ==
+        "[settings] expected numbers of at most 1073741824 in --adapt-io-cutoffs; got 2000000000");
   CHECK(refusal("optim", "lion") ==
         "[settings] expected --optim to be sgd, adagrad or adam; got \"lion\"");
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "adaspan/models/io_memory.h"
 #include "adaspan/models/memory_cache.h"
 #include "adaspan/models/span.h"
 #include "adaspan/ops/span_mask.h"
@@ -78,17 +79,6 @@ double feed_forward_weights(const ModelConfig& c) {
   if (c.persistent > 0) return 0;
   return (2.0 * c.hidden + 1) * c.inner + 3.0 * c.hidden;
 }
-double head_weights(const ModelConfig& c) {
-  return (c.hidden + 1.0) * c.vocabulary;
-}
-
-LinearSizes head_sizes(const ModelConfig& c, const BlockSizes& n) {
-  return {n.B * n.M, c.hidden, c.vocabulary, c.precision, DType::f32};
-}
-double logits_bytes(const ModelConfig& c, const BlockSizes& n) {
-  return buffer_bytes(static_cast<double>(n.B) * n.M * c.vocabulary);
-}
-
 /// The moment with the most, of all that were seen.
 class Peak {
  public:
@@ -111,8 +101,7 @@ class Peak {
 }  // namespace
 
 double parameter_count(const ModelConfig& c) {
-  const double V = c.vocabulary, H = c.hidden;
-  return V * H + head_weights(c) + static_cast<double>(c.head_width()) * c.span_limit +
+  return input_weights(c) + output_weights(c) + static_cast<double>(c.head_width()) * c.span_limit +
          c.layers * (attention_weights(c) + feed_forward_weights(c));
 }
 
@@ -120,7 +109,7 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
                             const std::vector<std::vector<float>>& z, bool gradients_kept) {
   Peak peak;
   // Forward: what each layer saves, the part before its feed-forward layer and that of it.
-  double saved = 0;
+  double saved = saved_by_input(c, n.B * n.M);
   const auto attention_of = [](const LayerBuffers& b) {  // h, qkv, kv, heads, attended
     return 3 * b.h + b.qkv + b.kv + b.scales + b.moments + 2 * b.z_values + b.persistent;
   };
@@ -136,15 +125,17 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   }
 
   // The output head, forward and backward.
-  const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);
-  const double logits = logits_bytes(c, n);
   double gradients = gradients_kept ? parameter_count(c) : 0;
   const auto add_gradients = [&](double weights) { gradients += gradients_kept ? 0 : weights; };
-  peak.see(saved + h + 2 * logits, gradients, 0);
-  add_gradients(head_weights(c));
-  const double workspace = linear_backward_workspace(head_sizes(c, n));
-  peak.see(saved + 2 * h + logits, gradients, workspace);
-  peak.add_other(workspace + buffer_bytes(static_cast<double>(c.vocabulary) * c.hidden));
+  const HeadMemory head = head_training_memory(c, n.B * n.M);
+  for (const auto& [activations, workspace] : head.forward) {
+    peak.see(saved + activations, gradients, workspace);
+  }
+  add_gradients(output_weights(c));
+  for (const auto& [activations, workspace] : head.backward) {
+    peak.see(saved + activations, gradients, workspace);
+  }
+  peak.add_other(head.others);
 
   // Backward: what a layer saved goes, its weights' gradients come. dh: of its output and input.
   add_gradients(static_cast<double>(c.head_width()) * c.span_limit);
@@ -174,6 +165,9 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
              linear_backward_workspace(b.linear(c, c.hidden, 3 * c.hidden, /*stacked=*/true)));
     saved -= steps_in_use(c, n, *layer).shared > 0 ? 0 : b.h;
   }
+  add_gradients(input_weights(c));
+  const HeadMoment input = input_backward_memory(c, n.B * n.M);
+  peak.see(input.activations, gradients, input.workspace);
   return peak.most();
 }
 
@@ -198,10 +192,12 @@ BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
     peak.see(memory + h + 3 * b.h + b.inner, 0, linear_workspace(b.linear(c, c.inner, c.hidden)));
   }
   const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);
-  const double logits = (probabilities ? 2 : 1) * logits_bytes(c, n);
-  peak.see(memory + h + logits, 0, linear_workspace(head_sizes(c, n)));
-  peak.add_other(attention_most + inner_most + logits -
-                 std::max({attention_most, inner_most, logits}));
+  const HeadMemory head = head_evaluation_memory(c, n.B * n.M, probabilities);
+  for (const auto& [activations, workspace] : head.forward) {
+    peak.see(memory + h + activations, 0, workspace);
+  }
+  peak.add_other(attention_most + inner_most + head.others -
+                 std::max({attention_most, inner_most, head.others}));
   return peak.most();
 }
 

@@ -1,19 +1,46 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/cost.h"
 
+#include <cassert>
+
+#include "adaspan/models/clusters.h"
 #include "adaspan/ops/span_mask.h"
 
 namespace adaspan {
 
+namespace {
+
+/// Multiply-adds of one token, forward, before and after the layers.
+double input_and_output(const ModelConfig& c, const std::vector<double>& given) {
+  const double H = static_cast<double>(c.hidden), V = static_cast<double>(c.vocabulary);
+  if (!c.adaptive_io.on) return H * V;
+  const std::vector<Cluster> clusters = clusters_of(c);
+  const std::vector<double> shares = given.empty() ? zipf_shares(c) : given;
+  const auto tails = static_cast<double>(clusters.size() - 1);
+  assert(shares.size() == clusters.size());
+  double sum = H * tails;
+  for (size_t i = 0; i < clusters.size(); ++i) {
+    const auto d = static_cast<double>(clusters[i].width);
+    const auto size = static_cast<double>(clusters[i].size);
+    sum += shares[i] * H * d;                              // input: E_i[x] P_i^T
+    sum += (i == 0 ? 1 : shares[i]) * (H * d + d * size);  // output: h P_i, and W_i of it
+  }
+  return sum;
+}
+
+}  // namespace
+
 double useful_flops(const ModelConfig& c, int64_t B, int64_t M,
-                    const std::vector<std::vector<float>>& z) {
+                    const std::vector<std::vector<float>>& z,
+                    const std::vector<double>& cluster_shares) {
   const double L = static_cast<double>(c.layers), H = static_cast<double>(c.hidden);
-  const double F = static_cast<double>(c.inner), V = static_cast<double>(c.vocabulary);
+  const double F = static_cast<double>(c.inner);
   const double D = static_cast<double>(c.head_width()), sequences = static_cast<double>(B);
   const double tokens = static_cast<double>(B * M);
 
   const double inner = c.persistent > 0 ? static_cast<double>(c.persistent) : F;
-  const double multiply_adds = L * (4 * H * H + 2 * H * inner) + H * V;  // of one token, forward
+  const double multiply_adds = L * (4 * H * H + 2 * H * inner) +
+                               input_and_output(c, cluster_shares);  // of one token, forward
   double flops = 3 * 2 * multiply_adds * tokens;
   for (const auto& layer : z) {
     for (float head : layer) {

@@ -15,8 +15,11 @@ namespace adaspan {
 ///   persistent vectors: as a feed-forward layer of F = P;
 ///   attention: 18 D for each query and key within a head's reach (adaspan/ops/span_mask.h).
 /// What is computed a second time to save memory earns no credit.
+///   adaptive input and output: the head for all tokens, a rare cluster for those of it; their
+///   share of each cluster is given, or that of zipf_shares (models/clusters.h).
 ///   z: the span of each layer and head, in steps
 double useful_flops(const ModelConfig& config, int64_t B, int64_t M,
-                    const std::vector<std::vector<float>>& z);
+                    const std::vector<std::vector<float>>& z,
+                    const std::vector<double>& cluster_shares = {});
 
 }  // namespace adaspan

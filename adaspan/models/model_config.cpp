@@ -1,13 +1,48 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/models/model_config.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <string>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
+#include "adaspan/models/clusters.h"
 #include "adaspan/models/random_sites.h"
 
 namespace adaspan {
+namespace {
+
+std::string text_of(const std::vector<int64_t>& list) {
+  return fmt::format("{}", fmt::join(list, ","));
+}
+
+void check_adaptive_io(const ModelConfig& c) {
+  const auto& [on, tied, divval, cutoffs] = c.adaptive_io;
+  if (!on) return;
+  require(divval > 1, "[model] expected model.adaptive_io.divval above 1; got {}", divval);
+  require(!cutoffs.empty() && cutoffs.size() < kMostClusters,
+          "[model] expected 1 to {} numbers in model.adaptive_io.cutoffs; got {}",
+          kMostClusters - 1, cutoffs.size());
+  require(cutoffs.front() > 0 && std::ranges::is_sorted(cutoffs, std::ranges::less_equal()),
+          "[model] expected rising numbers above 0 in model.adaptive_io.cutoffs; got {}",
+          text_of(cutoffs));
+  require(cutoffs.back() < c.vocabulary,
+          "[model] expected model.adaptive_io.cutoffs below {}, the size of the vocabulary; got "
+          "{}; give cut-offs that fit, or leave model.adaptive_io.on out",
+          c.vocabulary, text_of(cutoffs));
+  const int64_t width = clusters_of(c).back().width;
+  require(width >= 1,
+          "[model] expected model.hidden of at least model.adaptive_io.divval to the power of the "
+          "number of model.adaptive_io.cutoffs, so that the last cluster's vectors have a number; "
+          "got {} for {} to the power of {}",
+          c.hidden, divval, cutoffs.size());
+}
+
+}  // namespace
 
 void check(const ModelConfig& c) {
   const auto positive = [](const char* field, int64_t value) {
@@ -29,6 +64,7 @@ void check(const ModelConfig& c) {
           "[model] expected model.heads to divide model.hidden; got {} heads for {}; try "
           "model.hidden {}",
           c.heads, c.hidden, (c.hidden / c.heads + 1) * c.heads);
+  check_adaptive_io(c);
   const auto share = [](const char* field, float value, bool closed) {
     require(value >= 0 && (value < 1 || (closed && value == 1)),
             "[model] expected model.{} in [0, 1{}; got {}", field, closed ? "]" : ")", value);

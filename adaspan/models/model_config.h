@@ -4,12 +4,23 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <adaspan/core/tensor.h>
 
 namespace adaspan {
 
 enum class SpanKind { fixed, adaptive, dynamic };
+
+/// Embeddings and softmax by the frequency of tokens (Grave et al. 2017; Baevski and Auli 2019):
+/// ids, which are sorted by falling frequency, are cut into clusters, and rarer ones have narrower
+/// vectors (models/clusters.h).
+struct AdaptiveIo {
+  bool on = false;
+  bool tied = false;   ///< the output shares the input's vectors and projections
+  int64_t divval = 4;  ///< each cluster's vectors are so much narrower than those of the one before
+  std::vector<int64_t> cutoffs{20000, 40000, 200000};  ///< first ids of the clusters but the first
+};
 
 struct ModelConfig {
   int64_t vocabulary = 0;   ///< V
@@ -27,6 +38,7 @@ struct ModelConfig {
   bool skip_missing = false;    ///< leave out steps before the stream's start, instead of k = v = 0
   float dropout = 0.2f;         ///< of attention weights and inner activations
   float embedding_dropout = 0;  ///< of the embeddings and of the last layer's output
+  AdaptiveIo adaptive_io = {};
   /// Type of activations and their gradients; parameters, sums and losses are f32.
   DType precision = DType::f32;
 

@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include "adaspan/core/parallel.h"
+#include "adaspan/models/adaptive_softmax.h"
 #include "adaspan/ops/cross_entropy.h"
 #include "adaspan/ops/linear.h"
+#include "adaspan/ops/linear_cross_entropy.h"
 
 namespace adaspan {
 namespace {
@@ -22,6 +24,13 @@ class FullSoftmax : public OutputHead {
 
   Variable loss(Tape& tape, const Variable& h, const Tensor& targets) const override {
     return cross_entropy(tape, logits(tape, h), targets);
+  }
+
+  Tensor token_losses(const Variable& h, const Tensor& targets) const override {
+    Tape no_tape(Tape::Mode::evaluation);
+    return linear_cross_entropy(no_tape, h, {{weight_.variable(), bias_.variable()}}, targets)
+        .value()
+        .clone();
   }
 
   Tensor log_probabilities(const Variable& h) const override {
@@ -55,7 +64,9 @@ class FullSoftmax : public OutputHead {
 
 }  // namespace
 
-std::unique_ptr<OutputHead> make_output_head(const ModelConfig& config, ParameterStore& store) {
+std::unique_ptr<OutputHead> make_output_head(const ModelConfig& config, ParameterStore& store,
+                                             const InputEmbedding& input) {
+  if (config.adaptive_io.on) return make_adaptive_softmax(config, store, input);
   return std::make_unique<FullSoftmax>(config, store);
 }
 

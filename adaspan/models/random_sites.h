@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 
 namespace adaspan {
@@ -12,13 +13,18 @@ namespace adaspan {
 /// What a stream is for within a layer, or within the model itself. The numbers are part of the
 /// checkpoint format's promise that a seed names a run: never change or reuse one.
 enum class RandomRole : uint32_t {
-  // Of the model itself. Each kind of weight has room for 16 clusters of an adaptive vocabulary.
+  // Of the model itself. Each kind of weight has room for the clusters of an adaptive vocabulary:
+  // what is said of cluster 0 here is cluster_site(role, i) for cluster i.
   input_dropout = 0x00,
   output_dropout = 0x01,
   positions = 0x08,
-  input_embedding = 0x10,  // 0x20: projections of its clusters
-  output_weight = 0x30,    // 0x40: projections of its clusters
+  input_embedding = 0x10,
+  input_projection = 0x20,
+  output_weight = 0x30,
+  output_projection = 0x40,
   output_bias = 0x50,
+  cluster_weight = 0x60,
+  cluster_bias = 0x61,
 
   // Of a layer.
   attention_dropout = 0x80,
@@ -52,6 +58,15 @@ inline constexpr int64_t kModelItself = 0xffff;
 constexpr uint32_t random_site(int64_t layer, RandomRole role) {
   assert(layer >= 0 && layer <= kModelItself);
   return static_cast<uint32_t>(layer) * 256 + static_cast<uint32_t>(role);
+}
+
+/// How many clusters each of those roles has room for.
+inline constexpr int64_t kMostClusters = 16;
+
+/// The site of a role of the model itself for one cluster. cluster in [0, kMostClusters)
+constexpr uint32_t cluster_site(RandomRole role, size_t cluster) {
+  assert(cluster < kMostClusters);
+  return random_site(kModelItself, role) + static_cast<uint32_t>(cluster);
 }
 
 }  // namespace adaspan

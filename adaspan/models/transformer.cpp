@@ -6,7 +6,6 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/profile.h"
 #include "adaspan/ops/elementwise.h"
-#include "adaspan/ops/embedding.h"
 #include "adaspan/ops/layer_norm.h"
 
 namespace adaspan {
@@ -56,9 +55,8 @@ Transformer::Transformer(const ModelConfig& config, uint64_t seed, BeforeParamet
     : config_(checked(config)),
       store_(seed, std::move(before)),
       positions_(make_positions(config_, store_)),
-      embedding_(store_.add("in_emb.weight", random_site(kModelItself, RandomRole::input_embedding),
-                            {config.vocabulary, config.hidden}, Initialiser::normal(1))),
-      head_(make_output_head(config_, store_)) {
+      embedding_(make_input_embedding(config_, store_)),
+      head_(make_output_head(config_, store_, *embedding_)) {
   for (int64_t l = 0; l < config.layers; ++l) layers_.emplace_back(config_, store_, l);
 }
 
@@ -85,13 +83,20 @@ BlockPrediction Transformer::predict(const Tensor& ids, const Memory& memory) co
   return {head_->log_probabilities(body.h), std::move(body.memory)};
 }
 
+BlockTokenLosses Transformer::token_losses(const Tensor& ids, const Tensor& targets,
+                                           const Memory& memory) const {
+  Tape no_tape(Tape::Mode::evaluation);
+  Body body = forward(no_tape, ids, memory, /*training=*/{});
+  return {head_->token_losses(body.h, targets), std::move(body.memory)};
+}
+
 Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memory& memory,
                                        const std::optional<TrainingStep>& training) const {
   const Timed timed("forward graph", 0, 0);  // without the ops: checks, spans, memory, recording
   check_inputs(ids, memory);
   Body out;
   const BlockPositions positions = positions_->of_block(tape);
-  Variable h = embedding(tape, embedding_.variable(), ids, config_.precision);  // [M,B,H]
+  Variable h = embedding_->forward(tape, ids);  // [M,B,H]
   h = dropout(
       tape, h,
       dropout_at(training, kModelItself, RandomRole::input_dropout, config_.embedding_dropout));

@@ -12,6 +12,7 @@
 
 #include <adaspan/models/attention.h>
 #include <adaspan/models/feed_forward.h>
+#include <adaspan/models/input_embedding.h>
 #include <adaspan/models/memory_cache.h>
 #include <adaspan/models/output_head.h>
 #include <adaspan/models/positions.h>
@@ -43,6 +44,12 @@ struct BlockPrediction {
   Memory memory;             ///< for the next block
 };
 
+/// What each token of a block costs.
+struct BlockTokenLosses {
+  Tensor losses;  ///< [M,B], f32: -log p of each target, in nats
+  Memory memory;  ///< for the next block
+};
+
 class Transformer {
  public:
   /// Throws Error when `config` does not fit together, and what `before` throws.
@@ -57,6 +64,10 @@ class Transformer {
 
   /// The same without targets, for those who look at all tokens of the vocabulary.
   BlockPrediction predict(const Tensor& ids, const Memory& memory) const;
+
+  /// The loss of each target by itself, without a gradient.
+  BlockTokenLosses token_losses(const Tensor& ids, const Tensor& targets,
+                                const Memory& memory) const;
 
   /// The memory of `sequences` streams that have not begun.
   Memory fresh_memory(int64_t sequences) const;
@@ -104,7 +115,7 @@ class Transformer {
   const ModelConfig config_;
   ParameterStore store_;
   std::unique_ptr<Positions> positions_;
-  Parameter& embedding_;
+  std::unique_ptr<InputEmbedding> embedding_;
   std::unique_ptr<OutputHead> head_;
   std::deque<Layer> layers_;  // layers hold references and do not move
 };

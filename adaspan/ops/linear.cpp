@@ -222,9 +222,8 @@ Variable matmul(Tape& tape, const Variable& x, const Variable& w) {
   require(w.shape().rank() == 2 && x.shape().rank() >= 1 && x.shape()[-1] == w.shape()[0],
           "[matmul] expected x [..., in] and w [in, out]; got {} and {}", x.shape().text(),
           w.shape().text());
-  require_f32("matmul", x);
   require_f32("matmul", w);
-  Tensor y(x.shape().with_last(w.shape()[1]));
+  Tensor y(x.shape().with_last(w.shape()[1]), x.type());
   gemm(matrix(y), matrix(x.value()), matrix(w.value()));
 
   // saved: x for dw, w for dx

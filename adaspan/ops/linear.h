@@ -30,8 +30,9 @@ Variable linear(Tape& tape, const Variable& x, const std::vector<Variable>& weig
 Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable& b = {},
                 const LinearOptions& options = {});
 
-/// y = x w, in f32
-///   x [..., in], w [in, out] -> y [..., out]
+/// y = x w
+///   x [..., in], w [in, out] -> y [..., out] of x's type
+/// x is f32 or bf16; w is f32 and is rounded to x's type. Sums are f32, and so is w's gradient.
 /// Throws Error when shapes or types do not fit.
 Variable matmul(Tape& tape, const Variable& x, const Variable& w);
 

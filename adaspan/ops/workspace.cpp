@@ -8,6 +8,7 @@
 #include "adaspan/core/parallel.h"
 #include "adaspan/ops/gemm.h"
 #include "adaspan/ops/kernels/span_kernels.h"
+#include "adaspan/ops/linear_cross_entropy.h"
 #include "adaspan/ops/tiles/tile_geometry.h"
 
 namespace adaspan {
@@ -115,6 +116,27 @@ double linear_backward_workspace(const LinearSizes& n) {
   const double y = static_cast<double>(n.rows) * n.out;
   return linear_workspace(n) + row_sums(n.out, n.in, pieces, step, n.x) + buffer(pieces * n.out) +
          (n.x == n.y ? 0 : buffer_bytes(y, n.x));
+}
+
+double linear_cross_entropy_workspace(const LogitSizes& n) {
+  const int64_t columns = std::min(LogitPieces::kForwardColumns, n.V);
+  const int64_t rows = std::min(LogitPieces::kForwardRows, n.rows);
+  const auto y = static_cast<double>(rows * columns);
+  return at_work(chunk_count(n.rows, rows)) * buffer(y) +
+         buffer_bytes(static_cast<double>(columns) * n.in, n.x);
+}
+
+double linear_cross_entropy_backward_workspace(const LogitSizes& n) {
+  const LogitPieces cut = logit_pieces(n.rows, n.in);
+  const int64_t columns = std::min(cut.columns_per_chunk, n.V), step = cut.rows_per_piece;
+  const int64_t pieces = chunk_count(cut.rows_per_group, step);
+  const auto y = static_cast<double>(step * columns);
+  const double rounded = n.x == DType::f32 ? 0 : buffer_bytes(y, n.x);
+  return at_work(pieces) * (buffer(y) + rounded) +
+         2 * buffer_bytes(static_cast<double>(columns) * n.in, n.x) +
+         row_sums(columns, n.in, pieces, step, n.x) +
+         buffer(static_cast<double>(pieces * columns)) +
+         buffer(static_cast<double>(cut.rows_per_group) * n.in);
 }
 
 double layer_norm_backward_workspace(int64_t rows, int64_t H) {

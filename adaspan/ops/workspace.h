@@ -24,6 +24,14 @@ struct LinearSizes {
 double linear_workspace(const LinearSizes& n);
 double linear_backward_workspace(const LinearSizes& n);
 
+/// Of op linear_cross_entropy: x [rows, in] and weights [V, in].
+struct LogitSizes {
+  int64_t rows, in, V;
+  DType x;
+};
+double linear_cross_entropy_workspace(const LogitSizes& n);
+double linear_cross_entropy_backward_workspace(const LogitSizes& n);
+
 /// Of layer norm, backward: x [rows, H].
 double layer_norm_backward_workspace(int64_t rows, int64_t H);
 

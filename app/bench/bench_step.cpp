@@ -24,15 +24,25 @@
 namespace adaspan {
 namespace {
 
-constexpr int64_t kVocabulary = 205;  // of enwik8
+constexpr int64_t kVocabulary = 205, kWords = 267'735;  // of enwik8, of WikiText-103
 constexpr int64_t kMostTimedSteps = 10'000;
 
-TokenStream random_tokens(int64_t count, int64_t vocabulary) {
+/// That of a corpus such as the configuration is made for.
+int64_t vocabulary_of(const ModelConfig& c) {
+  if (!c.adaptive_io.on) return kVocabulary;
+  return std::max(kWords, c.adaptive_io.cutoffs.back() + c.adaptive_io.cutoffs.back() / 3 + 1);
+}
+
+/// Uniform ids, or such as words are: with adaptive input and output, what a step costs depends on
+/// how rare they are. There the frequency of an id is about proportional to 1 / (id + 1).
+TokenStream random_tokens(int64_t count, const ModelConfig& c) {
   const RandomKey key{.purpose = Purpose::benchmark};
+  const auto V = static_cast<double>(vocabulary_of(c));
   Tensor ids({count}, DType::i32);
   for (int64_t i = 0; i < count; ++i) {
-    ids.data<int32_t>()[i] = static_cast<int32_t>(random_uniform(key, static_cast<uint64_t>(i)) *
-                                                  static_cast<double>(vocabulary));
+    const double u = random_uniform(key, static_cast<uint64_t>(i));
+    const double id = c.adaptive_io.on ? std::pow(V + 1, u) - 1 : u * V;
+    ids.data<int32_t>()[i] = static_cast<int32_t>(std::min(id, V - 1));
   }
   return TokenStream::of(std::move(ids), "random tokens");
 }
@@ -160,6 +170,7 @@ void require_layer_memory(const TrainingConfig& config, float z) {
   TrainingConfig layer = config;
   layer.model.layers = 1;
   layer.model.vocabulary = kVocabulary;
+  layer.model.adaptive_io.on = false;
   require_training_memory(layer, {std::vector(static_cast<size_t>(config.model.heads), z)},
                           /*going_on=*/false);
 }
@@ -170,7 +181,7 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   require_settable_spans(given.model);
   const auto spans = span_pattern(options.spans, given.model);
   TrainingConfig c = given;
-  c.model.vocabulary = kVocabulary;
+  c.model.vocabulary = vocabulary_of(c.model);
   c.model.span_loss = 0;  // the spans stay where the pattern puts them, but for the noise of a step
   require_training_memory(c, spans, /*going_on=*/false);
   const DType type = c.model.precision;
@@ -180,8 +191,8 @@ nlohmann::ordered_json bench_step(const TrainingConfig& given, const BenchStepOp
   release_kept_buffers();
 
   const int64_t columns = (options.steps + kTurns + 2) * c.batch.block + 1;
-  TokenStream tokens = random_tokens(c.batch.sequences * columns, kVocabulary);
-  Trainer trainer(c, kVocabulary, tokens, tokens);
+  TokenStream tokens = random_tokens(c.batch.sequences * columns, c.model);
+  Trainer trainer(c, c.model.vocabulary, tokens, tokens);
   const auto step = [&] {
     set_spans(trainer.model(), spans);
     trainer.step();

@@ -58,7 +58,7 @@ struct RowKernels {
   void (*softmax)(float* y, float* e, const float* x, const float* mask, int64_t n);
   /// log(sum(e^x))
   float (*log_sum_exp)(const float* x, int64_t n);
-  /// dx = (e^(x - log_sum) - [i == target]) factor
+  /// dx = (e^(x - log_sum) - [i == target]) factor; the target may lie outside of the row
   void (*cross_entropy_backward)(float* dx, const float* x, float log_sum, int64_t target,
                                  float factor, int64_t n);
   /// sum of a b

@@ -167,7 +167,7 @@ void cross_entropy_backward(float* dx, const float* x, float log_sum, int64_t ta
   by_vectors(n, [=](int64_t i, int64_t, auto at) {
     at.store(dx + i, exponential(at.load(x + i) - log_sum) * factor);
   });
-  dx[target] -= factor;
+  if (target >= 0 && target < n) dx[target] -= factor;
 }
 
 float dot(const float* a, const float* b, int64_t n) {

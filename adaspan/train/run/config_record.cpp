@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/config_record.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +9,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
+#include <utility>
 
 #include "adaspan/core/error.h"
 
@@ -16,6 +17,7 @@ namespace adaspan {
 namespace {
 
 using nlohmann::ordered_json;
+using List = std::vector<int64_t>;
 
 /// Until format 3 of checkpoints these stood among the settings; they belong to the process.
 constexpr std::array kEarlierNames{"full-eval-mode", "threads", "isa"};
@@ -63,6 +65,7 @@ const char* kind_of(const T&) {
   if constexpr (std::is_same_v<T, std::string>) return "a text in UTF-8";
   if constexpr (std::is_floating_point_v<T>) return "a number";
   if constexpr (std::is_same_v<T, int64_t>) return "a whole number";
+  if constexpr (std::is_same_v<T, List>) return "whole numbers with commas between them";
   return "true or false";
 }
 
@@ -76,6 +79,18 @@ requires(std::is_same_v<T, int64_t> || std::is_same_v<T, double>) bool parse(std
     if (!std::isfinite(parsed)) return false;
   }
   value = parsed;
+  return true;
+}
+
+bool parse(std::string_view text, List& value) {
+  List parsed;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const size_t from = std::min(text.find_first_not_of(' ', begin), comma);
+    if (!parse(text.substr(from, comma - from), parsed.emplace_back())) return false;
+    begin = comma + 1;
+  }
+  value = std::move(parsed);
   return true;
 }
 
@@ -140,6 +155,8 @@ ordered_json json_of(const T& value) {
     double shortest = 0;
     parse(fmt::format("{}", value), shortest);
     return shortest;
+  } else if constexpr (std::is_same_v<T, List>) {
+    return fmt::format("{}", fmt::join(value, ","));
   } else if constexpr (std::is_enum_v<T>) {
     for (const auto& [word, meaning] : Words<T>::all) {
       if (value == meaning) return word;

@@ -36,7 +36,7 @@ template <class KindOrConst>
 SpanFlag(KindOrConst&, SpanKind) -> SpanFlag<KindOrConst>;
 
 /// Calls visit(field, value) for each field; values are int64_t, double, float, bool, string, an
-/// enum, or a SpanFlag.
+/// enum, a list of int64_t (in records a text, "20000,40000"), or a SpanFlag.
 template <class ConfigOrConst, class Visit>
 void for_each_field(ConfigOrConst& c, const Visit& visit) {
   using enum Role;
@@ -46,6 +46,10 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"inner-hid-sz", "model.inner", fixed}, model.inner);
   visit(Field{"nheads", "model.heads", fixed}, model.heads);
   visit(Field{"pers-mem-size", "model.persistent", fixed}, model.persistent);
+  visit(Field{"adapt-io", "model.adaptive_io.on", fixed}, model.adaptive_io.on);
+  visit(Field{"adapt-io-tied", "model.adaptive_io.tied", fixed}, model.adaptive_io.tied);
+  visit(Field{"adapt-io-divval", "model.adaptive_io.divval", fixed}, model.adaptive_io.divval);
+  visit(Field{"adapt-io-cutoffs", "model.adaptive_io.cutoffs", fixed}, model.adaptive_io.cutoffs);
   visit(Field{"attn-span", "model.span_limit", fixed}, model.span_limit);
   visit(Field{"dropout", "model.dropout", changeable}, model.dropout);
   visit(Field{"emb-dropout", "model.embedding_dropout", changeable}, model.embedding_dropout);

@@ -25,11 +25,17 @@ namespace {
 using TokenMap = std::vector<int32_t>;
 constexpr int32_t kNew = -1;
 
-bool defines_shapes(const Field& field) {
+bool defines_shapes(const Field& field, const TrainingConfig& own, const TrainingConfig& source) {
+  const bool clusters = own.model.adaptive_io.on || source.model.adaptive_io.on;
+  if (!clusters && std::string_view(field.path).starts_with("model.adaptive_io.")) return false;
   constexpr std::array kPaths{"model.layers",
                               "model.hidden",
                               "model.inner",
                               "model.heads",
+                              "model.adaptive_io.on",
+                              "model.adaptive_io.tied",
+                              "model.adaptive_io.divval",
+                              "model.adaptive_io.cutoffs",
                               "model.span_kind.dynamic",
                               "model.span_kind.adaptive"};
   return std::ranges::any_of(kPaths, [&](std::string_view path) { return path == field.path; });
@@ -40,7 +46,7 @@ void check_sizes(const TrainingConfig& own, const TrainingConfig& source) {
   for (const FieldChange& change : changes(to_json(source), own)) {
     const bool of_optimizer =
         own.run.init_optimizer && std::string_view(change.field.path) == "optimizer.kind";
-    require(!defines_shapes(change.field) && !of_optimizer,
+    require(!defines_shapes(change.field, own, source) && !of_optimizer,
             "[init] expected {} {} as in {}; got {}; begin with a checkpoint of this run's sizes{}",
             change.field.path, change.before, path, change.now,
             of_optimizer ? ", or leave run.init_optimizer out" : "");
@@ -185,6 +191,12 @@ std::string initialise(Trainer& trainer) {
   const CheckpointHeader source = read_header(file);
   check_sizes(config, source.config);
   const std::optional<TokenMap> map = token_map(trainer, source);
+
+  require(
+      !map || !config.model.adaptive_io.on,
+      "[init] expected the vocabulary of {}, since model.adaptive_io.on goes by the order of its "
+      "tokens; got another; prepare the corpus with that vocabulary, or begin anew",
+      config.run.init_from);
 
   const Fitting fitting(file, config, source, map);
   for (Parameter* p : trainer.model().parameters().all()) {

@@ -43,8 +43,17 @@ void check(const TrainingConfig& c) {
               "[settings] expected {} of at most {}; got {}", field.path, kLargest, value);
     }
   });
+  const std::vector<int64_t>& cutoffs = c.model.adaptive_io.cutoffs;
+  for (int64_t cutoff : cutoffs) {
+    require(cutoff <= kLargest,
+            "[settings] expected numbers of at most {} in model.adaptive_io.cutoffs; got {}",
+            kLargest, cutoff);
+  }
   ModelConfig model = c.model;
-  model.vocabulary = std::max<int64_t>(1, model.vocabulary);
+  if (model.vocabulary < 1) {  // not known yet: one that fits
+    const bool clusters = model.adaptive_io.on && !cutoffs.empty();
+    model.vocabulary = clusters ? std::max<int64_t>(1, std::ranges::max(cutoffs) + 1) : 1;
+  }
   check(model);
   at_least<int64_t>("batch.sequences", c.batch.sequences, 1);
   at_least<int64_t>("batch.split", c.batch.split, 1);
