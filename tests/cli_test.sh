@@ -99,6 +99,30 @@ if grep -q avx512_bf16 /proc/cpuinfo; then
   accept "agrees  eval.loss" -- parity "$golden/fixed.safetensors" --precision bf16
 fi
 
+# --- adaptive input and output ------------------------------------------------------------------
+clusters=(--adapt-io --adapt-io-tied --adapt-io-divval 2 --adapt-io-cutoffs 20,80 --optim adam)
+io() { # FOLDER [FLAG...]
+  io=(train --data data --checkpoint "$1/ckpt" "${small[@]}" "${clusters[@]}" "${@:2}")
+}
+told="adaptive io: cut-offs 20, 80; widths 16, 8, 4; tied"
+io io --niter 3
+accept "$told" -- "${io[@]}"
+io io-stopped --niter 1
+accept -- "${io[@]}"
+io io-stopped --niter 3
+accept "going on from step 2" -- "${io[@]}"
+expect "a run that was stopped ends as one that was not" cmp -s io/ckpt io-stopped/ckpt
+accept "$told" "in_emb.emb_projs.2" -- inspect io/ckpt
+accept "test " -- eval --checkpoint io/ckpt
+accept -- generate --checkpoint io/ckpt --length 20
+accept "bpc of the test text" -- report --checkpoint io/ckpt
+refuse '[checkpoint] expected --adapt-io-cutoffs "20,80" as in io/ckpt; got "20,90"' -- \
+  "${io[@]/20,80/20,90}" --checkpoint io/ckpt
+refuse '[model] expected --adapt-io-cutoffs below 256, the size of the vocabulary; got 20,256' -- \
+  "${io[@]/20,80/20,256}" --checkpoint new/ckpt
+refuse '[settings] expected --adapt-io-cutoffs to be whole numbers' -- \
+  "${io[@]/20,80/20-80}" --checkpoint new/ckpt
+
 # --- a checkpoint of format 2 -------------------------------------------------------------------
 # Made by the last version of that format, which found these losses of it, on a corpus of the same
 # text that knows only the bytes of it.

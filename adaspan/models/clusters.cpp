@@ -3,19 +3,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 #include "adaspan/core/error.h"
 #include "adaspan/ops/rows.h"
 
 namespace adaspan {
 namespace {
-
-/// 1 + 1/2 + ... + 1/n, to six digits
-double harmonic(double n) {
-  constexpr double kEuler = 0.57721566490153286;
-  return n < 1 ? 0 : std::log(n) + kEuler + 1 / (2 * n) - 1 / (12 * n * n);
-}
 
 Tensor as_tensor(const std::vector<int32_t>& values) {
   return Tensor::of({static_cast<int64_t>(values.size())}, values);
@@ -69,12 +62,15 @@ std::vector<ClusterRows> rows_by_cluster(const std::vector<Cluster>& clusters, c
 }
 
 std::vector<double> zipf_shares(const ModelConfig& config) {
-  const double all = harmonic(static_cast<double>(config.vocabulary));
   std::vector<double> shares;
+  double all = 0;
   for (const Cluster& c : clusters_of(config)) {
-    const auto first = static_cast<double>(c.first), size = static_cast<double>(c.size);
-    shares.push_back((harmonic(first + size) - harmonic(first)) / all);
+    double sum = 0;
+    for (int64_t id = c.first; id < c.first + c.size; ++id) sum += 1 / static_cast<double>(id + 1);
+    shares.push_back(sum);
+    all += sum;
   }
+  for (double& share : shares) share /= all;
   return shares;
 }
 

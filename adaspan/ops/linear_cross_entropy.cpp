@@ -143,7 +143,10 @@ LogitPieces logit_pieces(int64_t rows, int64_t in) {
   // Whole pieces, and few different extents of products.
   const int64_t most = std::clamp<int64_t>(kMostNumbers / in, 1024, kMostGroupRows);
   cut.rows_per_group = std::clamp<int64_t>(rows, 1, most / 1024 * 1024);
-  cut.rows_per_piece = RowSums::rows_per_piece(cut.rows_per_group);
+  // RowSums' own pieces, or a quarter of few rows: a rare cluster has V large and rows few.
+  const int64_t quarter =
+      std::max<int64_t>(32, (chunk_count(cut.rows_per_group, 4) + 31) / 32 * 32);
+  cut.rows_per_piece = std::min(RowSums::rows_per_piece(cut.rows_per_group), quarter);
   const int64_t pieces = chunk_count(cut.rows_per_group, cut.rows_per_piece);
   const int64_t columns =
       std::min({kMostColumns, kMostNumbers / cut.rows_per_group, kMostNumbers / (pieces * in)});

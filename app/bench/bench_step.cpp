@@ -33,16 +33,28 @@ int64_t vocabulary_of(const ModelConfig& c) {
   return std::max(kWords, c.adaptive_io.cutoffs.back() + c.adaptive_io.cutoffs.back() / 3 + 1);
 }
 
+/// 1, 1 + 1/2, 1 + 1/2 + 1/3 ...
+std::vector<double> harmonic_sums(int64_t count) {
+  std::vector<double> sums;
+  double sum = 0;
+  for (int64_t rank = 1; rank <= count; ++rank) {
+    sums.push_back(sum += 1 / static_cast<double>(rank));
+  }
+  return sums;
+}
+
 /// Uniform ids, or such as words are: with adaptive input and output, what a step costs depends on
-/// how rare they are. There the frequency of an id is about proportional to 1 / (id + 1).
+/// how rare they are. There the frequency of an id is proportional to 1 / (id + 1).
 TokenStream random_tokens(int64_t count, const ModelConfig& c) {
   const RandomKey key{.purpose = Purpose::benchmark};
-  const auto V = static_cast<double>(vocabulary_of(c));
+  const bool words = c.adaptive_io.on;
+  const std::vector<double> sums = harmonic_sums(words ? c.vocabulary : 0);
   Tensor ids({count}, DType::i32);
   for (int64_t i = 0; i < count; ++i) {
     const double u = random_uniform(key, static_cast<uint64_t>(i));
-    const double id = c.adaptive_io.on ? std::pow(V + 1, u) - 1 : u * V;
-    ids.data<int32_t>()[i] = static_cast<int32_t>(std::min(id, V - 1));
+    ids.data<int32_t>()[i] =
+        static_cast<int32_t>(words ? std::ranges::upper_bound(sums, u * sums.back()) - sums.begin()
+                                   : static_cast<int64_t>(u * static_cast<double>(c.vocabulary)));
   }
   return TokenStream::of(std::move(ids), "random tokens");
 }
