@@ -110,7 +110,7 @@ accept "$told" -- "${io[@]}"
 io io-stopped --niter 1
 accept -- "${io[@]}"
 io io-stopped --niter 3
-accept "going on from step 2" -- "${io[@]}"
+accept "going on from step 1" -- "${io[@]}"
 expect "a run that was stopped ends as one that was not" cmp -s io/ckpt io-stopped/ckpt
 accept "$told" "in_emb.emb_projs.2" -- inspect io/ckpt
 accept "test " -- eval --checkpoint io/ckpt
