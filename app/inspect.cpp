@@ -8,6 +8,7 @@
 
 #include "adaspan/train/run/config_record.h"
 #include "app/adaptive_io_text.h"
+#include "app/run_summary.h"
 #include "app/span_table.h"
 
 namespace adaspan {
@@ -71,6 +72,7 @@ std::string short_hash(const ordered_json& description, const char* key) {
 std::string text_of_checkpoint(const ordered_json& d) {
   std::string text = fmt::format("checkpoint after step {} of {}\n", d["step"].get<int64_t>(),
                                  d["steps"].get<int64_t>());
+  if (d.contains("stage")) text += d["stage"].get<std::string>() + "\n";
   for (const auto& [title, loss] : d["losses"].items()) {
     text += fmt::format("{} {:.4f} {}\n", title, loss.get<double>(), d["unit"].get<std::string>());
   }
@@ -113,7 +115,7 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
   add_loss("best validation", header.progress.losses.best_validation);
   ordered_json settings = recorded_json(config);
   settings["isa"] = header.isa;
-  return {
+  ordered_json description = {
       {"kind", "checkpoint"},
       {"step", header.progress.step},
       {"steps", config.run.steps()},
@@ -127,6 +129,9 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
       {"settings", settings},
       {"spans", reaches_of(spans_of(*loaded.model), config.model.ramp, config.model.span_limit)},
       {"tensors", tensors_of(file)}};
+  const std::string stage = stage_text(config, header.progress.step);
+  if (!stage.empty()) description["stage"] = stage;
+  return description;
 }
 
 ordered_json describe(const SafetensorsFile& file) {
