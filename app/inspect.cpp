@@ -10,6 +10,7 @@
 #include "app/adaptive_io_text.h"
 #include "app/run_summary.h"
 #include "app/span_table.h"
+#include "app/token_cost.h"
 
 namespace adaspan {
 namespace {
@@ -83,6 +84,10 @@ std::string text_of_checkpoint(const ordered_json& d) {
   if (const auto clusters = d["adaptive_io"].get<std::string>(); !clusters.empty()) {
     text += fmt::format("adaptive io: {}\n", clusters);
   }
+  if (d.contains("flops_per_token")) {
+    text +=
+        text_of(TokenCost{d["flops_per_token"].get<double>(), d["mean_span"].get<double>()}) + "\n";
+  }
   if (!d["spans"].empty()) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",
                         span_table(d["spans"].get<Reaches>()));
@@ -129,6 +134,11 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
       {"settings", settings},
       {"spans", reaches_of(spans_of(*loaded.model), config.model.ramp, config.model.span_limit)},
       {"tensors", tensors_of(file)}};
+  if (config.model.span_kind != SpanKind::dynamic) {  // whose spans only a text shows
+    const TokenCost cost = token_cost(config.model, loaded.model->spans());
+    description["flops_per_token"] = cost.flops;
+    description["mean_span"] = cost.mean_span;
+  }
   const std::string stage = stage_text(config, header.progress.step);
   if (!stage.empty()) description["stage"] = stage;
   return description;

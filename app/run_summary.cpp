@@ -37,19 +37,6 @@ std::string optimizer_of(const TrainingConfig& c) {
                      warmup > 0 ? fmt::format(" after {} steps of warm-up", warmup) : "");
 }
 
-/// "; in 2 stages: 150000 steps at 1, 20000 at 0.1 times the learning rate"
-std::string stages_of(const TrainingConfig& c) {
-  const Stages& stages = c.schedule.stages;
-  if (stages.size() < 2) return "";
-  std::string text = fmt::format("; in {} stages:", stages.size());
-  for (const Stage& stage : stages) {
-    const bool first = &stage == &stages[0];
-    text += fmt::format("{} {}{} at {}", first ? "" : ",", stage.steps(c.run.steps_per_round),
-                        first ? " steps" : "", stage.lr_factor);
-  }
-  return text + " times the learning rate";
-}
-
 /// " on 12,288 tokens", always the same ones
 std::string validated_on(const Trainer& trainer) {
   const TrainingConfig& c = trainer.config();
@@ -67,6 +54,18 @@ std::string stage_text(const TrainingConfig& c, int64_t step) {
                      place.step, place.steps);
 }
 
+std::string stages_text(const TrainingConfig& c) {
+  const Stages& stages = c.schedule.stages;
+  if (stages.size() < 2) return "";
+  std::string text = fmt::format("; in {} stages:", stages.size());
+  for (const Stage& stage : stages) {
+    const bool first = &stage == &stages[0];
+    text += fmt::format("{} {}{} at {}", first ? "" : ",", stage.steps(c.run.steps_per_round),
+                        first ? " steps" : "", stage.lr_factor);
+  }
+  return text + " times the learning rate";
+}
+
 std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Process& process) {
   const TrainingConfig& c = trainer.config();
   const auto size = [&](Part part) { return with_commas(corpus.part(part).size()); };
@@ -81,7 +80,7 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
        {"optimizer", optimizer_of(c)},
        {"length", fmt::format("{} steps of {} x {} tokens, validated{} and saved every {}{}",
                               c.run.steps(), c.batch.sequences, c.batch.block,
-                              validated_on(trainer), c.run.steps_per_round, stages_of(c))},
+                              validated_on(trainer), c.run.steps_per_round, stages_text(c))},
        {"precision", name(c.model.precision)},
        {"memory", fmt::format("{} expected at the spans of now",
                               bytes_text(training_need(c, trainer.model().spans()).total()))},

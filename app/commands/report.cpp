@@ -40,6 +40,7 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   const int64_t R = config.model.ramp, S = config.model.span_limit;
   text += fmt::format("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
                       std::min(R, S), S, span_table(reaches));
+  text += text_of(report.cost) + "\n";
   return text + fmt::format("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
 }
 
@@ -55,6 +56,8 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
                        {"tokens", report.test.tokens},
                        {"compressors", compressors},
                        {"spans", reaches},
+                       {"mean_span", report.cost.mean_span},
+                       {"flops_per_token", report.cost.flops},
                        {"sample", report.sample}};
   const std::string stage = stage_text(header.config, header.progress.step);
   if (!stage.empty()) json["stage"] = stage;
