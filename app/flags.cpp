@@ -53,6 +53,10 @@ constexpr Help kHelp[] = {
     {"lr", "Optimizer", "", "learning rate"},
     {"momentum", "Optimizer", "", "momentum of sgd"},
     {"lr-warmup", "Optimizer", "", "steps over which the learning rate rises from 0"},
+    {"stages", "Optimizer", "STAGES",
+     "stages that the run goes through, each at a factor of --lr, as [[stage]] in a file: lengths "
+     "in "
+     "updates, or with an r in rounds of nbatches, as 150r@1,20r@0.1"},
     {"grad-clip", "Optimizer", "", "largest gradient norm that counts in full; 0: no clipping"},
     {"batch-sz", "Batch", "", "sequences per batch, B"},
     {"batch-split", "Batch", "", "parts that a batch is worked on in, one after another"},
@@ -60,7 +64,7 @@ constexpr Help kHelp[] = {
      "work on the same small groups of sequences whatever the --batch-split: the same bits"},
     {"block-sz", "Batch", "", "tokens of a sequence per step, M"},
     {"nbatches", "Run", "", "steps between validations and checkpoints"},
-    {"niter", "Run", "", "how many times nbatches steps to train"},
+    {"niter", "Run", "", "how many times nbatches steps to train, over all stages"},
     {"steps", "Run", "",
      "length of the whole run in updates, in place of --niter; 0: as --niter says"},
     {"validation", "Run", "fixed|rolling",

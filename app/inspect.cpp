@@ -8,7 +8,9 @@
 
 #include "adaspan/train/run/config_record.h"
 #include "app/adaptive_io_text.h"
+#include "app/run_summary.h"
 #include "app/span_table.h"
+#include "app/token_cost.h"
 
 namespace adaspan {
 namespace {
@@ -71,6 +73,7 @@ std::string short_hash(const ordered_json& description, const char* key) {
 std::string text_of_checkpoint(const ordered_json& d) {
   std::string text = fmt::format("checkpoint after step {} of {}\n", d["step"].get<int64_t>(),
                                  d["steps"].get<int64_t>());
+  if (d.contains("stage")) text += d["stage"].get<std::string>() + "\n";
   for (const auto& [title, loss] : d["losses"].items()) {
     text += fmt::format("{} {:.4f} {}\n", title, loss.get<double>(), d["unit"].get<std::string>());
   }
@@ -80,6 +83,10 @@ std::string text_of_checkpoint(const ordered_json& d) {
                       d["settings"].dump(2));
   if (const auto clusters = d["adaptive_io"].get<std::string>(); !clusters.empty()) {
     text += fmt::format("adaptive io: {}\n", clusters);
+  }
+  if (d.contains("flops_per_token")) {
+    text +=
+        text_of(TokenCost{d["flops_per_token"].get<double>(), d["mean_span"].get<double>()}) + "\n";
   }
   if (!d["spans"].empty()) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",
@@ -113,7 +120,7 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
   add_loss("best validation", header.progress.losses.best_validation);
   ordered_json settings = recorded_json(config);
   settings["isa"] = header.isa;
-  return {
+  ordered_json description = {
       {"kind", "checkpoint"},
       {"step", header.progress.step},
       {"steps", config.run.steps()},
@@ -127,6 +134,14 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
       {"settings", settings},
       {"spans", reaches_of(spans_of(*loaded.model), config.model.ramp, config.model.span_limit)},
       {"tensors", tensors_of(file)}};
+  if (config.model.span_kind != SpanKind::dynamic) {  // whose spans only a text shows
+    const TokenCost cost = token_cost(config.model, loaded.model->spans());
+    description["flops_per_token"] = cost.flops;
+    description["mean_span"] = cost.mean_span;
+  }
+  const std::string stage = stage_text(config, header.progress.step);
+  if (!stage.empty()) description["stage"] = stage;
+  return description;
 }
 
 ordered_json describe(const SafetensorsFile& file) {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include "adaspan/core/error.h"
@@ -42,15 +43,40 @@ fs::path preset_path(const std::string& name) {
   return data_folder() / "presets" / (name + ".toml");
 }
 
+namespace {
+
+/// The number that stands after `before` in a text; 0 if none does.
+int64_t number_after(const std::string& text, const std::string& before) {
+  const size_t at = text.find(before);
+  return at == text.npos ? 0 : std::strtoll(text.c_str() + at + before.size(), nullptr, 10);
+}
+
+}  // namespace
+
 PresetNotes preset_notes(const std::string& name) {
-  std::istringstream lines(read_text(preset_path(name)));
-  std::string text;
+  return notes_of_preset(read_text(preset_path(name)));
+}
+
+PresetNotes notes_of_preset(const std::string& file) {
+  std::istringstream lines(file);
+  std::string text, figures;
   for (std::string line; std::getline(lines, line) && line.starts_with("# ");) {
     if (line.find("SPDX") != std::string::npos) continue;
+    if (line.starts_with("# Vocabulary ")) {
+      figures = line;
+      continue;
+    }
     text += (text.empty() ? "" : " ") + line.substr(2);
   }
   const size_t expect = std::min(text.find("Expect"), text.size());
-  PresetNotes notes{text.substr(0, expect), text.substr(expect)};
+  PresetNotes notes{.about = text.substr(0, expect),
+                    .expect = text.substr(expect),
+                    .vocabulary = number_after(figures, "Vocabulary "),
+                    .mean_span = number_after(figures, "mean span ")};
+  if (const size_t flops = figures.find("M FLOPS"); flops != figures.npos) {
+    const size_t number = figures.find_last_not_of("0123456789.", flops - 1) + 1;
+    notes.flops = 1e6 * std::strtod(figures.c_str() + number, nullptr);
+  }
   while (notes.about.ends_with(' ')) notes.about.pop_back();
   return notes;
 }

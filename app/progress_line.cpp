@@ -4,8 +4,10 @@
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "adaspan/train/run/metrics.h"
+#include "app/run_summary.h"
 
 namespace adaspan {
 
@@ -41,6 +43,7 @@ void ProgressLine::already_done(int64_t step) {
 
 void ProgressLine::stepped(const StepReport& report, double tokens_per_second) {
   const int64_t steps = config_.run.steps();
+  tell_stage(report);
   const double left =
       static_cast<double>((steps - report.step) * config_.batch.sequences * config_.batch.block) /
       tokens_per_second;
@@ -53,6 +56,13 @@ void ProgressLine::stepped(const StepReport& report, double tokens_per_second) {
       "step {}/{}  loss {:.3f} {}  {:.0f} {}/s  span mean {:.0f} max {:.0f}  {} left", report.step,
       steps, in_unit(report.loss, unit), name(unit), tokens_per_second,
       unit == DataUnit::bpc ? "chars" : "tokens", spans.mean, spans.max, duration_text(left)));
+}
+
+void ProgressLine::tell_stage(const StepReport& report) {
+  const int64_t stage = config_.stage_at(report.step).index;
+  if (stage == std::exchange(stage_, stage)) return;
+  const std::string text = stage_text(config_, report.step);
+  if (!text.empty()) output_.note(fmt::format("{}: learning rate {}", text, report.learning_rate));
 }
 
 void ProgressLine::tell_time_expected(int64_t steps_left, double seconds_left) {

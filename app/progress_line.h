@@ -30,11 +30,15 @@ class ProgressLine : public RunObserver {
   /// Once the first steps have shown it: how long the whole run takes.
   void tell_time_expected(int64_t steps_left, double seconds_left);
 
+  /// At the first step, and where a stage begins.
+  void tell_stage(const StepReport& report);
+
   Output& output_;
   const TrainingConfig& config_;
   std::string summary_;
   Clock::time_point start_ = Clock::now();
   bool time_told_ = false;
+  int64_t stage_ = -1;  // of the last step
 };
 
 }  // namespace adaspan

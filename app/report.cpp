@@ -12,6 +12,7 @@
 
 #include "adaspan/core/error.h"
 #include "adaspan/models/generate.h"
+#include "adaspan/train/data/cluster_shares.h"
 
 namespace adaspan {
 namespace {
@@ -72,7 +73,13 @@ std::vector<Yardstick> yardsticks(const std::string& text, int64_t tokens) {
 }  // namespace
 
 Report report_on(const LoadedModel& loaded, const Corpus& corpus) {
-  Report report{.test = evaluate_part(loaded, corpus, Part::test), .yardsticks = {}, .sample = ""};
+  const ModelConfig& model = loaded.header.config.model;
+  Report report{.test = evaluate_part(loaded, corpus, Part::test),
+                .cost = {},
+                .yardsticks = {},
+                .sample = ""};
+  report.cost =
+      token_cost(model, report.test.mean_z, cluster_shares(model, corpus.part(Part::test)));
   if (loaded.header.config.run.data_unit == DataUnit::bpc) {
     report.yardsticks = yardsticks(decode_all(corpus, Part::test), corpus.part(Part::test).size());
   }

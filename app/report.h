@@ -8,6 +8,8 @@
 
 #include <adaspan/train/run/loaded_model.h>
 
+#include "app/token_cost.h"
+
 namespace adaspan {
 
 /// What a compressor makes of the test text.
@@ -20,6 +22,7 @@ inline constexpr int64_t kSampleLength = 300;  ///< tokens
 
 struct Report {
   Evaluation test;
+  TokenCost cost;                     ///< of a token of the test text
   std::vector<Yardstick> yardsticks;  ///< none where losses are shown as perplexities
   std::string sample;                 ///< what it writes after the first token of the test text
 };

@@ -47,6 +47,25 @@ std::string validated_on(const Trainer& trainer) {
 
 }  // namespace
 
+std::string stage_text(const TrainingConfig& c, int64_t step) {
+  if (c.schedule.stages.size() < 2) return "";
+  const StagePlace place = c.stage_at(step);
+  return fmt::format("stage {} of {}, step {} of {}", place.index + 1, c.schedule.stages.size(),
+                     place.step, place.steps);
+}
+
+std::string stages_text(const TrainingConfig& c) {
+  const Stages& stages = c.schedule.stages;
+  if (stages.size() < 2) return "";
+  std::string text = fmt::format("; in {} stages:", stages.size());
+  for (const Stage& stage : stages) {
+    const bool first = &stage == &stages[0];
+    text += fmt::format("{} {}{} at {}", first ? "" : ",", stage.steps(c.run.steps_per_round),
+                        first ? " steps" : "", stage.lr_factor);
+  }
+  return text + " times the learning rate";
+}
+
 std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Process& process) {
   const TrainingConfig& c = trainer.config();
   const auto size = [&](Part part) { return with_commas(corpus.part(part).size()); };
@@ -59,9 +78,9 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
                             size(Part::train), size(Part::valid), size(Part::test),
                             corpus.vocabulary().size())},
        {"optimizer", optimizer_of(c)},
-       {"length", fmt::format("{} steps of {} x {} tokens, validated{} and saved every {}",
+       {"length", fmt::format("{} steps of {} x {} tokens, validated{} and saved every {}{}",
                               c.run.steps(), c.batch.sequences, c.batch.block,
-                              validated_on(trainer), c.run.steps_per_round)},
+                              validated_on(trainer), c.run.steps_per_round, stages_text(c))},
        {"precision", name(c.model.precision)},
        {"memory", fmt::format("{} expected at the spans of now",
                               bytes_text(training_need(c, trainer.model().spans()).total()))},

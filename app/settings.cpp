@@ -5,6 +5,7 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -79,6 +80,75 @@ std::string text_of(std::string_view name, const toml::node& node) {
        node.is_value() ? "a date or time" : "a table or list");
 }
 
+/// Adds to errors of `work` where in the file they are.
+template <class Work>
+auto naming_line(const std::filesystem::path& path, const toml::source_region& place,
+                 const Work& work) {
+  try {
+    return work();
+  } catch (const Error& e) {
+    fail("{} (in {}, line {})", e.what(), path.string(), place.begin.line);
+  }
+}
+
+/// Sets what `key` of a table [[stage]] gives.
+void assign(Stage& stage, const std::string& key, const toml::node& node) {
+  if (key == "lr-factor") {
+    stage.lr_factor = node.value<double>().value_or(0);
+    require(node.is_number() && stage.lr_factor > 0 && std::isfinite(stage.lr_factor),
+            "[settings] expected lr-factor of a [[stage]] to be a number above 0; got {}",
+            text_of(key, node));
+    return;
+  }
+  require(key == "niter" || key == "steps",
+          "[settings] expected niter, steps or lr-factor in a [[stage]]; got \"{}\"{}", key,
+          did_you_mean(key, {"niter", "steps", "lr-factor"}));
+  stage.length = node.value_exact<int64_t>().value_or(0);
+  stage.in_rounds = key == "niter";
+  require(stage.length >= 1,
+          "[settings] expected {} of a [[stage]] to be a whole number of at least 1; got {}", key,
+          text_of(key, node));
+}
+
+/// The stage that one table [[stage]] gives.
+Stage stage_of(const std::filesystem::path& path, const toml::table& table) {
+  Stage stage;
+  for (const auto& [key, node] : table) {
+    naming_line(path, key.source(), [&] { assign(stage, std::string(key.str()), node); });
+  }
+  naming_line(path, table.source(), [&] {
+    require(table.contains("niter") != table.contains("steps"),
+            "[settings] expected a [[stage]] with niter or steps, its length; got {}",
+            table.contains("niter") ? "both" : "none");
+  });
+  return stage;
+}
+
+/// Those of the tables [[stage]] of a file, as text.
+std::string stages_of(const std::filesystem::path& path, const toml::node& node) {
+  const toml::array* tables = node.as_array();
+  naming_line(path, node.source(), [&] {
+    require(tables && !tables->empty() && tables->is_homogeneous<toml::table>(),
+            "[settings] expected stages as tables that begin with [[stage]]; got {}",
+            node.is_table() ? "a table [stage]" : "something else");
+  });
+  Stages stages;
+  for (const toml::node& table : *tables) stages.push_back(stage_of(path, *table.as_table()));
+  return text_of(stages);
+}
+
+/// Makes a run whose length was not given as long as its stages are together.
+void take_length_of_stages(TrainingConfig& c) {
+  if (c.run.total_steps != 0 || c.schedule.stages.empty() || c.run.steps_per_round < 1) return;
+  check(c.schedule.stages, c.run.steps_per_round);
+  const int64_t steps = total_steps(c.schedule.stages, c.run.steps_per_round);
+  if (steps % c.run.steps_per_round == 0) {
+    c.run.rounds = steps / c.run.steps_per_round;
+  } else {
+    c.run.total_steps = steps;
+  }
+}
+
 void replace_all(std::string& text, const std::string& what, const std::string& by) {
   for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) {
     text.replace(at, what.size(), by);
@@ -123,6 +193,11 @@ void give(SettingTexts& texts, const std::string& name, const std::string& text)
   texts[name] = text;
 }
 
+void forget_length(SettingTexts& texts) {
+  texts.erase("niter");
+  texts.erase("steps");
+}
+
 void give_toml(SettingTexts& texts, const std::filesystem::path& path) {
   require(std::filesystem::is_regular_file(path),
           "[settings] expected a configuration file at {}; got none", path.string());
@@ -135,11 +210,15 @@ void give_toml(SettingTexts& texts, const std::filesystem::path& path) {
   }
   require(!table.contains("niter") || table["steps"].value_or(int64_t{0}) == 0,
           "[settings] expected niter or steps in {}; got both", path.string());
+  require(!table.contains("stage") || !table.contains("stages"),
+          "[settings] expected stages or tables [[stage]] in {}; got both", path.string());
+  if (table.contains("stage") || table.contains("stages")) forget_length(texts);
   for (const auto& [key, node] : table) {
-    try {
-      give(texts, std::string(key.str()), text_of(key.str(), node));
-    } catch (const Error& e) {
-      fail("{} (in {}, line {})", e.what(), path.string(), node.source().begin.line);
+    const std::string name(key.str());
+    if (name == "stage") {
+      give(texts, "stages", stages_of(path, node));
+    } else {
+      naming_line(path, node.source(), [&] { give(texts, name, text_of(name, node)); });
     }
   }
 }
@@ -167,7 +246,9 @@ Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) 
   if (is_auto(texts, "precision")) {
     settings.training.model.precision = bf16_obstacle().empty() ? DType::bf16 : DType::f32;
   }
-  check(settings.training);
+  TrainingConfig& c = settings.training;
+  if (!texts.contains("niter")) take_length_of_stages(c);
+  check(c);
   return settings;
 }
 

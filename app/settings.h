@@ -45,8 +45,11 @@ using SettingTexts = std::map<std::string, std::string>;
 /// Throws Error for an unknown name or a text of the wrong kind.
 void give(SettingTexts& texts, const std::string& name, const std::string& text);
 
-/// Adds what the TOML file gives. Throws Error as give does, and when the file cannot be read or
-/// parsed.
+/// Before stages are given: forgets the length of the run that was given, which is now theirs.
+void forget_length(SettingTexts& texts);
+
+/// Adds what the TOML file gives, with its tables [[stage]] as stages. Throws Error as give does,
+/// and when the file cannot be read or parsed.
 void give_toml(SettingTexts& texts, const std::filesystem::path& path);
 
 /// The level of instructions that the texts ask for; of "auto", which holds where none is given,
@@ -60,8 +63,8 @@ int threads_of(const std::string& text);
 int threads_of(const SettingTexts& texts);
 
 /// The settings that the texts give on top of `defaults`, checked. A precision of "auto", which
-/// holds where none is given, is the fastest at the level of instructions in use. Throws Error when
-/// they do not fit.
+/// holds where none is given, is the fastest at the level of instructions in use; stages without a
+/// length of the whole run give it theirs. Throws Error when they do not fit.
 Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults = {});
 
 /// An error's text with the flags of the fields that it names: "--nlayers" for "model.layers"; but

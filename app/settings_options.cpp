@@ -50,6 +50,7 @@ Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults
   if (!config_.empty()) give_toml(texts, config_);
   require(!given_.contains("niter") || !given_.contains("steps"),
           "[settings] expected --niter or --steps; got both");
+  if (given_.contains("stages")) forget_length(texts);
   for (const auto& [name, text] : given_) give(texts, name, text);
   // Before settings_of(), which looks at what the level can do.
   const Process process = open_process(process_options(output, threads_of(texts), isa_of(texts)));

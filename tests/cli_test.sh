@@ -39,10 +39,12 @@ accept '"part":"test"' '"bpc":' '"tokens":' -- eval --checkpoint run/ckpt --json
 accept '"part":"valid"' -- eval --checkpoint run/ckpt --data data --part valid --json
 accept '"part":"valid"' '"part":"test"' -- \
   train --full-eval-mode --json --data data --checkpoint run/ckpt "${tiny[@]}"
-accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" -- \
+accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" \
+  "FLOPS a token (multiply-add = 1) at a mean span of " -- \
   report --checkpoint run/ckpt
 expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
-accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" -- inspect run/ckpt
+accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" \
+  "FLOPS a token (multiply-add = 1) at a mean span of " -- inspect run/ckpt
 expect "what a checkpoint does not know is not shown" \
   [ "$(grep -c '"log-steps"\|"threads"' "$work/out")" = 0 ]
 accept "corpus of format bytes, 256 kinds of token" -- inspect data
@@ -199,8 +201,12 @@ accept "--niter has no effect here" "--nheads has no effect here" -- \
   bench gemm "${tiny[@]}"
 
 # --- presets ------------------------------------------------------------------------------------
-accept "demo " "Expect" "1.04 bpc" -- presets
-accept '"name":"enwik8"' '"expect":"Expect (paper' -- presets --json
+accept "demo " "Expect" "1.04 bpc" "38,538,541 parameters; 38.2M FLOPS a token" \
+  "41.6M FLOPS a token (multiply-add = 1) at a mean span of 314 (published: 42M)" \
+  "216.7M FLOPS a token (multiply-add = 1) at a mean span of 245 (published: 179M)" \
+  "; in 2 stages: 250000 steps at 1, 20000 at 0.1 times the learning rate" -- presets
+accept '"name":"enwik8"' '"expect":"Expect (paper' '"stages":"250r@1,20r@0.1"' \
+  '"parameters":132493746' '"published_flops_per_token":42000000.0' -- presets --json
 accept -- presets --names
 expect "a name for each file" \
   diff "$work/out" <(cd "$tests/../presets" && printf '%s\n' *.toml | sed 's/\.toml$//')

@@ -37,6 +37,7 @@ TrainingConfig unusual_config() {
       value = {3, 70};
     }
   });
+  c.schedule.stages = {{150, true, 1}, {20000, false, 0.1}};
   c.model.span_kind = SpanKind::dynamic;
   c.model.precision = DType::bf16;
   c.optimizer.kind = OptimizerKind::adam;
@@ -151,6 +152,8 @@ TEST_CASE("a value of the wrong kind is refused by its path and changes nothing"
   refuse("data", "run.data", "caf\xe9", "a text in UTF-8");
   refuse("optim", "optimizer.kind", "lion", "sgd, adagrad or adam");
   refuse("data-unit", "run.data_unit", "bits", "bpc or ppl");
+  refuse("stages", "schedule.stages", "5@0",
+         "lengths of at least 1 and factors above 0, as 150000@1,20000@0.1");
   refuse("precision", "model.precision", "auto", "f32 or bf16");
   refuse("precision", "model.precision", "i32", "f32 or bf16");
   CHECK(same(c, TrainingConfig()));
@@ -169,8 +172,10 @@ TEST_CASE("fields that a record lacks have their defaults") {
   given.model.layers = 7;
   ordered_json json = to_json(given);
   json.erase("batch-split");
+  json.erase("stages");
   const TrainingConfig c = config_from_json(json);
   CHECK(c.model.layers == 7);
+  CHECK(c.schedule.stages.empty());
   CHECK(c.batch.split == 1);
 }
 

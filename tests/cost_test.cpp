@@ -37,6 +37,31 @@ TEST_CASE("a small model's step costs what one counts by hand") {
         linear + memory + attention - (64 - 48) * 2 * 3 * 6);
 }
 
+ModelConfig published(int64_t layers, int64_t hidden, int64_t inner, int64_t vocabulary) {
+  return {.vocabulary = vocabulary, .layers = layers, .hidden = hidden, .inner = inner};
+}
+
+TEST_CASE("FLOPS of a token are those of the paper's table at its mean spans") {
+  CHECK(flops_per_token(published(12, 512, 2048, 28), 314) == 41'621'504);  // 42M
+  CHECK(flops_per_token(published(24, 768, 3072, 28), 245) == Approx(179e6).epsilon(0.002));
+  // The model of 209M parameters has F = 4096, which 179M does not fit.
+  CHECK(flops_per_token(published(24, 768, 4096, 28), 245) == 216'671'232);
+}
+
+TEST_CASE("FLOPS of a token count what it needs") {
+  ModelConfig c{.vocabulary = 5, .layers = 3, .hidden = 4, .inner = 8};
+  CHECK(flops_per_token(c, 1.5) == 3 * (4 * 16 + 2 * 4 * 8 + 2 * 4 * 1.5) + 4 * 5);
+  c.persistent = 6;  // in the place of the feed-forward layer
+  CHECK(flops_per_token(c, 1.5) == 3 * (4 * 16 + 2 * 4 * 6 + 2 * 4 * 1.5) + 4 * 5);
+  c.vocabulary = 9;
+  c.adaptive_io = {.on = true, .divval = 2, .cutoffs = {2, 6}};
+  // As in the test below: projections, words and clusters of those that a token is expected to
+  // need.
+  const double head = 16 + 16, input = 0.5 * 16 + 0.25 * 8 + 0.25 * 4;
+  CHECK(flops_per_token(c, 0, {0.5, 0.25, 0.25}) ==
+        3 * (4 * 16 + 2 * 4 * 6) + head + 0.25 * 16 + 0.25 * 7 + input);
+}
+
 TEST_CASE("a rare cluster costs what its share of the tokens does") {
   const ModelConfig config{.vocabulary = 9,
                            .layers = 1,

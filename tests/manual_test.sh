@@ -67,7 +67,7 @@ completes bench st :: step
 completes bench '' :: attention gemm step
 completes train --nl :: --nlayers
 completes train --adapt-span-c :: --adapt-span-cache
-completes train --preset enw :: enwik8 enwik8_large enwik8_small
+completes train --preset enw :: enwik8 enwik8_large enwik8_pers enwik8_pers_small enwik8_small
 completes train --optim a :: adagrad adam
 completes train --optim = a :: adagrad adam
 completes train --lr 1 --optim s :: sgd

@@ -13,8 +13,8 @@
 namespace adaspan {
 namespace {
 
-/// A run with dropout, of enough rows that loops are cut into several chunks; its text is gone
-/// through more than once.
+/// A run with dropout, in stages, of enough rows that loops are cut into several chunks; its text
+/// is gone through more than once.
 TrainingConfig config_of(SpanKind kind, DType precision) {
   TrainingConfig s = tiny_config(kind);
   s.model.precision = precision;
@@ -23,6 +23,8 @@ TrainingConfig config_of(SpanKind kind, DType precision) {
   s.batch.block = 40;
   s.batch.sequences = 8;
   s.run.steps_per_round = 3;
+  s.schedule.warmup = 5;
+  s.schedule.stages = {{2, false, 1}, {2, true, 0.5}, {9, false, 0.1}};
   return s;
 }
 

@@ -157,6 +157,71 @@ TEST_CASE("a TOML file is refused by file, and by line where there is one") {
   refuse("data = 2019-05-19\n", "for --data; got a date or time");
 }
 
+TEST_CASE("tables [[stage]] of a TOML file are the stages, and the run is as long as they are") {
+  const std::string stages = "[[stage]]\nniter = 150\n[[stage]]\nsteps = 20\nlr-factor = 0.1\n";
+  const TrainingConfig c = settings_of(from_toml("nbatches = 10\n" + stages)).training;
+  CHECK(c.schedule.stages == Stages{{150, true, 1}, {20, false, 0.1}});
+  CHECK(c.run.steps() == 1520);
+  const TrainingConfig longer = settings_of(from_toml("niter = 160\n" + stages)).training;
+  CHECK(longer.run.steps() == 160000);
+  CHECK(settings_of(from_toml("stages = \"3@1,4@2\"\n")).training.run.steps() == 7);
+  CHECK(settings_of(from_toml("steps = 5\nstages = \"3@1,4@2\"\n")).training.run.steps() == 5);
+}
+
+TEST_CASE("the length of a run is the last one given, of stages or of all of them") {
+  SettingTexts texts = from_toml("niter = 3\nsteps = 0\nstages = \"3@1,4@2\"\n");
+  CHECK(settings_of(texts).training.run.steps() == 3000);
+  forget_length(texts);
+  give(texts, "stages", "5r");
+  CHECK(settings_of(texts).training.run.steps() == 5000);
+  give(texts, "nbatches", "10");
+  CHECK(settings_of(texts).training.run.steps() == 50);
+  give(texts, "steps", "0");  // as niter says, or the stages
+  CHECK(settings_of(texts).training.run.steps() == 50);
+  give(texts, "niter", "6");
+  CHECK(settings_of(texts).training.run.steps() == 60);
+}
+
+TEST_CASE("a stage that is none is refused by its line") {
+  const auto refuse = [&](const std::string& text, const std::string& expected, int line) {
+    CAPTURE(text);
+    std::string message = "none";
+    try {
+      from_toml(text);
+    } catch (const Error& e) {
+      message = with_flags(e.what());
+    }
+    CHECK_MESSAGE(message.starts_with(expected), message);
+    CHECK_MESSAGE(message.ends_with(fmt::format("my.toml, line {})", line)), message);
+  };
+  const std::string one = "[[stage]]\nniter = 1\n";
+  refuse(one + "lr_factor = 0.1\n",
+         "[settings] expected niter, steps or lr-factor in a [[stage]]; got \"lr_factor\"; did you "
+         "mean lr-factor? (in ",
+         3);
+  for (const char* factor : {"0", "-0.1", "nan", "inf", "\"1\""}) {
+    refuse(one + "lr-factor = " + factor + "\n",
+           "[settings] expected lr-factor of a [[stage]] to be a number above 0; got ", 3);
+  }
+  for (const char* length : {"0", "-1", "1.5", "true"}) {
+    refuse(one + "[[stage]]\nsteps = " + length + "\n",
+           "[settings] expected steps of a [[stage]] to be a whole number of at least 1; got ", 4);
+  }
+  refuse(one + "\n[[stage]]\nlr-factor = 0.1\n",
+         "[settings] expected a [[stage]] with niter or steps, its length; got none", 4);
+  refuse(one + "steps = 1\n",
+         "[settings] expected a [[stage]] with niter or steps, its length; got both", 1);
+  refuse("[stage]\nniter = 1\n",
+         "[settings] expected stages as tables that begin with [[stage]]; got a table [stage]", 1);
+  refuse("\nstage = 3\n",
+         "[settings] expected stages as tables that begin with [[stage]]; got something else", 2);
+  CHECK_THROWS_WITH_AS(from_toml("stages = \"3\"\n" + one),
+                       Contains("expected stages or tables [[stage]] in "), Error);
+  CHECK(refusal("stages", "5@0") ==
+        "[settings] expected --stages to be lengths of at least 1 and factors above 0, as "
+        "150000@1,20000@0.1; got \"5@0\"");
+}
+
 TEST_CASE("every preset loads, fits together, and says what to expect of it") {
   int count = 0;
   for (const auto& entry : fs::directory_iterator(ADASPAN_PRESETS)) {

@@ -30,18 +30,21 @@ double input_and_output(const ModelConfig& c, const std::vector<double>& given) 
 
 }  // namespace
 
+double flops_per_token(const ModelConfig& c, double mean_span,
+                       const std::vector<double>& cluster_shares) {
+  const auto L = static_cast<double>(c.layers), H = static_cast<double>(c.hidden);
+  const auto inner = static_cast<double>(c.persistent > 0 ? c.persistent : c.inner);
+  return L * (4 * H * H + 2 * H * inner + 2 * H * mean_span) + input_and_output(c, cluster_shares);
+}
+
 double useful_flops(const ModelConfig& c, int64_t B, int64_t M,
                     const std::vector<std::vector<float>>& z,
                     const std::vector<double>& cluster_shares) {
-  const double L = static_cast<double>(c.layers), H = static_cast<double>(c.hidden);
-  const double F = static_cast<double>(c.inner);
+  const double H = static_cast<double>(c.hidden);
   const double D = static_cast<double>(c.head_width()), sequences = static_cast<double>(B);
   const double tokens = static_cast<double>(B * M);
 
-  const double inner = c.persistent > 0 ? static_cast<double>(c.persistent) : F;
-  const double multiply_adds = L * (4 * H * H + 2 * H * inner) +
-                               input_and_output(c, cluster_shares);  // of one token, forward
-  double flops = 3 * 2 * multiply_adds * tokens;
+  double flops = 3 * 2 * flops_per_token(c, /*mean_span=*/0, cluster_shares) * tokens;
   for (const auto& layer : z) {
     for (float head : layer) {
       const auto reach = static_cast<double>(span_reach(head, c.ramp, c.span_limit));

@@ -22,4 +22,13 @@ double useful_flops(const ModelConfig& config, int64_t B, int64_t M,
                     const std::vector<std::vector<float>>& z,
                     const std::vector<double>& cluster_shares = {});
 
+/// What the papers call FLOPS of a token: multiply-adds forward, each counted as one,
+///   L (4 H^2 + 2 H F + 2 H span) + H V
+/// where F is P with persistent vectors, and with adaptive input and output the cost to expect of
+/// both takes the place of H V. Keys and values of the memory were computed with its own tokens.
+///   mean_span: over all heads and layers, in steps
+///   cluster_shares: as above
+double flops_per_token(const ModelConfig& config, double mean_span,
+                       const std::vector<double>& cluster_shares = {});
+
 }  // namespace adaspan

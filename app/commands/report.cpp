@@ -10,6 +10,7 @@
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
+#include "app/run_summary.h"
 #include "app/span_table.h"
 #include "app/threads.h"
 
@@ -27,8 +28,10 @@ struct ReportArguments {
 std::string text_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header) {
   const TrainingConfig& config = header.config;
   const DataUnit unit = config.run.data_unit;
-  std::string text = fmt::format("{} of the test text ({} tokens), after {} steps:\n", name(unit),
-                                 report.test.tokens, header.progress.step);
+  const std::string stage = stage_text(config, header.progress.step);
+  std::string text = fmt::format("{} of the test text ({} tokens), after {} steps{}:\n", name(unit),
+                                 report.test.tokens, header.progress.step,
+                                 stage.empty() ? "" : fmt::format(" ({})", stage));
   text += fmt::format("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
   for (const auto& [command, bpc] : report.yardsticks) {
     text += fmt::format("  {:<10} {}\n", command,
@@ -37,6 +40,7 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   const int64_t R = config.model.ramp, S = config.model.span_limit;
   text += fmt::format("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
                       std::min(R, S), S, span_table(reaches));
+  text += text_of(report.cost) + "\n";
   return text + fmt::format("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
 }
 
@@ -46,13 +50,18 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
   for (const auto& [command, bpc] : report.yardsticks) {
     compressors[command] = bpc == 0 ? ordered_json() : ordered_json(bpc);
   }
-  return {{"step", header.progress.step},
-          {"loss", report.test.loss},
-          {name(unit), in_unit(report.test.loss, unit)},
-          {"tokens", report.test.tokens},
-          {"compressors", compressors},
-          {"spans", reaches},
-          {"sample", report.sample}};
+  ordered_json json = {{"step", header.progress.step},
+                       {"loss", report.test.loss},
+                       {name(unit), in_unit(report.test.loss, unit)},
+                       {"tokens", report.test.tokens},
+                       {"compressors", compressors},
+                       {"spans", reaches},
+                       {"mean_span", report.cost.mean_span},
+                       {"flops_per_token", report.cost.flops},
+                       {"sample", report.sample}};
+  const std::string stage = stage_text(header.config, header.progress.step);
+  if (!stage.empty()) json["stage"] = stage;
+  return json;
 }
 
 void print_report(ReportArguments& options) {

@@ -30,6 +30,11 @@ void print_result(Output& output, const Trainer& trainer) {
   nlohmann::ordered_json json = {{"step", trainer.steps_done()}, {"steps", c.run.steps()}};
   std::vector<std::pair<std::string, std::string>> rows = {
       {"step", fmt::format("{} of {}", trainer.steps_done(), c.run.steps())}};
+  const std::string stage = stage_text(c, trainer.steps_done());
+  if (!stage.empty()) {
+    json["stage"] = stage;
+    rows.emplace_back("stage", stage);
+  }
   const auto add = [&](const std::string& key, const char* title, double loss) {
     if (!std::isfinite(loss)) return;
     json[key + "_loss"] = loss;
@@ -105,7 +110,8 @@ void add_train(CLI::App& app) {
       *command,
       {"adaspan train --preset demo --data data/my --checkpoint runs/my/checkpoint.safetensors",
        "adaspan train --preset enwik8 --batch-split 2",
-       "adaspan train --config my.toml --lr 0.01 --niter 20 --quiet --json"});
+       "adaspan train --config my.toml --lr 0.01 --niter 20 --quiet --json",
+       "adaspan train --preset demo --data data/my --stages 40r,5r@0.1"});
   command->callback([options, output] { train(*output, options->resolve(*output)); });
 }
 

@@ -94,10 +94,14 @@ void check_format(const SafetensorsFile& file) {
 
 std::map<std::string, std::string> metadata_of(const CheckpointHeader& header) {
   const Trainer::Progress& progress = header.progress;
-  const ordered_json state = {{"step", progress.step},
-                              {"train", to_json(progress.train)},
-                              {"valid", to_json(progress.valid)},
-                              {"losses", to_json(progress.losses)}};
+  ordered_json state = {{"step", progress.step},
+                        {"train", to_json(progress.train)},
+                        {"valid", to_json(progress.valid)},
+                        {"losses", to_json(progress.losses)}};
+  // For other readers: stages and step, which are there, tell the same.
+  if (header.config.schedule.stages.size() > 1) {
+    state["stage"] = header.config.stage_at(progress.step).index + 1;
+  }
   std::map<std::string, std::string> metadata{
       {"format", kCheckpointFormat},
       {"settings", recorded_json(header.config).dump()},

@@ -63,6 +63,9 @@ template <class T>
 const char* kind_of(const T&) {
   if constexpr (std::is_enum_v<T>) return Words<T>::kind;
   if constexpr (std::is_same_v<T, std::string>) return "a text in UTF-8";
+  if constexpr (std::is_same_v<T, Stages>) {
+    return "lengths of at least 1 and factors above 0, as 150000@1,20000@0.1";
+  }
   if constexpr (std::is_floating_point_v<T>) return "a number";
   if constexpr (std::is_same_v<T, int64_t>) return "a whole number";
   if constexpr (std::is_same_v<T, List>) return "whole numbers with commas between them";
@@ -113,6 +116,12 @@ bool parse(std::string_view text, std::string& value) {
   return true;
 }
 
+bool parse(std::string_view text, Stages& value) {
+  const std::optional<Stages> parsed = stages_from(text);
+  if (parsed) value = *parsed;
+  return parsed.has_value();
+}
+
 template <class Enum>
 requires std::is_enum_v<Enum>
 bool parse(std::string_view text, Enum& value) {
@@ -129,6 +138,9 @@ template <class T>
 bool is_recordable(const T& value) {
   if constexpr (std::is_floating_point_v<T>) return std::isfinite(value);
   if constexpr (std::is_same_v<T, std::string>) return is_utf8(value);
+  if constexpr (std::is_same_v<T, Stages>) {
+    return std::ranges::all_of(value, [](const Stage& s) { return std::isfinite(s.lr_factor); });
+  }
   if constexpr (std::is_enum_v<T>) {
     return std::ranges::any_of(Words<T>::all, [&](const auto& w) { return w.second == value; });
   }
@@ -157,6 +169,8 @@ ordered_json json_of(const T& value) {
     return shortest;
   } else if constexpr (std::is_same_v<T, List>) {
     return fmt::format("{}", fmt::join(value, ","));
+  } else if constexpr (std::is_same_v<T, Stages>) {
+    return text_of(value);
   } else if constexpr (std::is_enum_v<T>) {
     for (const auto& [word, meaning] : Words<T>::all) {
       if (value == meaning) return word;

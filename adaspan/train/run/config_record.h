@@ -36,7 +36,7 @@ template <class KindOrConst>
 SpanFlag(KindOrConst&, SpanKind) -> SpanFlag<KindOrConst>;
 
 /// Calls visit(field, value) for each field; values are int64_t, double, float, bool, string, an
-/// enum, a list of int64_t (in records a text, "20000,40000"), or a SpanFlag.
+/// enum, a list of int64_t (in records a text, "20000,40000"), Stages, or a SpanFlag.
 template <class ConfigOrConst, class Visit>
 void for_each_field(ConfigOrConst& c, const Visit& visit) {
   using enum Role;
@@ -68,6 +68,7 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"lr", "schedule.learning_rate", changeable}, schedule.learning_rate);
   visit(Field{"momentum", "optimizer.momentum", changeable}, optimizer.momentum);
   visit(Field{"lr-warmup", "schedule.warmup", changeable}, schedule.warmup);
+  visit(Field{"stages", "schedule.stages", changeable}, schedule.stages);
   visit(Field{"grad-clip", "optimizer.grad_clip", changeable}, optimizer.grad_clip);
   visit(Field{"batch-sz", "batch.sequences", fixed}, batch.sequences);
   visit(Field{"batch-split", "batch.split", changeable}, batch.split);

@@ -53,15 +53,17 @@ ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
   const DataUnit unit = config.run.data_unit;
   const SpanSummary spans =
       summarise_spans(report.mean_z, config.model.ramp, config.model.span_limit);
-  return {{"step", report.step},
-          {"loss", report.loss},
-          {name(unit), in_unit(report.loss, unit)},
-          {"span_loss", report.span_loss},
-          {"lr", report.learning_rate},
-          {"grad_norm", report.gradient_norm},
-          {"span_mean", spans.mean},
-          {"span_max", spans.max},
-          {"spans", report.mean_z}};
+  ordered_json line = {{"step", report.step},
+                       {"loss", report.loss},
+                       {name(unit), in_unit(report.loss, unit)},
+                       {"span_loss", report.span_loss},
+                       {"lr", report.learning_rate},
+                       {"grad_norm", report.gradient_norm},
+                       {"span_mean", spans.mean},
+                       {"span_max", spans.max},
+                       {"spans", report.mean_z}};
+  if (config.schedule.stages.size() > 1) line["stage"] = config.stage_at(report.step).index + 1;
+  return line;
 }
 
 ordered_json validation_line(const ValidationReport& report, const TrainingConfig& config) {

@@ -21,7 +21,8 @@ struct SpanSummary {
 SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
                             int64_t span_limit);
 
-/// The line of a step, but for the speed; of a validation.
+/// The line of a step, but for the speed, with the number of its stage (from 1) where there are
+/// several; of a validation.
 nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig& config);
 nlohmann::ordered_json validation_line(const ValidationReport& report,
                                        const TrainingConfig& config);

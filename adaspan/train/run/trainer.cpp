@@ -78,8 +78,7 @@ StepReport Trainer::step() {
           "optimizer.grad_clip",
           unsigned_nan(report.loss), unsigned_nan(report.gradient_norm), report.step);
 
-  report.learning_rate =
-      learning_rate_at(report.step, config_.schedule.learning_rate, config_.schedule.warmup);
+  report.learning_rate = learning_rate_at(report.step, config_);
   const int64_t remembered = origin_ ? origin_->optimizer_steps : 0;
   optimizer_->update(report.learning_rate, remembered + report.step, norms);
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();

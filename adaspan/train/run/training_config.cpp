@@ -35,6 +35,11 @@ double in_unit(double nats, DataUnit unit) {
   return unit == DataUnit::ppl ? std::exp(nats) : nats / std::log(2.0);
 }
 
+double learning_rate_at(int64_t step, const TrainingConfig& c) {
+  return learning_rate_at(step, c.schedule.learning_rate * c.stage_at(step).lr_factor,
+                          c.schedule.warmup);
+}
+
 void check(const TrainingConfig& c) {
   check_recordable(c);
   for_each_field(c, [&](const Field& field, const auto& value) {
@@ -64,6 +69,7 @@ void check(const TrainingConfig& c) {
   require(c.run.steps() < kMostSteps,
           "[settings] expected run.rounds times run.steps_per_round below {}; got {}", kMostSteps,
           c.run.steps());
+  check(c.schedule.stages, c.run.steps_per_round);
   require(!c.run.init_optimizer || !c.run.init_from.empty(),
           "[settings] expected run.init_from, whose optimizer run.init_optimizer takes; got none");
   at_least<int64_t>("run.log_steps", c.run.log_steps, 1);

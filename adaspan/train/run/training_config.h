@@ -4,17 +4,18 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include <adaspan/models/model_config.h>
 #include <adaspan/train/optim/optimizer.h>
+#include <adaspan/train/run/stages.h>
 
 namespace adaspan {
 
 struct ScheduleConfig {
   double learning_rate = 0.03;
   int64_t warmup = 0;  ///< steps over which the learning rate rises from 0
+  Stages stages{};     ///< that the run goes through; empty: one
 };
 
 struct BatchConfig {
@@ -42,9 +43,6 @@ enum class ValidationMode {
   rolling  ///< what follows the last one, as the reference does
 };
 
-/// Steps of a run are below this: dropout's keys have 32 bits for them.
-inline constexpr int64_t kMostSteps = std::numeric_limits<uint32_t>::max();
-
 struct RunConfig {
   int64_t seed = 1;                ///< first number of all random streams
   int64_t steps_per_round = 1000;  ///< steps between validations and checkpoints
@@ -68,7 +66,15 @@ struct TrainingConfig {
   ScheduleConfig schedule;
   BatchConfig batch;
   RunConfig run;
+
+  /// Where step `step` (from 1) falls among the stages.
+  StagePlace stage_at(int64_t step) const {
+    return adaspan::stage_at(schedule.stages, run.steps_per_round, run.steps(), step);
+  }
 };
+
+/// The learning rate of step `step` (from 1): lr f min(1, step / warmup), f that of its stage.
+double learning_rate_at(int64_t step, const TrainingConfig& config);
 
 /// Throws Error, naming the field by its path ("batch.split"), when one is out of range or two do
 /// not fit each other. The model's vocabulary, which the data decide, may still be 0.

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The presets: what they define is what the papers' programs define.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "adaspan/core/file.h"
+#include "adaspan/models/block_memory.h"
+#include "adaspan/models/transformer.h"
+#include "app/places.h"
+#include "app/settings.h"
+
+namespace adaspan {
+namespace {
+
+std::filesystem::path file_of(const std::string& name) {
+  return std::filesystem::path(ADASPAN_PRESETS) / (name + ".toml");
+}
+
+PresetNotes notes_of(const std::string& name) {
+  return notes_of_preset(read_text(file_of(name)));
+}
+
+TrainingConfig preset(const std::string& name) {
+  SettingTexts texts;
+  give_toml(texts, file_of(name));
+  TrainingConfig c = settings_of(texts).training;
+  c.model.vocabulary = notes_of(name).vocabulary;
+  return c;
+}
+
+/// Counted in the parameters of a real model of so many layers.
+int64_t count(ModelConfig model, int64_t layers) {
+  model.layers = layers;
+  return Transformer(model, /*seed=*/1).parameters().elements();
+}
+
+TEST_CASE("the models of the presets have as many parameters as those of the papers' programs") {
+  const std::map<std::string, int64_t> expected{
+      {"enwik8", 38'538'541},       {"text8", 38'357'116},        {"enwik8_large", 208'910'221},
+      {"text8_large", 208'638'172}, {"enwik8_small", 6'480'621},  {"enwik8_pers_small", 38'501'725},
+      {"enwik8_pers", 114'017'773}, {"wiki103_pers", 132'493'746}};
+  for (const auto& [name, parameters] : expected) {
+    CAPTURE(name);
+    CHECK(parameter_count(preset(name).model) == static_cast<double>(parameters));
+  }
+}
+
+TEST_CASE("parameters are counted as the presets' models have them") {
+  for (const auto& entry : std::filesystem::directory_iterator(ADASPAN_PRESETS)) {
+    const std::string name = entry.path().stem().string();
+    CAPTURE(name);
+    const TrainingConfig c = preset(name);
+    REQUIRE(c.model.vocabulary > 0);
+    // All layers are alike, and two of the largest fit everywhere.
+    const int64_t one = count(c.model, 1), two = count(c.model, 2);
+    CHECK(parameter_count(c.model) ==
+          static_cast<double>(one + (c.model.layers - 1) * (two - one)));
+  }
+}
+
+TEST_CASE("the presets train as long as the papers' programs do, the last steps at a tenth") {
+  struct Length {
+    int64_t rounds, fine_tuning;
+  };
+  const std::map<std::string, Length> expected{
+      {"enwik8", {600, 0}},       {"text8", {900, 0}},        {"enwik8_large", {150, 20}},
+      {"text8_large", {250, 20}}, {"enwik8_small", {150, 0}}, {"enwik8_pers_small", {450, 30}},
+      {"enwik8_pers", {200, 10}}, {"wiki103_pers", {800, 50}}};
+  for (const auto& [name, length] : expected) {
+    CAPTURE(name);
+    const TrainingConfig c = preset(name);
+    CHECK(c.run.steps_per_round == 1000);
+    CHECK(c.run.steps() == 1000 * (length.rounds + length.fine_tuning));
+    const Stages stages{{length.rounds, true, 1}, {length.fine_tuning, true, 0.1}};
+    CHECK(c.schedule.stages == (length.fine_tuning > 0 ? stages : Stages{}));
+    CHECK(c.batch.split == (length.fine_tuning > 0 ? 2 : 1));
+  }
+}
+
+TEST_CASE("a preset's comment tells the sizes that were published") {
+  const PresetNotes text8 = notes_of("text8");
+  CHECK(text8.vocabulary == 28);
+  CHECK(text8.mean_span == 314);
+  CHECK(text8.flops == 42e6);
+  CHECK(text8.about == "The paper's 12-layer model on text8, 38 M parameters.");
+  CHECK(text8.expect.starts_with("Expect (paper"));
+  const PresetNotes small = notes_of("enwik8_small");
+  CHECK(small.vocabulary == 205);
+  CHECK(small.mean_span == 0);
+  CHECK(small.flops == 0);
+}
+
+}  // namespace
+}  // namespace adaspan
