@@ -6,17 +6,23 @@
 #   twin_test.sh PROGRAM [PYTHON]     exit status 77: this PYTHON has no PyTorch, nothing was tested
 source "$(dirname "${BASH_SOURCE[0]}")/support/twin.sh"
 
-"$python" "$twin/check_golden.py" "$tests"/golden/{adaptive,dynamic,fixed,sgd_short_cache}.safetensors ||
+"$python" "$twin/check_golden.py" "$tests"/golden/*.safetensors ||
   fail "the twin is not the paper's model"
 
-for span in adaptive dynamic fixed; do
-  record=$work/$span.safetensors
-  "$python" "$twin/record.py" --out "$record" --span "$span"
-  if "$program" parity "$record" --json --quiet >"$work/rows"; then
-    echo "$span: $(wc -l <"$work/rows") quantities agree with the twin's"
+recorded_run() { # options of record.py
+  "$python" "$twin/record.py" --out "$work/record" "$@"
+  if "$program" parity "$work/record" --json --quiet >"$work/rows"; then
+    echo "$*: $(wc -l <"$work/rows") quantities agree with the twin's"
   else
-    fail "$span spans: adaspan and the twin differ"
+    fail "$*: adaspan and the twin differ"
     grep '"ok":false' "$work/rows" | head -n 5 | cut -c 1-160 || true
   fi
+}
+
+for span in adaptive dynamic fixed; do
+  recorded_run --span "$span"
+  recorded_run --span "$span" --pers-mem-size 11
 done
+recorded_run --adapt-io --adapt-io-divval 2
+recorded_run --adapt-io --adapt-io-divval 3 --adapt-io-cutoffs 20 --adapt-io-tied --pers-mem-size 1
 exit $((failures > 0))

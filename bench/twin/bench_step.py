@@ -3,6 +3,9 @@
 
 usage: bench_step.py [--preset NAME] [--spans PATTERN] [--precision f32|bf16] [--compile] ...
 
+Tokens are uniform over 205; with adaptive input and output as words are: that of rank r out of V has
+probability 1/r, up to a factor.
+
 PATTERN  initial  every span 0
          trained  20 tokens, but 0.6 S for the first head in the upper half of the layers
          full     S, the limit
@@ -32,6 +35,7 @@ def command_line():
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_argument("--preset", help="start from presets/NAME.toml")
     settings.add_flags(cli, settings.FIELDS)
+    settings.add_adaptive_io(cli)
     cli.add_argument("--spans", default="initial")
     cli.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     cli.add_argument("--threads", type=int, default=2)
@@ -45,12 +49,27 @@ def command_line():
 def config_of(args):
     """The preset, then what the command line says; the spans stay where the pattern puts them."""
     preset = tomllib.loads((PRESETS / f"{args.preset}.toml").read_text()) if args.preset else {}
-    if preset.get("batch-split", 1) != 1:
-        raise SystemExit(f"[twin] expected a preset without batch-split; got {args.preset}")
-    chosen = preset | settings.given(args, settings.FIELDS)
-    return Config(**{field: chosen[name] for name, field in settings.FIELDS.items()
-                     if name in chosen},
-                  kind="adaptive", adapt_cache=preset.get("adapt-span-cache", True), span_loss=0.0)
+    chosen = preset | settings.given(args, [*settings.FIELDS, *settings.ADAPTIVE_IO_NAMES])
+    fields = settings.fields_of(chosen, settings.FIELDS)
+    if args.compile and "adapt_io_cutoffs" in fields:
+        raise SystemExit("[twin] expected no --compile with adaptive input and output; how many "
+                         "tokens a cluster has, and so the shapes, differ from step to step")
+    return Config(**fields, kind="adaptive", adapt_cache=preset.get("adapt-span-cache", True),
+                  span_loss=0.0, vocab=vocabulary(fields.get("adapt_io_cutoffs")))
+
+
+def vocabulary(cutoffs):
+    """Of enwik8; with clusters of WikiText-103, or larger where they reach further"""
+    return max(267735, cutoffs[-1] + cutoffs[-1] // 3 + 1) if cutoffs else 205
+
+
+def random_tokens(c, columns):
+    """[B,columns]; P(id) ~ 1/(id + 1) with adaptive input and output"""
+    if not c.adapt_io_cutoffs:
+        return torch.randint(c.vocab, (c.batch, columns))
+    sums = (1 / torch.arange(1, c.vocab + 1, dtype=torch.float64)).cumsum(0)
+    u = torch.rand(c.batch, columns, dtype=torch.float64)
+    return torch.searchsorted(sums, u * sums[-1]).clamp(max=c.vocab - 1)
 
 
 def span_pattern(name, c):
@@ -85,7 +104,7 @@ class Bench:
     """Steps of a trainer whose spans never leave the pattern"""
 
     def __init__(self, c, z, steps, bf16):
-        tokens = torch.randint(c.vocab, (c.batch, steps * c.block + 1))
+        tokens = random_tokens(c, steps * c.block + 1)
         self.trainer = Trainer(c, fresh_parameters(c, seed=1), tokens, bf16)
         self.ratios = z / c.span
         self.set_spans()

@@ -17,11 +17,10 @@ import torch
 from torch import nn
 
 import settings
-from model import Config, fresh_parameters
+from model import Config, fresh_parameters, shared_names
 from training import Trainer
 
-FIELDS = settings.FIELDS | {"adapt-span-init": "span_init", "adapt-span-loss": "span_loss",
-                            "optim": "optim", "momentum": "momentum"}
+FIELDS = settings.FIELDS | {"adapt-span-init": "span_init", "adapt-span-loss": "span_loss"}
 EVALUATION_BATCH = 8
 
 
@@ -38,14 +37,16 @@ def command_line():
     for name in ("adapt-span", "dynamic-span", "adapt-span-cache"):
         cli.add_argument(f"--{name}", action="store_true")
     settings.add_flags(cli, FIELDS)
+    settings.add_adaptive_io(cli)
     return cli.parse_args()
 
 
 def config_of(args):
     kind = "adaptive" if args.adapt_span else "dynamic" if args.dynamic_span else "fixed"
     vocabulary = (args.corpus / "vocab.txt").read_bytes().count(b"\n")
-    return Config(**{FIELDS[name]: value for name, value in settings.given(args, FIELDS).items()},
-                  kind=kind, adapt_cache=args.adapt_span_cache, vocab=vocabulary)
+    chosen = settings.given(args, [*FIELDS, *settings.ADAPTIVE_IO_NAMES])
+    return Config(**settings.fields_of(chosen, FIELDS), kind=kind,
+                  adapt_cache=args.adapt_span_cache, vocab=vocabulary)
 
 
 def tokens_of(corpus, part, rows):
@@ -58,18 +59,29 @@ def tokens_of(corpus, part, rows):
 
 def as_module(c, parameters):
     """The same parameters as attributes of modules, wrapped, as the paper's program has them; it
-    keeps the mask's u of each column beside the spans."""
+    keeps the mask's u of each column beside the spans, and some parameters under two names."""
     root = nn.Module()
-    for name, p in parameters.items():
+
+    def place_of(name):
         *path, last = name.split(".")
         module = root
         for part in path:
             if not hasattr(module, part):
                 module.add_module(part, nn.Module())
             module = getattr(module, part)
-        module.register_parameter(last, nn.Parameter(p.detach()))
+        return module, last
+
+    def place(name, p):
+        module, last = place_of(name)
+        module.register_parameter(last, p)
         if last == "current_val":
             module.register_buffer("mask_template", torch.linspace(1 - c.span, 0, c.span))
+
+    for name, p in parameters.items():
+        place(name, nn.Parameter(p.detach()))
+    for second, first in shared_names(c).items():
+        module, last = place_of(first)
+        place(second, getattr(module, last))
     assert [name for name, _ in root.named_parameters()] == list(parameters)
     return nn.DataParallel(root)
 

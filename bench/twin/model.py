@@ -2,10 +2,11 @@
 """The adaptive-span transformer (arXiv 1905.07799) as one writes it in PyTorch, to compare with.
 
 Every head of a layer is computed over the layer's window W, that of its widest head; weights
-beyond a head's own span are masked to 0.
+beyond a head's own span are masked to 0. With persistent vectors (arXiv 1907.01470) a layer has
+no feed-forward part.
 
 Sizes: B sequences, M block length, L layers, H hidden, K heads, D = H/K, V vocabulary, S span
-limit, R ramp, C steps in memory, W <= S window, N = B*K. Activations are [B,M,H]. A window's W
+limit, R ramp, C steps in memory, W <= S window, P persistent vectors, N = B*K. Activations are [B,M,H]. A window's W
 columns are distances W, W-1, ..., 1: the last column is the previous token.
 """
 import math
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+
+import adaptive_io
 
 
 @dataclass
@@ -29,6 +32,10 @@ class Config:
     span_init: float = 0.0
     span_loss: float = 0.0
     adapt_cache: bool = True
+    pers_mem: int = 0  # P; above 0 there are no feed-forward layers
+    adapt_io_cutoffs: tuple = ()  # none: one table and one softmax for all tokens
+    adapt_io_divval: int = 4
+    adapt_io_tied: bool = False
     dropout: float = 0.0
     emb_dropout: float = 0.0
     optim: str = "adagrad"  # or adam, sgd
@@ -38,11 +45,12 @@ class Config:
     grad_clip: float = 0.0
     block: int = 256
     batch: int = 64
+    batch_split: int = 1  # parts of the batch, one after the other
 
 
 def fresh_parameters(c, seed):
     """{name: tensor}, names and order those of Adaspan's checkpoints and of the paper's code"""
-    H, D = c.hidden, c.hidden // c.heads
+    H, D, P = c.hidden, c.hidden // c.heads, c.pers_mem
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -51,8 +59,12 @@ def fresh_parameters(c, seed):
     def uniform(fan_in, *shape):
         return (torch.rand(shape, generator=draw) * 2 - 1) / math.sqrt(fan_in)
 
-    p = {"key_pe": normal(1, D, c.span), "in_emb.weight": normal(c.vocab, H),
-         "out_emb.weight": uniform(H, c.vocab, H), "out_emb.bias": uniform(H, c.vocab)}
+    p = {"key_pe": normal(1, D, c.span)}
+    if c.adapt_io_cutoffs:
+        p |= adaptive_io.fresh_parameters(c, normal, uniform)
+    else:
+        p |= {"in_emb.weight": normal(c.vocab, H), "out_emb.weight": uniform(H, c.vocab, H),
+              "out_emb.bias": uniform(H, c.vocab)}
     for n in range(c.layers):
         layer = {}
         if c.kind == "adaptive":
@@ -61,16 +73,30 @@ def fresh_parameters(c, seed):
         elif c.kind == "dynamic":
             layer["attn.attn.dynamic_span.weight"] = torch.zeros(c.heads, H)
             layer["attn.attn.dynamic_span.bias"] = torch.full((c.heads,), -4.0)
+        if P:
+            layer["attn.attn.persistent_memory.key"] = normal(c.heads, D, P) / math.sqrt(D)
+            layer["attn.attn.persistent_memory.val"] = normal(c.heads, P, D) / math.sqrt(P)
         for name in ("query", "out", "val", "key"):
             layer[f"attn.proj_{name}.weight"] = uniform(H, H, H)
         layer["norm1.weight"], layer["norm1.bias"] = torch.ones(H), torch.zeros(H)
-        layer["ff.fc1.weight"] = uniform(H, c.inner, H)
-        layer["ff.fc1.bias"] = uniform(H, c.inner)
-        layer["ff.fc2.weight"] = uniform(c.inner, H, c.inner)
-        layer["ff.fc2.bias"] = uniform(c.inner, H)
-        layer["norm2.weight"], layer["norm2.bias"] = torch.ones(H), torch.zeros(H)
+        if not P:
+            layer["ff.fc1.weight"] = uniform(H, c.inner, H)
+            layer["ff.fc1.bias"] = uniform(H, c.inner)
+            layer["ff.fc2.weight"] = uniform(c.inner, H, c.inner)
+            layer["ff.fc2.bias"] = uniform(c.inner, H)
+            layer["norm2.weight"], layer["norm2.bias"] = torch.ones(H), torch.zeros(H)
         p.update({f"layers.{n}.{name}": tensor for name, tensor in layer.items()})
     return {name: tensor.requires_grad_() for name, tensor in p.items()}
+
+
+def shared_names(c):
+    """{second name: first} of the tensors that the paper's code knows, and saves, under two"""
+    names = adaptive_io.shared_names(c) if c.adapt_io_cutoffs else {}
+    if c.pers_mem and c.kind == "adaptive":
+        for n in range(c.layers):
+            span = "adaptive_span._mask.current_val"
+            names[f"layers.{n}.attn.attn.persistent_memory.{span}"] = f"layers.{n}.attn.attn.{span}"
+    return names
 
 
 def of_layer(p, n):
@@ -126,9 +152,23 @@ def distances_to_keys(x):
     return x[:, :M * (M + W)].view(N, M, M + W)
 
 
+def attention_weights(c, scores, z, W, training):
+    """[B,K,M,W+P] -> those of the window [B,K,M,W] and, if there are any, of the persistent vectors
+    [B,K,M,P]: one softmax over both, of which the mask leaves out parts of the window."""
+    a = torch.softmax(scores, dim=-1)
+    parts = a.split([W, c.pers_mem], -1) if c.pers_mem else [a]
+    if z is not None:
+        parts = [parts[0] * span_mask(z, W, c.ramp).to(a.dtype), *parts[1:]]
+        # + 1e-20: 0 weights where all the mass is masked
+        total = sum(x.sum(-1, keepdim=True) for x in parts) + 1e-20
+        parts = [x / total for x in parts]
+    return [F.dropout(x, c.dropout, training) for x in parts]
+
+
 def attention(c, w, h, memory, z, W, positions, training):
     """out_t = sum_r a_tr v_r,  a = m e^s / sum_r m e^s,  s_tr = (q_t.k_r + q_t.p_{t-r}) / sqrt(D)
 
+    Persistent vectors are further keys and values, without positions and never masked.
     h [B,M,H], memory [B,C,H], positions [1,D,S] -> [B,M,H]
     """
     B, M, H = h.shape
@@ -147,15 +187,16 @@ def attention(c, w, h, memory, z, W, positions, training):
     v = heads(of_window(F.linear(h_all, w["attn.proj_val.weight"])))
 
     scores = keys_to_distances(q @ k.transpose(1, 2)) + q @ positions[0, :, -W:]  # [N,M,W]
-    a = torch.softmax(scores, dim=-1)
-    if z is not None:
-        a = a.view(B, K, M, W) * span_mask(z, W, c.ramp).to(a.dtype)
-        a = a / (a.sum(-1, keepdim=True) + 1e-20)  # 0 weights where all the mass is masked
-        a = a.view(B * K, M, W)
-    a = F.dropout(a, c.dropout, training)
-    out = distances_to_keys(a) @ v  # [N,M,D]
-    return F.linear(out.view(B, K, M, D).transpose(1, 2).reshape(B, M, H),
-                    w["attn.proj_out.weight"])
+    scores = scores.view(B, K, M, W)
+    if c.pers_mem:
+        keys = math.sqrt(D) * w["attn.attn.persistent_memory.key"]  # [K,D,P]
+        scores = torch.cat([scores, q.view(B, K, M, D) @ keys], -1)
+    a, *persistent = attention_weights(c, scores, z, W, training)
+    out = (distances_to_keys(a.reshape(B * K, M, W)) @ v).view(B, K, M, D)
+    if persistent:
+        values = math.sqrt(c.pers_mem) * w["attn.attn.persistent_memory.val"]  # [K,P,D]
+        out = out + persistent[0] @ values
+    return F.linear(out.transpose(1, 2).reshape(B, M, H), w["attn.proj_out.weight"])
 
 
 def layer_norm(w, name, x):
@@ -182,10 +223,18 @@ def empty_memory(c):
     return [torch.zeros(c.batch, c.span, c.hidden) for _ in range(c.layers)]
 
 
+def embed(c, p, ids):
+    """ids [B,M] -> [B,M,H]"""
+    if c.adapt_io_cutoffs:
+        return adaptive_io.embed(c, p, ids)
+    return F.embedding(ids, p["in_emb.weight"])
+
+
 def forward(c, p, ids, memory, layer_windows, training=True):
-    """ids [B,M] -> logits [B,M,V], the next memory, and sum over layers of the mean span."""
+    """ids [B,M] -> what the output is made of [B,M,H], the next memory, and the sum over layers of
+    the mean span."""
     next_memory, span_sum = [], torch.zeros(())
-    h = F.dropout(F.embedding(ids, p["in_emb.weight"]), c.emb_dropout, training)
+    h = F.dropout(embed(c, p, ids), c.emb_dropout, training)
     for n in range(c.layers):
         w = of_layer(p, n)
         z = spans(c, w, h)
@@ -193,8 +242,22 @@ def forward(c, p, ids, memory, layer_windows, training=True):
             span_sum = span_sum + z.mean()
         W = layer_windows[n] or window(c, z)
         next_memory.append(longer_memory(c, memory[n], h, W))
-        x = layer_norm(w, "norm1",
+        h = layer_norm(w, "norm1",
                        h + attention(c, w, h, memory[n], z, W, p["key_pe"], training))
-        h = layer_norm(w, "norm2", x + feed_forward(c, w, x, training))
-    h = F.dropout(h, c.emb_dropout, training)
-    return F.linear(h, p["out_emb.weight"], p["out_emb.bias"]), next_memory, span_sum
+        if not c.pers_mem:
+            h = layer_norm(w, "norm2", h + feed_forward(c, w, h, training))
+    return F.dropout(h, c.emb_dropout, training), next_memory, span_sum
+
+
+def log_probabilities(c, p, h):
+    """h [T,H] -> of every token [T,V]"""
+    if c.adapt_io_cutoffs:
+        return adaptive_io.log_probabilities(c, p, h)
+    return torch.log_softmax(F.linear(h, p["out_emb.weight"], p["out_emb.bias"]), -1)
+
+
+def nll(c, p, h, targets):
+    """h [T,H], targets [T] -> the mean of -log p of the targets, in nats"""
+    if c.adapt_io_cutoffs:
+        return adaptive_io.nll(c, p, h, targets)
+    return F.nll_loss(log_probabilities(c, p, h).float(), targets)

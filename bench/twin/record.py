@@ -2,6 +2,7 @@
 """Records a small training run of the twin, for `adaspan parity FILE` to replay and compare.
 
 usage: record.py --out FILE.safetensors [--span adaptive|dynamic|fixed] [--seed N] [--steps N]
+                 [--pers-mem-size P] [--adapt-io [--adapt-io-tied] ...]
 
 What a recorded run holds: ../README.md.
 """
@@ -12,20 +13,26 @@ from pathlib import Path
 import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
+import model
 import safetensors_file
+import settings
 from model import Config, fresh_parameters
 from training import Trainer
 
+OPTIONS = {"pers-mem-size": "pers_mem"}
 SPAN_OPTION = {"fixed": "False", "adaptive": "True", "dynamic": "dynamic"}
 
+# The last cluster is of one token, which some blocks do not have.
+SMALL_CUTOFFS = (7, 24, 40)
 
-def small_case(kind):
+
+def small_case(kind, **others):
     """Odd sizes; windows and memories of adaptive spans are shorter than the limit. At a larger
     learning rate Adagrad's first steps amplify rounding to differences of 1e-3."""
     return Config(layers=3, hidden=39, inner=50, heads=3, vocab=41, span=203, kind=kind, ramp=7,
                   span_init=0.1237, span_loss={"adaptive": 1e-3, "dynamic": 1e-4}.get(kind, 0.0),
                   adapt_cache=kind == "adaptive", lr=0.02, warmup=4, grad_clip=0.03, block=19,
-                  batch=3)
+                  batch=3, **others)
 
 
 def random_tokens(c, columns, seed):
@@ -39,13 +46,22 @@ def second_block(c, parameters, tokens):
     trainer = Trainer(c, parameters, tokens)
     with torch.no_grad():
         trainer.loss_of_block(0)
-    nll, loss, log_probabilities = trainer.loss_of_block(1)
+        log_probabilities = trainer.log_probabilities(1)
+    loss, nll = trainer.loss_of_block(1)
     loss.backward()
-    found = {"block2.loss": nll.detach().reshape(1), "block2.logprob": log_probabilities.detach()}
+    found = {"block2.loss": nll.reshape(1), "block2.total": loss.detach().reshape(1),
+             "block2.logprob": log_probabilities}
     for name, p in parameters.items():
         found[f"block2.grad.{name}"] = p.grad
         p.grad = None
     return found
+
+
+def weights(c, prefix, parameters):
+    """As the paper's code saves them: some tensors under two names"""
+    named = parameters | {second: parameters[first]
+                          for second, first in model.shared_names(c).items()}
+    return {f"{prefix}.{name}": p.detach().clone() for name, p in named.items()}
 
 
 def training_run(c, parameters, tokens, steps):
@@ -57,15 +73,15 @@ def training_run(c, parameters, tokens, steps):
     run = {"train.loss": torch.tensor(losses, dtype=torch.float64)}
     if ratios:
         run["train.span"] = torch.stack(ratios).view(steps, c.layers, c.heads)
-    run.update({f"final.{name}": p.detach() for name, p in parameters.items()})
+    run.update(weights(c, "final", parameters))
     run["eval.loss"] = torch.tensor([trainer.evaluate()], dtype=torch.float64)
     return run
 
 
 def options(c, steps):
     text = {name: str(value) for name, value in vars(c).items() if name != "kind"}
-    return text | {"adapt_span": SPAN_OPTION[c.kind], "batch_split": "1", "steps": str(steps),
-                   "pers_mem": "0", "adapt_io_cutoffs": "None"}
+    return text | {"adapt_span": SPAN_OPTION[c.kind], "steps": str(steps),
+                   "adapt_io_cutoffs": str(list(c.adapt_io_cutoffs) or None)}
 
 
 def main():
@@ -74,14 +90,17 @@ def main():
     cli.add_argument("--span", choices=SPAN_OPTION, default="adaptive")
     cli.add_argument("--seed", type=int, default=1)
     cli.add_argument("--steps", type=int, default=30)
+    settings.add_flags(cli, OPTIONS)
+    settings.add_adaptive_io(cli)
     args = cli.parse_args()
     torch.set_num_threads(1)  # this small, more threads only wait for each other
 
-    c = small_case(args.span)
+    chosen = settings.given(args, [*OPTIONS, *settings.ADAPTIVE_IO_NAMES])
+    c = small_case(args.span, **settings.fields_of(chosen, OPTIONS, SMALL_CUTOFFS))
     parameters = fresh_parameters(c, args.seed)
     tokens = random_tokens(c, args.steps * c.block + 1, args.seed)
     record = {"tokens": tokens.flatten().int()}
-    record.update({f"init.{name}": p.detach().clone() for name, p in parameters.items()})
+    record.update(weights(c, "init", parameters))
     record.update(second_block(c, parameters, tokens))
     record.update(training_run(c, parameters, tokens, args.steps))
     safetensors_file.save(args.out, record, options(c, args.steps))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One step of training the twin: forward, backward, update, clamp."""
 import torch
-import torch.nn.functional as F
 
 import model
 
@@ -35,18 +34,18 @@ def make_optimizer(c, parameters):
 
 def block_loss(c, bf16, parameters, ids, targets, memory, windows, training):
     """ids and targets [B,M] -> the loss to minimise, the next memory, and without gradient the mean
-    loss in nats and log-probabilities [B,M,V]. Changes nothing, so that it can be compiled."""
+    loss in nats. Changes nothing, so that it can be compiled."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        logits, next_memory, span_sum = model.forward(c, parameters, ids, memory, windows, training)
-        log_probabilities = torch.log_softmax(logits, -1)
-        nll = F.nll_loss(log_probabilities.flatten(0, 1).float(), targets.flatten())
-    return nll + c.span_loss * span_sum, next_memory, nll.detach(), log_probabilities.detach()
+        h, next_memory, span_sum = model.forward(c, parameters, ids, memory, windows, training)
+        nll = model.nll(c, parameters, h.flatten(0, 1), targets.flatten())
+    return nll + c.span_loss * span_sum, next_memory, nll.detach()
 
 
 class Trainer:
     """Trains on tokens [B, columns]; block i is columns i M ... (i+1) M."""
 
     def __init__(self, config, parameters, tokens, bf16=False):
+        assert config.batch % config.batch_split == 0
         self.config, self.parameters, self.tokens, self.bf16 = config, parameters, tokens, bf16
         self.optimizer = make_optimizer(config, list(parameters.values()))
         self.memory = model.empty_memory(config)
@@ -58,24 +57,44 @@ class Trainer:
         """z / S of each layer's heads, [K,1,1] a layer"""
         return [p for name, p in self.parameters.items() if name.endswith("current_val")]
 
-    def loss_of_block(self, i, training=True):
-        """The mean loss of block i in nats, the loss to minimise, and log-probabilities [B,M,V].
-        Moves the memory on."""
+    def block_of(self, i):
+        """ids and targets of block i, [B,M]"""
         M = self.config.block
-        ids = self.tokens[:, i * M:(i + 1) * M]
-        targets = self.tokens[:, i * M + 1:(i + 1) * M + 1]
-        loss, self.memory, nll, log_probabilities = self.block_loss(
-            self.config, self.bf16, self.parameters, ids, targets, self.memory,
-            model.windows(self.config, self.parameters), training)
-        return nll, loss, log_probabilities
+        return self.tokens[:, i * M:(i + 1) * M], self.tokens[:, i * M + 1:(i + 1) * M + 1]
+
+    def loss_of(self, ids, targets, memory, training=True):
+        """The loss to minimise, the next memory, the mean loss in nats"""
+        return self.block_loss(self.config, self.bf16, self.parameters, ids, targets, memory,
+                               model.windows(self.config, self.parameters), training)
+
+    def loss_of_block(self, i, training=True):
+        """The loss to minimise of block i, and the mean loss in nats. Moves the memory on."""
+        loss, self.memory, nll = self.loss_of(*self.block_of(i), self.memory, training)
+        return loss, nll
+
+    def log_probabilities(self, i):
+        """Of block i, [B,M,V]. Leaves the memory where it is."""
+        ids, _ = self.block_of(i)
+        h, _, _ = model.forward(self.config, self.parameters, ids, self.memory,
+                                model.windows(self.config, self.parameters))
+        return model.log_probabilities(self.config, self.parameters, h.flatten(0, 1)).view(
+            *ids.shape, -1)
 
     def step(self):
         """Returns the mean loss in nats."""
-        nll, loss, _ = self.loss_of_block(self.block)
-        loss.backward()
+        k = self.config.batch_split
+        ids, targets = (x.chunk(k) for x in self.block_of(self.block))
+        memories = zip(*(x.chunk(k) for x in self.memory))
+        next_memories, total = [], 0.0
+        for part in zip(ids, targets, memories):
+            loss, next_memory, nll = self.loss_of(*part)
+            (loss / k).backward()
+            next_memories.append(next_memory)
+            total += nll.item() / k
+        self.memory = next_memories[0] if k == 1 else [torch.cat(x) for x in zip(*next_memories)]
         self.block += 1
         self.update()
-        return nll.item()
+        return total
 
     def update(self):
         c, (group,) = self.config, self.optimizer.param_groups
@@ -93,4 +112,4 @@ class Trainer:
         """The mean loss over all whole blocks, from an empty memory, in nats"""
         self.memory = model.empty_memory(self.config)
         blocks = (self.tokens.shape[1] - 1) // self.config.block
-        return sum(self.loss_of_block(i, training=False)[0].item() for i in range(blocks)) / blocks
+        return sum(self.loss_of_block(i, training=False)[1].item() for i in range(blocks)) / blocks
