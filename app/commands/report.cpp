@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/ops/process.h"
+#include "app/adaptive_io_text.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
@@ -37,6 +38,9 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   const int64_t R = config.model.ramp, S = config.model.span_limit;
   text += fmt::format("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
                       std::min(R, S), S, span_table(reaches));
+  if (config.model.adaptive_io.on) {
+    text += fmt::format("\nadaptive io: {}\n", adaptive_io_text(config.model));
+  }
   return text + fmt::format("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
 }
 
@@ -52,6 +56,7 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
           {"tokens", report.test.tokens},
           {"compressors", compressors},
           {"spans", reaches},
+          {"adaptive_io", adaptive_io_text(header.config.model)},
           {"sample", report.sample}};
 }
 
