@@ -117,7 +117,7 @@ expect "a run that was stopped ends as one that was not" cmp -s io/ckpt io-stopp
 accept "$told" "in_emb.emb_projs.2" -- inspect io/ckpt
 accept "test " -- eval --checkpoint io/ckpt
 accept -- generate --checkpoint io/ckpt --length 20
-accept "bpc of the test text" -- report --checkpoint io/ckpt
+accept "bpc of the test text" "$told" -- report --checkpoint io/ckpt
 refuse '[checkpoint] expected --adapt-io-cutoffs "20,80" as in io/ckpt; got "20,90"' -- \
   "${io[@]/20,80/20,90}" --checkpoint io/ckpt
 refuse '[model] expected --adapt-io-cutoffs below 256, the size of the vocabulary; got 20,256' -- \

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adaspan/ops/process.h"
+#include "app/adaptive_io_text.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
@@ -28,6 +29,9 @@ struct ReportArguments {
 std::string text_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header) {
   const TrainingConfig& config = header.config;
   const DataUnit unit = config.run.data_unit;
+  if (header.config.model.adaptive_io.on) {
+    json["adaptive_io"] = adaptive_io_text(header.config.model);
+  }
   const std::string stage = stage_text(config, header.progress.step);
   std::string text = fmt::format("{} of the test text ({} tokens), after {} steps{}:\n", name(unit),
                                  report.test.tokens, header.progress.step,
@@ -41,6 +45,9 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   text += fmt::format("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
                       std::min(R, S), S, span_table(reaches));
   text += text_of(report.cost) + "\n";
+  if (config.model.adaptive_io.on) {
+    text += fmt::format("\nadaptive io: {}\n", adaptive_io_text(config.model));
+  }
   return text + fmt::format("\nWhat it writes ({} tokens):\n{}\n", kSampleLength, report.sample);
 }
 
