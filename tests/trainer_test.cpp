@@ -126,6 +126,23 @@ TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
   CHECK(trainer.step().learning_rate == Approx(s.schedule.learning_rate / 2));
 }
 
+TEST_CASE("between stages nothing but the learning rate changes") {
+  TrainingConfig one = tiny_config(SpanKind::adaptive), two = one;
+  one.schedule.warmup = two.schedule.warmup = 6;
+  two.schedule.stages = {{4, false, 1}, {7, false, 1}};
+  Trainer plain = random_trainer(one), staged = random_trainer(two);
+  for (int i = 0; i < 11; ++i) {
+    CHECK(plain.step().loss == staged.step().loss);
+    if (i == 2 || i == 8) CHECK(plain.validate().best == staged.validate().best);
+  }
+  CHECK(same_weights(weights(plain), weights(staged)));
+  const Trainer::Progress a = plain.progress(), b = staged.progress();
+  CHECK(a.train.column == b.train.column);
+  CHECK(a.losses.best_validation == b.losses.best_validation);
+  for (size_t l = 0; l < a.memory.size(); ++l)
+    CHECK(same_bits(a.memory[l].joined(), b.memory[l].joined()));
+}
+
 TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece") {
   for (SpanKind kind : kSpanKinds) {
     CAPTURE(static_cast<int>(kind));
