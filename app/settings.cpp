@@ -114,7 +114,8 @@ void assign(Stage& stage, const std::string& key, const toml::node& node) {
 Stage stage_of(const std::filesystem::path& path, const toml::table& table) {
   Stage stage;
   for (const auto& [key, node] : table) {
-    naming_line(path, key.source(), [&] { assign(stage, std::string(key.str()), node); });
+    naming_line(path, key.source(),
+                [&, &key = key, &node = node] { assign(stage, std::string(key.str()), node); });
   }
   naming_line(path, table.source(), [&] {
     require(table.contains("niter") != table.contains("steps"),
@@ -218,7 +219,8 @@ void give_toml(SettingTexts& texts, const std::filesystem::path& path) {
     if (name == "stage") {
       give(texts, "stages", stages_of(path, node));
     } else {
-      naming_line(path, node.source(), [&] { give(texts, name, text_of(name, node)); });
+      naming_line(path, node.source(),
+                  [&, &node = node] { give(texts, name, text_of(name, node)); });
     }
   }
 }

@@ -42,7 +42,8 @@ TEST_CASE("the models of the presets have as many parameters as those of the pap
       {"enwik8", 38'538'541},       {"text8", 38'357'116},        {"enwik8_large", 208'910'221},
       {"text8_large", 208'638'172}, {"enwik8_small", 6'480'621},  {"enwik8_pers_small", 38'501'725},
       {"enwik8_pers", 114'017'773}, {"wiki103_pers", 132'493'746}};
-  for (const auto& [name, parameters] : expected) {
+  for (const auto& [key, parameters] : expected) {
+    const std::string& name = key;  // clang 14 captures no structured bindings
     CAPTURE(name);
     CHECK(parameter_count(preset(name).model) == static_cast<double>(parameters));
   }
@@ -69,7 +70,8 @@ TEST_CASE("the presets train as long as the papers' programs do, the last steps 
       {"enwik8", {600, 0}},       {"text8", {900, 0}},        {"enwik8_large", {150, 20}},
       {"text8_large", {250, 20}}, {"enwik8_small", {150, 0}}, {"enwik8_pers_small", {450, 30}},
       {"enwik8_pers", {200, 10}}, {"wiki103_pers", {800, 50}}};
-  for (const auto& [name, length] : expected) {
+  for (const auto& [key, length] : expected) {
+    const std::string& name = key;
     CAPTURE(name);
     const TrainingConfig c = preset(name);
     CHECK(c.run.steps_per_round == 1000);
