@@ -2,6 +2,7 @@
 #include "app/interchange.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,23 @@ int64_t count(const SafetensorsFile& file, const char* key) {
   return number;
 }
 
+/// Rows of an embedding's table.
+int64_t rows(const SafetensorsFile& file, const std::string& table) {
+  const Shape& shape = file.shape(table);
+  require(shape.rank() == 2, "[interchange] expected {} of two extents; got shape {}", table,
+          shape.text());
+  return shape[0];
+}
+
+int64_t vocabulary(const SafetensorsFile& file, const ModelConfig& model) {
+  if (!model.adaptive_io.on) return rows(file, "in_emb.weight");
+  int64_t tokens = 0;
+  for (size_t i = 0; i <= model.adaptive_io.cutoffs.size(); ++i) {
+    tokens += rows(file, fmt::format("in_emb.emb_layers.{}.weight", i));
+  }
+  return tokens;
+}
+
 void require_new(const char* flag, const std::filesystem::path& path) {
   require(!std::filesystem::exists(path),
           "[interchange] expected {} with the name of a new file; got {}, which is there already",
@@ -107,11 +125,8 @@ TrainingConfig PytorchCheckpoint::config() const {
 
 int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
   const SafetensorsFile file(converted_);
-  const Shape embedding = file.shape("in_emb.weight");
-  require(embedding.rank() == 2,
-          "[interchange] expected in_emb.weight of two extents; got shape {}", embedding.text());
   CheckpointHeader header{
-      .config = config, .data = embedding[0], .progress = {}, .isa = name(isa())};
+      .config = config, .data = vocabulary(file, config.model), .progress = {}, .isa = name(isa())};
   header.config.model.vocabulary = header.data.vocabulary;
   header.progress.step = file.metadata().contains("steps")
                              ? count(file, "steps")

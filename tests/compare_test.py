@@ -165,14 +165,15 @@ class CompareTest(unittest.TestCase):
     def test_wrong_options_are_refused_in_one_line(self):
         self.addCleanup(setattr, sys, "argv", sys.argv)
         for words in (["--bogus"], ["--runs", "0"], ["--threads", "0"], ["--spans", "no-file"],
-                      ["--precision", "f16"], ["--json", "/no/folder/file"]):
+                      ["--precision", "f16"], ["--json", "/no/folder/file"],
+                      ["--set", "batch"], ["--long-heads", "--set", "batch-sz=8"]):
             sys.argv = ["compare", *words]
             self.assertIn(words[-1].split("/")[-1], self.refusal(self.compare.command_line))
 
-    def table(self, compiles, kind=None):
+    def table(self, compiles, kind=None, settings=()):
         twin, _ = self.twin()
         args = Namespace(preset="demo", spans=["full"], precision=["f32", "bf16"], runs=2,
-                         steps=3, threads=2)
+                         steps=3, threads=2, set=settings)
         bench = self.compare.Bench(args, twin, compiles)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             _, said = self.saying(lambda: (kind or self.compare.compare_steps)(bench))
@@ -204,6 +205,13 @@ class CompareTest(unittest.TestCase):
                                    "1.50 (compiled)"])
         self.assertEqual(rows[4], [str(10**9), "1 of 4", "f32", "2.000", "-", "-", "-"])
         self.assertIn("the twin is left out there", said)
+
+    def test_other_settings_go_to_both_programs_and_into_the_heading(self):
+        text, _, results = self.table(compiles=False, settings=["--batch-sz=8", "--batch-split=1"])
+        self.assertIn("One step of demo with batch-sz=8, batch-split=1, 2 threads", text)
+        self.assertEqual({"ours", "eager"}, {r["program"] for r in results})
+        for result in results:
+            self.assertEqual(["--batch-sz=8", "--batch-split=1"], result["options"][2:4])
 
     def test_the_heading_names_machine_commit_and_versions(self):
         text, _, _ = self.table(compiles=False)

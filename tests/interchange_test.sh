@@ -44,12 +44,19 @@ twin_losses() { # command, arguments: its losses of steps, or of the test text
   "$python" "$twin/interchange.py" "$@" --corpus corpus "${sizes[@]}" "${case[@]}"
 }
 
-for name in adagrad adam sgd; do
+for name in adagrad adam sgd persistent tied untied; do
   case $name in
     adagrad) case=(--optim adagrad --lr 0.07 --grad-clip 0.03 --lr-warmup 20 --adapt-span
       --adapt-span-loss 0.0005 --adapt-span-init 0.3 --adapt-span-cache) ;;
     adam) case=(--optim adam --lr 0.002 --grad-clip 1 --dynamic-span) ;;
     sgd) case=(--optim sgd --momentum 0.9 --lr 0.05 --lr-warmup 7) ;;
+    persistent) case=(--optim adagrad --lr 0.03 --grad-clip 0.03 --adapt-span --adapt-span-init 0.3
+      --adapt-span-cache --pers-mem-size 5) ;;
+    # no token of the text is in the last cluster
+    tied) case=(--optim adam --lr 0.002 --lr-warmup 20 --adapt-span --pers-mem-size 3
+      --adapt-io --adapt-io-tied --adapt-io-divval 2 --adapt-io-cutoffs 105,115,200) ;;
+    untied) case=(--optim adagrad --lr 0.01 --dynamic-span --adapt-io --adapt-io-divval 3
+      --adapt-io-cutoffs 32,110) ;;
   esac
 
   # from PyTorch
@@ -87,6 +94,17 @@ for name in adagrad adam sgd; do
   "$program" import --from-pytorch "$name.same.pt" --out "$name/same.safetensors" \
     --python "$python" "${sizes[@]}" "${case[@]}" --precision f32 >/dev/null
   cmp "$name/start.safetensors" "$name/same.safetensors" || fail "$name: not the same after a round"
+  "$python" - "$name.pt" "$name.same.pt" <<'END' || fail "$name: other weights after a round"
+import sys
+import torch
+theirs, ours = (torch.load(path) for path in sys.argv[1:])
+assert sorted(theirs["model"]) == sorted(ours["model"])
+assert all(torch.equal(x, ours["model"][name]) for name, x in theirs["model"].items())
+for number, slots in theirs["optimizer"]["state"].items():
+    for slot, x in slots.items():
+        y = ours["optimizer"]["state"][number][slot]
+        assert x == y if slot == "step" else torch.equal(x, y), (number, slot)
+END
   echo "$name: losses agree, both ways"
 done
 
@@ -95,6 +113,17 @@ done
 "$program" inspect bare.safetensors >out
 for line in '"nlayers": 2' '"hid-sz": 16' '"inner-hid-sz": 32' '"nheads": 2' '"attn-span": 24' \
   '"adapt-span": true' '"optim": "adagrad"' '"lr": 0.07' '"grad-clip": 0.03' 'after step 15 '; do
+  grep -qF -- "$line" out || fail "imported without settings: expected $line"
+done
+"$program" import --from-pytorch tied.pt --out bare_tied.safetensors --python "$python" >/dev/null
+"$program" inspect bare_tied.safetensors >out
+for line in '"pers-mem-size": 3' '"adapt-io": true' '"adapt-io-tied": true' '"adapt-io-divval": 2' \
+  '"adapt-io-cutoffs": "105,115,200"'; do
+  grep -qF -- "$line" out || fail "imported without settings: expected $line"
+done
+"$program" import --from-pytorch untied.pt --out bare_untied.safetensors --python "$python" >/dev/null
+"$program" inspect bare_untied.safetensors >out
+for line in '"adapt-io-tied": false' '"adapt-io-divval": 3' '"adapt-io-cutoffs": "32,110"'; do
   grep -qF -- "$line" out || fail "imported without settings: expected $line"
 done
 
@@ -111,10 +140,31 @@ for name in state["model"]:
     if name.endswith("in_emb.weight"):
         state["model"][name] = torch.tensor(1.0)
 state["optimizer"]["state"] = {}
-torch.save(state, "scalar.pt")'
+torch.save(state, "scalar.pt")
+def change(name, changed, ends):
+    state = torch.load("tied.pt")
+    state["optimizer"]["state"] = {}
+    for key, x in state["model"].items():
+        if key.endswith(ends):
+            state["model"][key] = changed(x)
+    torch.save(state, name)
+change("spans.pt", lambda x: x + 1,
+       "0.attn.attn.persistent_memory.adaptive_span._mask.current_val")
+change("half_tied.pt", lambda x: x + 1, "in_emb.emb_layers.1.weight")
+change("widths.pt", lambda x: x[:, :3], ("in_emb.emb_layers.1.weight", "out_layers.1.weight"))
+change("flat.pt", lambda x: x[0], ("in_emb.emb_layers.1.weight", "out_layers.1.weight"))'
 refused 'expected a count of steps below 2^32; got -1' "${import[@]}" negative.pt
 refused 'expected in_emb.weight of two extents' "${import[@]}" scalar.pt
 refused 'expected key_pe of shape [1, 16, 24]' "${import[@]}" adam.pt --hid-sz 32
+refused 'persistent_memory.adaptive_span._mask.current_val to be the same as layers.0.' \
+  "${import[@]}" spans.pt
+refused 'expected an optimizer of' "${import[@]}" half_tied.pt
+refused 'narrower by the same divisor of 16; got widths 16, 3, 4, 2' "${import[@]}" widths.pt
+refused 'expected in_emb.emb_layers.1.weight of two extents' "${import[@]}" flat.pt
+refused 'expected a tensor in_emb.weight in' "${import[@]}" tied.pt --no-adapt-io
+refused 'expected a tensor in_emb.emb_layers.0.weight in' "${import[@]}" adam.pt --adapt-io \
+  --adapt-io-cutoffs 100
+refused 'layers.0.attn.attn.persistent_memory.key in' "${import[@]}" adam.pt --pers-mem-size 4
 refused 'optim.mean.key_pe in' "${import[@]}" adagrad.pt --optim adam
 refused 'expected the weights of a model of these settings alone; got layers.1' \
   "${import[@]}" adam.pt --nlayers 1

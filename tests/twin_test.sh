@@ -23,6 +23,7 @@ for span in adaptive dynamic fixed; do
   recorded_run --span "$span"
   recorded_run --span "$span" --pers-mem-size 11
 done
+recorded_run --batch-split 3 --optim sgd --grad-clip 0
 recorded_run --adapt-io --adapt-io-divval 2
 recorded_run --adapt-io --adapt-io-divval 3 --adapt-io-cutoffs 20 --adapt-io-tied --pers-mem-size 1
 exit $((failures > 0))

@@ -7,8 +7,9 @@ usage: pytorch_checkpoint.py to-safetensors FILE.pt OUT.safetensors      for `ad
 
 The paper's program saves a dict:
   iter_no         the last round of nbatches steps that was finished, counted from 0
-  model           the weights, and as buffers the distances of each span mask; the model is wrapped
-                  in a module, so that every name begins with "module."
+  model           the weights, some under two names (shared_weights.py), and as buffers the distances
+                  of each span mask; the model is wrapped in a module, so that every name begins
+                  with "module."
   optimizer       the optimizer's state_dict, with parameters by number, in the order of the weights
   scheduler_iter  steps done; only with a warm-up
   logger          the course of the training, which is not carried over
@@ -18,6 +19,7 @@ import json
 import os
 import sys
 from collections import OrderedDict
+from itertools import accumulate
 
 
 def complain(text):
@@ -32,11 +34,13 @@ except ImportError:
              "Ubuntu: package python3-torch) or give --python FILE with another Python")
 
 import safetensors_file
+import shared_weights
 import torch_file
 
 WRAPPER = "module."
-MASK = "attn.attn.adaptive_span._mask."
+MASK = "adaptive_span._mask."
 DYNAMIC = "attn.attn.dynamic_span."
+PERSISTENT_KEYS = "layers.0.attn.attn.persistent_memory.key"
 # torch's name of what an optimizer remembers of each parameter: ours
 SLOTS = {"adagrad": {"sum": "sum"},
          "adam": {"exp_avg": "mean", "exp_avg_sq": "square"},
@@ -80,14 +84,15 @@ def read_checkpoint(path):
 
 
 def weights_of(model):
-    """{name: float32 tensor} without buffers, in the order of the model's parameters"""
+    """{name: float32 tensor} without buffers, each under its first name, in the order of the model's
+    parameters"""
     weights = {}
     for name, x in model.items():
         require(isinstance(name, str) and name.startswith(WRAPPER) and torch.is_tensor(x),
                 f"tensors with names that begin with {WRAPPER} as weights; got {name}")
         if not name.endswith(MASK + "mask_template"):
             weights[name[len(WRAPPER):]] = x.detach().float()
-    return weights
+    return shared_weights.without_second_names(weights)
 
 
 def slot_of(entry, slot, name, weight):
@@ -123,18 +128,41 @@ def optimizer_state(optimizer, weights):
     return kind, next(iter(steps), None), memory
 
 
+def extents(weights, name, count):
+    require(name in weights, f"the weight {name}, as the paper's model has it; got none")
+    shape = list(weights[name].shape)
+    require(len(shape) == count and min(shape) > 0, f"{name} of {count} extents; got shape {shape}")
+    return shape
+
+
+def adaptive_io_of(weights, H):
+    sizes = shared_weights.cluster_sizes(weights)
+    if not sizes:
+        return {}
+    fits = (n for n in range(2, H + 1) if all(d == H // n ** i for i, (_, d) in enumerate(sizes)))
+    divval = next(fits, None)
+    require(divval and len(sizes) > 1, "two or more clusters of tokens, each of vectors narrower "
+            f"by the same divisor of {H}; got widths {keys(d for _, d in sizes)}")
+    cutoffs = accumulate(V for V, _ in sizes[:-1])
+    return {"adapt-io": True, "adapt-io-tied": shared_weights.is_tied(weights),
+            "adapt-io-divval": divval, "adapt-io-cutoffs": ",".join(map(str, cutoffs))}
+
+
 def settings_of(weights, kind, group):
     """What the file tells of our settings; the rest only its user knows."""
-    for name in ("key_pe", "out_emb.weight", "layers.0.ff.fc1.weight"):
-        require(name in weights, f"the weight {name}, as the paper's model has it; got none")
-    (_, D, S), H = weights["key_pe"].shape, weights["out_emb.weight"].shape[1]
+    _, D, S = extents(weights, "key_pe", 3)
+    H = extents(weights, "layers.0.attn.proj_query.weight", 2)[1]
     settings = {"nlayers": len({name.split(".")[1] for name in weights
                                 if name.startswith("layers.")}),
-                "hid-sz": H, "inner-hid-sz": weights["layers.0.ff.fc1.weight"].shape[0],
-                "nheads": H // D, "attn-span": S,
+                "hid-sz": H, "nheads": H // D, "attn-span": S,
                 "adapt-span": any(MASK in name for name in weights),
                 "dynamic-span": any(DYNAMIC in name for name in weights),
                 "optim": kind, "lr": group.get("initial_lr", group.get("lr", 0))}
+    if PERSISTENT_KEYS in weights:
+        settings["pers-mem-size"] = extents(weights, PERSISTENT_KEYS, 3)[2]
+    else:
+        settings["inner-hid-sz"] = extents(weights, "layers.0.ff.fc1.weight", 2)[0]
+    settings |= adaptive_io_of(weights, H)
     for ours, theirs in {"momentum": "momentum", "grad-clip": "grad_clip"}.items():
         if isinstance(group.get(theirs), (int, float)):
             settings[ours] = float(group[theirs])
@@ -173,7 +201,7 @@ def make_optimizer(settings, weights, learning_rate):
 
 def model_state(weights):
     model = OrderedDict()
-    for name, x in weights.items():
+    for name, x in shared_weights.with_second_names(weights).items():
         model[WRAPPER + name] = x
         if name.endswith(MASK + "current_val"):  # u of each column, -distance + 1
             S = weights["key_pe"].shape[2]
@@ -189,7 +217,8 @@ def read_ours(path):
 
 def from_safetensors(source, target):
     settings, step, tensors = loaded(read_ours, source, "a checkpoint of Adaspan")
-    weights = {name: x for name, x in tensors.items() if not name.startswith("optim.")}
+    weights = shared_weights.in_order_of_program(
+        {name: x for name, x in tensors.items() if not name.startswith("optim.")})
     warmup, learning_rate = settings["lr-warmup"], settings["lr"]
     if warmup > 0:
         learning_rate *= min(1, step / warmup)
@@ -229,5 +258,7 @@ if __name__ == "__main__":
         main()
     except Refused as e:
         complain(str(e))
+    except shared_weights.Unexpected as e:
+        complain(f"[pytorch] expected {e}")
     except (OSError, RuntimeError) as e:  # torch.save raises the latter when the disk is full
         complain(f"[pytorch] expected to read {sys.argv[2]} and write {sys.argv[3]}; got: {e}")

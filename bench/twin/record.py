@@ -2,11 +2,13 @@
 """Records a small training run of the twin, for `adaspan parity FILE` to replay and compare.
 
 usage: record.py --out FILE.safetensors [--span adaptive|dynamic|fixed] [--seed N] [--steps N]
-                 [--pers-mem-size P] [--adapt-io [--adapt-io-tied] ...]
+                 [--pers-mem-size P] [--adapt-io [--adapt-io-tied] ...] [--batch-split N]
+                 [--optim NAME] [--grad-clip NUMBER]
 
 What a recorded run holds: ../README.md.
 """
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -19,20 +21,21 @@ import settings
 from model import Config, fresh_parameters
 from training import Trainer
 
-OPTIONS = {"pers-mem-size": "pers_mem"}
+OPTIONS = {name: settings.FIELDS[name]
+           for name in ("pers-mem-size", "batch-split", "optim", "grad-clip")}
 SPAN_OPTION = {"fixed": "False", "adaptive": "True", "dynamic": "dynamic"}
 
 # The last cluster is of one token, which some blocks do not have.
 SMALL_CUTOFFS = (7, 24, 40)
 
 
-def small_case(kind, **others):
+def small_case(kind):
     """Odd sizes; windows and memories of adaptive spans are shorter than the limit. At a larger
     learning rate Adagrad's first steps amplify rounding to differences of 1e-3."""
     return Config(layers=3, hidden=39, inner=50, heads=3, vocab=41, span=203, kind=kind, ramp=7,
                   span_init=0.1237, span_loss={"adaptive": 1e-3, "dynamic": 1e-4}.get(kind, 0.0),
                   adapt_cache=kind == "adaptive", lr=0.02, warmup=4, grad_clip=0.03, block=19,
-                  batch=3, **others)
+                  batch=3)
 
 
 def random_tokens(c, columns, seed):
@@ -96,7 +99,8 @@ def main():
     torch.set_num_threads(1)  # this small, more threads only wait for each other
 
     chosen = settings.given(args, [*OPTIONS, *settings.ADAPTIVE_IO_NAMES])
-    c = small_case(args.span, **settings.fields_of(chosen, OPTIONS, SMALL_CUTOFFS))
+    c = dataclasses.replace(small_case(args.span),
+                            **settings.fields_of(chosen, OPTIONS, SMALL_CUTOFFS))
     parameters = fresh_parameters(c, args.seed)
     tokens = random_tokens(c, args.steps * c.block + 1, args.seed)
     record = {"tokens": tokens.flatten().int()}
