@@ -29,9 +29,6 @@ struct ReportArguments {
 std::string text_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header) {
   const TrainingConfig& config = header.config;
   const DataUnit unit = config.run.data_unit;
-  if (header.config.model.adaptive_io.on) {
-    json["adaptive_io"] = adaptive_io_text(header.config.model);
-  }
   const std::string stage = stage_text(config, header.progress.step);
   std::string text = fmt::format("{} of the test text ({} tokens), after {} steps{}:\n", name(unit),
                                  report.test.tokens, header.progress.step,
@@ -66,6 +63,9 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
                        {"mean_span", report.cost.mean_span},
                        {"flops_per_token", report.cost.flops},
                        {"sample", report.sample}};
+  if (header.config.model.adaptive_io.on) {
+    json["adaptive_io"] = adaptive_io_text(header.config.model);
+  }
   const std::string stage = stage_text(header.config, header.progress.step);
   if (!stage.empty()) json["stage"] = stage;
   return json;
