@@ -97,24 +97,36 @@ expect "with the weights of one that had them from the beginning" \
   cmp -s <(weights_of whole) <(weights_of single)
 
 # --- stopped and killed in the middle of a stage -------------------------------------------------
-printf 'nbatches = 50\n[[stage]]\nniter = 1\n[[stage]]\nniter = 5\nlr-factor = 0.1\n' >two.toml
+printf 'nbatches = 50\n[[stage]]\nniter = 1\n[[stage]]\nniter = 20\nlr-factor = 0.1\n' >two.toml
 in_folder undisturbed
-accept "stage 2 of 2, step 250 of 250" -- "${training[@]}"
+accept "stage 2 of 2, step 1000 of 1000" -- "${training[@]}"
+
+# end_within FOLDER SIGNAL: the run, ended by a signal after step 120 or later; a machine that is at
+# other work may be too late for it, and tries again.
+end_within() {
+  for _ in 1 2 3 4 5; do
+    rm -rf "$1"
+    "$program" "${training[@]}" >"$work/out" 2>"$work/err" &
+    pid=$!
+    for ((i = 0; i < 3000; ++i)); do
+      [ "$(grep -c '"stage":2' "$1/metrics.jsonl" 2>/dev/null)" -ge 70 ] 2>/dev/null && break
+      sleep 0.01
+    done
+    kill -"$2" $pid 2>/dev/null
+    wait $pid 2>/dev/null && continue # at its end
+    last=$(steps_in "$1/metrics.jsonl" | tail -n 1)
+    return
+  done
+  last=0
+}
+
 for signal in TERM KILL; do
   in_folder "at-$signal"
   command_line="adaspan ${training[*]} (ended by SIG$signal)"
-  "$program" "${training[@]}" >"$work/out" 2>"$work/err" &
-  pid=$!
-  for ((i = 0; i < 1000; ++i)); do
-    [ "$(grep -c '"stage":2' "at-$signal/metrics.jsonl" 2>/dev/null)" -ge 70 ] 2>/dev/null && break
-    sleep 0.01
-  done
-  kill -$signal $pid
-  wait $pid 2>/dev/null
-  last=$(steps_in "at-$signal/metrics.jsonl" | tail -n 1)
-  expect "it was ended within the second stage" [ "${last:-300}" -gt 50 ] && [ "$last" -lt 300 ]
+  end_within "at-$signal" $signal
+  expect "it was ended within the second stage" [ "$last" -gt 100 ]
   accept "stage 2 of 2" -- inspect "at-$signal/ckpt"
-  accept "going on from step " "stage 2 of 2, step 250 of 250" -- "${training[@]}"
+  accept "going on from step " "stage 2 of 2, step 1000 of 1000" -- "${training[@]}"
   same_run undisturbed "at-$signal"
   expect "the checkpoint is the same to the byte" cmp -s undisturbed/ckpt "at-$signal/ckpt"
 done
