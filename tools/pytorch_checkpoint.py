@@ -7,9 +7,9 @@ usage: pytorch_checkpoint.py to-safetensors FILE.pt OUT.safetensors      for `ad
 
 The paper's program saves a dict:
   iter_no         the last round of nbatches steps that was finished, counted from 0
-  model           the weights, some under two names (shared_weights.py), and as buffers the distances
-                  of each span mask; the model is wrapped in a module, so that every name begins
-                  with "module."
+  model           the weights, some under two names (shared_weights.py), and as buffers the
+                  distances of each span mask; the model is wrapped in a module, so that every
+                  name begins with "module."
   optimizer       the optimizer's state_dict, with parameters by number, in the order of the weights
   scheduler_iter  steps done; only with a warm-up
   logger          the course of the training, which is not carried over
@@ -84,8 +84,8 @@ def read_checkpoint(path):
 
 
 def weights_of(model):
-    """{name: float32 tensor} without buffers, each under its first name, in the order of the model's
-    parameters"""
+    """{name: float32 tensor} without buffers, each under its first name, in the order of the
+    model's parameters"""
     weights = {}
     for name, x in model.items():
         require(isinstance(name, str) and name.startswith(WRAPPER) and torch.is_tensor(x),

@@ -72,7 +72,7 @@ def with_second_names(weights):
 
 
 def in_order_of_program(weights):
-    """Its optimizer numbers a layer's persistent vectors before the projections; ours come after."""
+    """Its optimizer numbers a layer's persistent vectors before the projections, ours after."""
     ordered = {}
     for name, x in weights.items():
         if name.endswith("attn.proj_query.weight"):

@@ -70,7 +70,7 @@ def embed(c, p, ids):
 
 
 def cluster_logits(c, p, h, i):
-    """h [T,H] -> logits_i = (h P_i) W_i^T + b_i, [T,V_i]; those of cluster 0 end with one column for
+    """h [T,H] -> logits_i = (h P_i) W_i^T + b_i, [T,V_i]; those of cluster 0 end with a column for
     each other cluster, the last one's first."""
     source = "in_emb.emb_{}." if c.adapt_io_tied else "out_emb.out_{}."
     projection = p[source.format("projs") + f"{i}"]

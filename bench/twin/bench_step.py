@@ -3,8 +3,8 @@
 
 usage: bench_step.py [--preset NAME] [--spans PATTERN] [--precision f32|bf16] [--compile] ...
 
-Tokens are uniform over 205; with adaptive input and output as words are: that of rank r out of V has
-probability 1/r, up to a factor.
+Tokens are uniform over 205; with adaptive input and output as words are: that of rank r has a
+probability in proportion to 1/r.
 
 PATTERN  initial  every span 0
          trained  20 tokens, but 0.6 S for the first head in the upper half of the layers

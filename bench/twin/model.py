@@ -6,8 +6,8 @@ beyond a head's own span are masked to 0. With persistent vectors (arXiv 1907.01
 no feed-forward part.
 
 Sizes: B sequences, M block length, L layers, H hidden, K heads, D = H/K, V vocabulary, S span
-limit, R ramp, C steps in memory, W <= S window, P persistent vectors, N = B*K. Activations are [B,M,H]. A window's W
-columns are distances W, W-1, ..., 1: the last column is the previous token.
+limit, R ramp, C steps in memory, W <= S window, P persistent vectors, N = B*K. Activations are
+[B,M,H]. A window's W columns are distances W, W-1, ..., 1: the last column is the previous token.
 """
 import math
 from dataclasses import dataclass
