@@ -149,7 +149,7 @@ TEST_CASE("a damaged record is refused") {
 TEST_CASE("a record of an unknown order is refused") {
   const Prepared prepared;
   prepared.edit_record([](json& record) { record["order"] = "alphabet"; });
-  CHECK_THROWS_WITH_AS(prepared.open(), Contains("order first_seen or falling_count; got \"alpha"),
+  CHECK_THROWS_WITH_AS(prepared.open(), Contains("order first_seen, falling_count or falling_count_of_all; got \"alpha"),
                        Error);
 }
 

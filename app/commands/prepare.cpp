@@ -67,7 +67,7 @@ void add_prepare(CLI::App& app) {
   struct Options {
     Output output;
     PrepareOptions prepare;
-    std::string format = "bytes", order = "first_seen", input, valid, test, out;
+    std::string format = "bytes", newline = "keep", order, input, valid, test, out;
     std::vector<double> split = {0.9, 0.05, 0.05};
   };
   CLI::App* command = app.add_subcommand("prepare", "turn a text into a corpus, once");
@@ -78,6 +78,9 @@ void add_prepare(CLI::App& app) {
            "bytes: every byte a token, all 256; enwik8: those of the text, lines end with a token; "
            "text8: one "
            "such token at the end of each part; words: white-space separated");
+  add_text(*command, "newline", options->newline, "keep|drop",
+           "enwik8, text8: drop reads them as Transformer-XL does: no ends of lines, nor of the "
+           "text; ids by --order falling_count_of_all. Results do not compare with those of keep");
   add_text(*command, "valid", options->valid, "FILE",
            "the validation text, if it is a file of its own");
   add_text(*command, "test", options->test, "FILE", "the test text, if it is a file of its own");
@@ -86,8 +89,9 @@ void add_prepare(CLI::App& app) {
       ->delimiter(',')
       ->expected(3)
       ->default_str("0.9,0.05,0.05");
-  add_text(*command, "order", options->order, "first_seen|falling_count",
-           "of ids: as tokens come in the training part, or by how often they do");
+  add_text(*command, "order", options->order, "first_seen|falling_count|falling_count_of_all",
+           "of ids: as tokens come in the training part (the default), or by how often they do, in "
+           "it (as --adapt-io needs them) or in all parts");
   command
       ->add_option("--unk", options->prepare.minimum_count,
                    "words: <unk> stands for those that the training part has fewer times, and for "
@@ -98,12 +102,14 @@ void add_prepare(CLI::App& app) {
       *command,
       {"adaspan prepare --input my.txt --out data/my",
        "adaspan prepare --input my.txt --out data/my --split 0.8,0.1,0.1",
-       "adaspan prepare --format words --input train.txt --valid valid.txt --test test.txt "
+       "adaspan prepare --format enwik8 --newline drop --input enwik8 --out data/enwik8-drop",
+       "adaspan prepare --format words --order falling_count --input train.txt --valid valid.txt --test test.txt "
        "--out data/words"});
   command->callback([options] {
     PrepareOptions& p = options->prepare;
     p.format = text_format(options->format);
-    p.order = vocabulary_order(options->order);
+    p.newline = newline_of(options->newline);
+    if (!options->order.empty()) p.order = vocabulary_order(options->order);
     p.input = options->input;
     p.valid = options->valid;
     p.test = options->test;

@@ -22,6 +22,7 @@ class Corpus {
   static Corpus open(const std::filesystem::path& folder);
 
   TextFormat format() const { return record_.format; }
+  Reading reading() const { return record_.reading(); }
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const TokenFile& part(Part part) const { return parts_[static_cast<size_t>(part)]; }
 
