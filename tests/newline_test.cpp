@@ -30,7 +30,8 @@ TEST_CASE("enwik8 without newlines has all other bytes, wherever blocks are cut"
   }
 }
 
-TEST_CASE("text8 without newlines has spaces alone, and none at its ends, wherever blocks are cut") {
+TEST_CASE(
+    "text8 without newlines has spaces alone, and none at its ends, wherever blocks are cut") {
   const std::string text = " \n  an\t a \n rm  x\n \r ";
   for (size_t size = 1; size <= text.size(); ++size) {
     CHECK(left(text, TextFormat::text8, size) == "an a  rm  x");

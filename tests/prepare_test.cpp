@@ -324,8 +324,8 @@ TEST_CASE("falling count of all parts counts rare words as <unk>, too") {
 TEST_CASE("newlines are dropped from enwik8 and text8 alone") {
   for (const auto format : {TextFormat::bytes, TextFormat::words}) {
     const DroppingJob job(format, "a\nb\nc\n");
-    const std::string expected = std::string("with the format enwik8 or text8; got ") +
-                                 name(format) + "; leave it out";
+    const std::string expected =
+        std::string("with the format enwik8 or text8; got ") + name(format) + "; leave it out";
     CHECK_THROWS_WITH_AS(job.run(), Contains(expected.c_str()), Error);
     CHECK_FALSE(fs::exists(job.options.out));
   }

@@ -52,7 +52,8 @@ TEST_CASE("newlines of a prompt are dropped where those of the corpus were, and 
 }
 
 TEST_CASE("a prompt of any bytes is known where the vocabulary has all bytes") {
-  const Prompt prompt = encode_prompt("\xff\n\xc3\xa9", Vocabulary::of_bytes(), {TextFormat::bytes});
+  const Prompt prompt =
+      encode_prompt("\xff\n\xc3\xa9", Vocabulary::of_bytes(), {TextFormat::bytes});
   CHECK(prompt.ids == Ids{255, 10, 195, 169});
 }
 

@@ -26,9 +26,10 @@ void print_evaluation(Output& output, const Process& process, const std::string&
                  {"loss", result.loss},
                  {name(unit), shown},
                  {"tokens", result.tokens},
-                 {"step", step}},
-                fmt::format("{:<5}  {:.4f} {} over {} tokens, after step {}", name(part), shown,
-                            name(unit), with_commas(result.tokens), step));
+                 {"step", step},
+                 {"reading", corpus.reading_text()}},
+                fmt::format("{:<5}  {:.4f} {} over {} tokens, after step {}; {}", name(part), shown,
+                            name(unit), with_commas(result.tokens), step, corpus.reading_text()));
 }
 
 void add_eval(CLI::App& app) {

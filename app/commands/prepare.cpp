@@ -31,18 +31,20 @@ PrepareReport prepare_with_progress(Output& output, PrepareOptions options) {
 }
 
 void print_report(Output& output, const std::string& folder, const PrepareReport& report,
-                  bool with_unknown) {
+                  const PrepareOptions& options) {
   const auto& [train, valid, test] = report.tokens;
   const int64_t unseen = report.new_tokens[1] + report.new_tokens[2];
   const int64_t unknown = report.unknown[0] + report.unknown[1] + report.unknown[2];
   output.result({{"folder", folder},
                  {"tokens", {{"train", train}, {"valid", valid}, {"test", test}}},
                  {"kinds", report.vocabulary_size},
+                 {"newline", name(options.newline)},
                  {"kinds_not_in_train", unseen},
                  {"unknown", unknown},
                  {"up_to_date", report.up_to_date}},
-                fmt::format("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}", folder,
+                fmt::format("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}{}", folder,
                             train + valid + test, report.vocabulary_size, train, valid, test,
+                            options.newline == Newline::drop ? "; newlines dropped" : "",
                             report.up_to_date ? "; was up to date" : ""));
   if (report.lacks_bytes) {
     output.note(fmt::format(
@@ -50,7 +52,7 @@ void print_report(Output& output, const std::string& folder, const PrepareReport
         "folder gets all 256",
         folder, report.vocabulary_size));
   }
-  if (with_unknown) {
+  if (options.minimum_count) {
     output.note(fmt::format("note: {} tokens are <unk> (train {}, valid {}, test {})", unknown,
                             report.unknown[0], report.unknown[1], report.unknown[2]));
   }
@@ -103,7 +105,8 @@ void add_prepare(CLI::App& app) {
       {"adaspan prepare --input my.txt --out data/my",
        "adaspan prepare --input my.txt --out data/my --split 0.8,0.1,0.1",
        "adaspan prepare --format enwik8 --newline drop --input enwik8 --out data/enwik8-drop",
-       "adaspan prepare --format words --order falling_count --input train.txt --valid valid.txt --test test.txt "
+       "adaspan prepare --format words --order falling_count --input train.txt --valid valid.txt "
+       "--test test.txt "
        "--out data/words"});
   command->callback([options] {
     PrepareOptions& p = options->prepare;
@@ -115,8 +118,7 @@ void add_prepare(CLI::App& app) {
     p.test = options->test;
     p.out = options->out;
     std::copy(options->split.begin(), options->split.end(), p.split.begin());
-    print_report(options->output, options->out, prepare_with_progress(options->output, p),
-                 p.minimum_count.has_value());
+    print_report(options->output, options->out, prepare_with_progress(options->output, p), p);
   });
 }
 

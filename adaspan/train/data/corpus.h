@@ -26,6 +26,9 @@ class Corpus {
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const TokenFile& part(Part part) const { return parts_[static_cast<size_t>(part)]; }
 
+  /// "enwik8, newlines dropped (V 204)": what its scores are of.
+  std::string reading_text() const;
+
   /// Same text hash, same text; same vocabulary hash, same ids.
   std::string text_hash() const { return record_.text_hash(); }
   const std::string& vocabulary_hash() const { return record_.vocabulary_hash; }

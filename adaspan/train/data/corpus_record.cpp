@@ -69,7 +69,8 @@ VocabularyOrder vocabulary_order(std::string_view text) {
                                 VocabularyOrder::falling_count_of_all}) {
     if (text == name(order)) return order;
   }
-  fail("[prepare] expected the order first_seen, falling_count or falling_count_of_all; got \"{}\"; "
+  fail(
+      "[prepare] expected the order first_seen, falling_count or falling_count_of_all; got \"{}\"; "
       "choose one",
       text);
 }

@@ -33,8 +33,8 @@ const char* name(VocabularyOrder order);
 /// The order of that name. Throws Error when there is none.
 VocabularyOrder vocabulary_order(std::string_view name);
 
-/// What `newline` makes of ids where nothing else was asked for: by count of all parts where newlines
-/// are dropped, as the systems number them that drop them; else as first seen.
+/// What `newline` makes of ids where nothing else was asked for: by count of all parts where
+/// newlines are dropped, as the systems number them that drop them; else as first seen.
 VocabularyOrder usual_order(Newline newline);
 
 /// The fraction of the text's bytes that each part gets.

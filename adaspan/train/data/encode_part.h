@@ -8,9 +8,9 @@
 
 namespace adaspan {
 
-/// Gives the ids of a part of a corpus to `sink`, in blocks, with the end of a line that its reading
-/// adds; words that the vocabulary lacks become its unknown(). Throws Error when the text changes
-/// meanwhile.
+/// Gives the ids of a part of a corpus to `sink`, in blocks, with the end of a line that its
+/// reading adds; words that the vocabulary lacks become its unknown(). Throws Error when the text
+/// changes meanwhile.
 void encode_part(const PartOfText& part, const Reading& reading, const Vocabulary& vocabulary,
                  const IdSink& sink);
 

@@ -32,9 +32,9 @@ struct Reading {
 /// "enwik8, newlines dropped": whose losses are not comparable with those of another one.
 std::string text_of(const Reading& reading);
 
-/// Whether one more end of a line follows `text` when it is a whole part of a corpus. Where newlines
-/// are kept: always for text8, after an unterminated last line for enwik8 and words, never for
-/// bytes; else never. The text's last byte is enough to tell.
+/// Whether one more end of a line follows `text` when it is a whole part of a corpus. Where
+/// newlines are kept: always for text8, after an unterminated last line for enwik8 and words, never
+/// for bytes; else never. The text's last byte is enough to tell.
 bool ends_with_added_line(std::string_view text, const Reading& reading);
 
 /// A text that comes in blocks, handed on without what Newline::drop drops.

@@ -181,8 +181,8 @@ std::optional<CorpusRecord> same_corpus(const std::filesystem::path& folder,
                                         const CorpusRecord& wanted) {
   try {
     const CorpusRecord old = read_corpus_record(folder);
-    if (old.format == wanted.format && old.newline == wanted.newline && old.order == wanted.order && old.split == wanted.split &&
-        old.minimum_count == wanted.minimum_count &&
+    if (old.format == wanted.format && old.newline == wanted.newline && old.order == wanted.order &&
+        old.split == wanted.split && old.minimum_count == wanted.minimum_count &&
         std::equal(old.sources.begin(), old.sources.end(), wanted.sources.begin(),
                    wanted.sources.end(), same_text))
       return Corpus::open(folder).record();

@@ -48,10 +48,10 @@ struct PrepareReport {
 ///
 /// Throws Error when a text is missing or empty or changes meanwhile, the split has a negative part
 /// or does not add to 1, a part has no text, or none but newlines that are dropped, only one of
-/// valid and test is given, newlines are to be dropped from bytes or words, minimum_count is below 1
-/// or not for words, another preparation is at work in the folder, or it cannot be written.
-/// Then an older corpus in the folder is still whole, unless the very last step failed;
-/// Corpus::open tells.
+/// valid and test is given, newlines are to be dropped from bytes or words, minimum_count is below
+/// 1 or not for words, another preparation is at work in the folder, or it cannot be written. Then
+/// an older corpus in the folder is still whole, unless the very last step failed; Corpus::open
+/// tells.
 PrepareReport prepare_corpus(const PrepareOptions& options);
 
 }  // namespace adaspan

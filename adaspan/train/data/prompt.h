@@ -30,9 +30,9 @@ struct Prompt {
   int64_t newlines = 0;  ///< that were dropped, as they were from the corpus
 };
 
-/// The ids of `text`; no end of a line is added after it, and where newlines are dropped nothing else
-/// of it is. Throws Error, naming the first unknown
-/// word or character and its place, when there is one to refuse, and when no known token is left.
+/// The ids of `text`; no end of a line is added after it, and where newlines are dropped nothing
+/// else of it is. Throws Error, naming the first unknown word or character and its place, when
+/// there is one to refuse, and when no known token is left.
 Prompt encode_prompt(std::string_view text, const Vocabulary& vocabulary, const Reading& reading,
                      UnknownTokens unknown = UnknownTokens::refuse);
 
