@@ -17,7 +17,8 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// What was added since ("unk", "unknown", "newline") may be missing, so that older corpora open.
+// What was added since ("unk", "unknown", "newline", "bytes") may be missing, so that older corpora
+// open.
 constexpr int kVersion = 1;
 constexpr const char* kCommand =
     "`adaspan prepare --format bytes|enwik8|text8|words --input FILE --out";
@@ -41,7 +42,8 @@ CorpusRecord from_json(const json& j) {
     const json& part = j.at("parts").at(name(kParts[p]));
     record.parts[p] = {whole_number(part, "tokens"), whole_number(part, "new_tokens"),
                        part.contains("unknown") ? whole_number(part, "unknown") : 0,
-                       part.at("sha256").get<std::string>()};
+                       part.at("sha256").get<std::string>(),
+                       part.contains("bytes") ? whole_number(part, "bytes") : 0};
   }
   return record;
 }
@@ -82,6 +84,13 @@ VocabularyOrder usual_order(Newline newline) {
 
 std::string split_text(const Split& split) {
   return fmt::format("{},{},{}", split[0], split[1], split[2]);
+}
+
+std::optional<int64_t> CorpusRecord::bytes_of(Part part) const {
+  const auto p = static_cast<size_t>(part);
+  if (parts[p].bytes > 0) return parts[p].bytes;
+  if (sources.size() == kParts.size()) return static_cast<int64_t>(sources[p].bytes);
+  return {};
 }
 
 std::string CorpusRecord::text_hash() const {
@@ -161,8 +170,10 @@ void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord
   if (record.minimum_count) j["unk"] = *record.minimum_count;
   for (size_t p = 0; p < kParts.size(); ++p) {
     const PartRecord& part = record.parts[p];
-    j["parts"][name(kParts[p])] = {
-        {"tokens", part.tokens}, {"new_tokens", part.new_tokens}, {"sha256", part.sha256}};
+    j["parts"][name(kParts[p])] = {{"tokens", part.tokens},
+                                   {"new_tokens", part.new_tokens},
+                                   {"sha256", part.sha256},
+                                   {"bytes", part.bytes}};
     if (record.minimum_count) j["parts"][name(kParts[p])]["unknown"] = part.unknown;
   }
   // A path that is not UTF-8 is written with replacements: such a text is not checked for changes.

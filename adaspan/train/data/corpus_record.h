@@ -55,6 +55,7 @@ struct PartRecord {
   int64_t new_tokens = 0;  ///< of the vocabulary, seen in no part before this one
   int64_t unknown = 0;     ///< tokens that are <unk>, where that stands for other words
   std::string sha256;      ///< of the token file
+  int64_t bytes = 0;       ///< of its text; 0 in records made before it was kept
 };
 
 struct CorpusRecord {
@@ -71,6 +72,8 @@ struct CorpusRecord {
   std::array<PartRecord, 3> parts;
 
   Reading reading() const { return {format, newline}; }
+  /// Of the text of a part, if that is known.
+  std::optional<int64_t> bytes_of(Part part) const;
   /// Tells whether two corpora have the same text: its SHA-256 (of several: that of their hashes).
   std::string text_hash() const;
   /// The command that prepares this corpus in `folder`.

@@ -107,6 +107,7 @@ void write_part(const std::filesystem::path& path, const PartOfText& text, int64
                 const Reading& reading, const Vocabulary& vocabulary, std::vector<uint8_t>& seen,
                 PartRecord& record) {
   record.tokens = tokens;
+  record.bytes = static_cast<int64_t>(text.size());
   const int32_t unknown = vocabulary.unknown().value_or(-1);
   const auto write = [&](const IdSink& sink) {
     encode_part(text, reading, vocabulary, [&](std::span<const int32_t> ids) {
