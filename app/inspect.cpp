@@ -77,10 +77,11 @@ std::string text_of_checkpoint(const ordered_json& d) {
   for (const auto& [title, loss] : d["losses"].items()) {
     text += fmt::format("{} {:.4f} {}\n", title, loss.get<double>(), d["unit"].get<std::string>());
   }
-  text += fmt::format("{} parameters, vocabulary of {} ({}), text {}\nsettings {}\n",
+  const auto reading = d["reading"].get<std::string>();
+  text += fmt::format("{} parameters, vocabulary of {} ({}), text {}{}\nsettings {}\n",
                       d["parameters"].get<int64_t>(), d["kinds"].get<int64_t>(),
                       short_hash(d, "vocabulary_sha256"), short_hash(d, "text_sha256"),
-                      d["settings"].dump(2));
+                      reading.empty() ? "" : " (" + reading + ")", d["settings"].dump(2));
   if (const auto clusters = d["adaptive_io"].get<std::string>(); !clusters.empty()) {
     text += fmt::format("adaptive io: {}\n", clusters);
   }
@@ -96,9 +97,11 @@ std::string text_of_checkpoint(const ordered_json& d) {
 }
 
 std::string text_of_corpus(const ordered_json& d) {
-  std::string text = fmt::format("corpus of format {}, {} kinds of token ({}), text {}\n",
-                                 d["format"].get<std::string>(), d["kinds"].get<int64_t>(),
-                                 short_hash(d, "vocabulary_sha256"), short_hash(d, "text_sha256"));
+  std::string text =
+      fmt::format("corpus of format {}, {} kinds of token ({}), newlines {}, ids {}, text {}\n",
+                  d["format"].get<std::string>(), d["kinds"].get<int64_t>(),
+                  short_hash(d, "vocabulary_sha256"), d["newline"] == "drop" ? "dropped" : "kept",
+                  d["order"].get<std::string>(), short_hash(d, "text_sha256"));
   for (const auto& [part, tokens] : d["tokens"].items()) {
     text += fmt::format("  {:<6} {} tokens\n", part, tokens.get<int64_t>());
   }
@@ -131,6 +134,7 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
       {"vocabulary_sha256", header.data.vocabulary_hash},
       {"text_sha256", header.data.text_hash},
       {"adaptive_io", adaptive_io_text(config.model)},
+      {"reading", header.data.reading},
       {"settings", settings},
       {"spans", reaches_of(spans_of(*loaded.model), config.model.ramp, config.model.span_limit)},
       {"tensors", tensors_of(file)}};
@@ -155,6 +159,8 @@ ordered_json describe(const Corpus& corpus) {
   for (Part part : kParts) tokens[name(part)] = corpus.part(part).size();
   return {{"kind", "corpus"},
           {"format", name(corpus.format())},
+          {"newline", name(corpus.reading().newline)},
+          {"order", name(corpus.record().order)},
           {"kinds", corpus.vocabulary().size()},
           {"vocabulary_sha256", corpus.vocabulary_hash()},
           {"text_sha256", corpus.text_hash()},

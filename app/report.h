@@ -21,7 +21,7 @@ struct Yardstick {
 inline constexpr int64_t kSampleLength = 300;  ///< tokens
 
 struct Report {
-  Evaluation test;
+  PartEvaluation test;
   TokenCost cost;                     ///< of a token of the test text
   std::vector<Yardstick> yardsticks;  ///< none where losses are shown as perplexities
   std::string sample;                 ///< what it writes after the first token of the test text

@@ -104,8 +104,9 @@ fi
 # --- adaptive input and output ------------------------------------------------------------------
 clusters=(--adapt-io --adapt-io-tied --adapt-io-divval 2 --adapt-io-cutoffs 20,80 --optim adam)
 io() { # FOLDER [FLAG...]
-  io=(train --data data --checkpoint "$1/ckpt" "${small[@]}" "${clusters[@]}" "${@:2}")
+  io=(train --data sorted --checkpoint "$1/ckpt" "${small[@]}" "${clusters[@]}" "${@:2}")
 }
+accept -- prepare --order falling_count --input text --out sorted
 told="adaptive io: cut-offs 20, 80; widths 16, 8, 4; tied"
 io io --niter 3
 accept "$told" -- "${io[@]}"
@@ -122,6 +123,8 @@ refuse '[checkpoint] expected --adapt-io-cutoffs "20,80" as in io/ckpt; got "20,
   "${io[@]/20,80/20,90}" --checkpoint io/ckpt
 refuse '[model] expected --adapt-io-cutoffs below 256, the size of the vocabulary; got 20,256' -- \
   "${io[@]/20,80/20,256}" --checkpoint new/ckpt
+refuse '[train] expected a corpus whose ids go by falling count' 'with --order falling_count' -- \
+  "${io[@]/sorted/data}" --checkpoint new/ckpt
 refuse '[settings] expected --adapt-io-cutoffs to be whole numbers' -- \
   "${io[@]/20,80/20-80}" --checkpoint new/ckpt
 

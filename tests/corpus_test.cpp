@@ -149,8 +149,20 @@ TEST_CASE("a damaged record is refused") {
 TEST_CASE("a record of an unknown order is refused") {
   const Prepared prepared;
   prepared.edit_record([](json& record) { record["order"] = "alphabet"; });
-  CHECK_THROWS_WITH_AS(prepared.open(), Contains("order first_seen or falling_count; got \"alpha"),
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      prepared.open(),
+      Contains("order first_seen, falling_count or falling_count_of_all; got \"alpha"), Error);
+}
+
+TEST_CASE("newlines are kept where an older record does not tell, and else as it tells") {
+  const Prepared prepared;
+  CHECK(prepared.open().reading_text().starts_with("enwik8, newlines kept (V "));
+  prepared.edit_record([](json& record) { record.erase("newline"); });
+  CHECK(prepared.open().reading().newline == Newline::keep);
+  prepared.edit_record([](json& record) { record["newline"] = "drop"; });
+  CHECK(prepared.open().reading_text().starts_with("enwik8, newlines dropped (V "));
+  prepared.edit_record([](json& record) { record["newline"] = "strip"; });
+  CHECK_THROWS_WITH_AS(prepared.open(), Contains("to be keep or drop; got \"strip\""), Error);
 }
 
 TEST_CASE("a record that counts otherwise than its files is refused") {

@@ -59,6 +59,40 @@ accept "note: 1 kind of token is not in the training part; no model learns it" -
 accept "of 256 kinds" -- prepare --input essay --out essay-data
 accept -- eval --checkpoint run/ckpt --data essay-data
 
+# --- newlines dropped, as Transformer-XL reads enwik8 ---------------------------------------------
+accept "of 11 kinds" -- prepare --format enwik8 --input text --out kept-data
+accept "of 10 kinds" "; newlines dropped" -- \
+  prepare --format enwik8 --newline drop --input text --out dropped-data
+accept "was up to date" -- \
+  prepare --format enwik8 --newline drop --input text --out dropped-data
+expect "the most frequent byte comes first" [ "$(head -n 1 dropped-data/vocab.txt)" = 1 ]
+expect "and the newline not at all" [ "$(grep -c eol dropped-data/vocab.txt)" = 0 ]
+refuse "[prepare] expected --newline drop with the format enwik8 or text8; got words" -- \
+  prepare --format words --newline drop --input text --out new
+refuse '[settings] expected --newline to be keep or drop; got "strip"' -- \
+  prepare --format enwik8 --newline strip --input text --out new
+reading="enwik8, newlines dropped (V 10)"
+run train --data kept-data --checkpoint kept/ckpt "${tiny[@]}"
+told "enwik8, newlines kept (V 11)"
+run train --data dropped-data --checkpoint dropped/ckpt "${tiny[@]}"
+told "$reading"
+expect "the metrics say it" grep -q '"reading":"enwik8, newlines dropped"' dropped/metrics.jsonl
+expect "the manifest says it" grep -q '"reading": "enwik8, newlines dropped"' dropped/manifest.json
+accept "$reading" -- eval --checkpoint dropped/ckpt
+accept "\"reading\":\"$reading\"" -- eval --checkpoint dropped/ckpt --json
+accept "$reading" -- report --checkpoint dropped/ckpt
+accept "enwik8, newlines dropped" -- inspect dropped/ckpt
+accept "newlines dropped, ids falling_count_of_all" -- inspect dropped-data
+accept "2 newlines of the prompt dropped, as in the corpus" -- \
+  generate --checkpoint dropped/ckpt --length 5 --prompt $'12\n3\n'
+expect "what it writes is in one line" [ "$(wc -l <"$work/out")" = 1 ]
+run diff kept dropped
+expect "exit code 1" [ "$code" = 1 ]
+expect "two readings do not compare" grep -qF "enwik8, newlines kept (V 11) and $reading: their" \
+  "$work/err"
+expect "settings tell it, too" grep -qF 'data.reading: ' "$work/out"
+refuse "[checkpoint] expected the vocabulary" -- eval --checkpoint kept/ckpt --data dropped-data
+
 # --- words --------------------------------------------------------------------------------------
 for i in {1..300}; do echo "the cat of number $((i % 9)) sat here $i"; done >words
 accept -- prepare --format words --input words --out every-word

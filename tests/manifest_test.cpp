@@ -39,6 +39,7 @@ TEST_CASE("an entry holds all that the numbers of a run are a function of") {
   CHECK(found.at("environment").at("isa") == name(isa()));
   CHECK(found.at("data").at("text_sha256") == place.corpus.text_hash());
   CHECK(found.at("data").at("vocabulary_sha256") == place.corpus.vocabulary_hash());
+  CHECK(found.at("data").at("reading") == "enwik8, newlines kept");
   CHECK(found.at("parameters") == run.parameters());
 
   const ordered_json& made_by = found.at("environment");

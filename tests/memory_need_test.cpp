@@ -91,6 +91,9 @@ Spans mixed(const ModelConfig& c) {
   return z;
 }
 
+/// As a part of a corpus is evaluated: token by token.
+const TokenLossVisitor kNobody = [](const Tensor&, const Tensor&, const Tensor&) {};
+
 TEST_CASE("what a training takes is known before: adaptive spans, at the start and as they grow") {
   TrainingConfig c = small_config(SpanKind::adaptive);
   check_training(c, starting_spans(c.model));
@@ -159,7 +162,7 @@ TEST_CASE("what an evaluation takes is known before: adaptive input and output")
   const int64_t B = 64, M = c.batch.block, size = B * (6 * M + 1);
   const ChildResult child = in_child([&] {
     const Transformer model(c.model, 1);
-    evaluate(model, random_stream(size, c.model.vocabulary), B, M);
+    evaluate(model, random_stream(size, c.model.vocabulary), B, M, kNobody);
     return std::string();
   });
   REQUIRE((child.ended && !child.threw));
@@ -184,7 +187,7 @@ TEST_CASE("what an evaluation takes is known before") {
   const int64_t B = 64, M = c.batch.block, size = B * (6 * M + 1);
   const ChildResult child = in_child([&] {
     const Transformer model(c.model, 1);
-    evaluate(model, random_stream(size, c.model.vocabulary), B, M);
+    evaluate(model, random_stream(size, c.model.vocabulary), B, M, kNobody);
     return std::string();
   });
   REQUIRE((child.ended && !child.threw));

@@ -268,6 +268,75 @@ TEST_CASE("falling count sorts the training tokens, equal counts by last appeara
   CHECK(tokens(corpus, Part::test) == Strings{"u", "v", "<eol>"});
 }
 
+/// As Transformer-XL's authors read a text.
+struct DroppingJob : Job {
+  DroppingJob(TextFormat format, std::string_view text, Split split = kThirds)
+      : Job(format, text, split) {
+    options.newline = Newline::drop;
+  }
+};
+
+TEST_CASE("enwik8 without newlines: ids by count in all parts, equal counts as first seen") {
+  const DroppingJob job(TextFormat::enwik8, "b\na \nb c\nc\ncc\n\n\n", {0.5, 0.25, 0.25});
+  const PrepareReport report = job.run();
+  CHECK(report.vocabulary_size == 4);
+  CHECK(report.tokens == Counts{6, 2, 1});
+  const Corpus corpus = job.corpus();
+  CHECK(corpus.vocabulary().file_text() == "c\nb\n\\x20\na\n");
+  CHECK_FALSE(corpus.vocabulary().end_of_line().has_value());
+  CHECK(tokens(corpus, Part::train) == Strings{"b", "a", " ", "b", " ", "c"});
+  CHECK(tokens(corpus, Part::valid) == Strings{"c", "c"});
+  CHECK(tokens(corpus, Part::test) == Strings{"c"});
+  CHECK(corpus.reading().newline == Newline::drop);
+  CHECK(corpus.record().order == VocabularyOrder::falling_count_of_all);
+  CHECK(corpus.identity().reading == "enwik8, newlines dropped");
+}
+
+TEST_CASE("text8 without newlines has no end of the text, and no white space at its ends") {
+  const DroppingJob job(TextFormat::text8, " a b cab  a ");
+  CHECK(job.run().tokens == Counts{3, 3, 1});
+  const Corpus corpus = job.corpus();
+  CHECK(corpus.vocabulary().file_text() == "a\nb\n\\x20\nc\n");
+  CHECK(tokens(corpus, Part::train) == Strings{"a", " ", "b"});
+}
+
+TEST_CASE("an order that was asked for is that of a text without newlines, too") {
+  DroppingJob job(TextFormat::enwik8, "bbba\nab\nab\nab\n");
+  job.options.order = VocabularyOrder::first_seen;
+  job.run();
+  CHECK(job.corpus().record().command("out").find("--newline drop --order first_seen") !=
+        std::string::npos);
+  job.options.order.reset();
+  CHECK_FALSE(job.run().up_to_date);
+  CHECK(job.corpus().record().command("out").find("--newline drop --input") != std::string::npos);
+}
+
+TEST_CASE("falling count of all parts counts rare words as <unk>, too") {
+  Job job(TextFormat::words, "a b\n", "c c\n", "c b\n");
+  job.options.order = VocabularyOrder::falling_count_of_all;
+  job.run();
+  CHECK(job.corpus().vocabulary().file_text() == "<eol>\nc\nb\na\n");
+  job.options.minimum_count = 1;
+  job.run();
+  CHECK(job.corpus().vocabulary().file_text() == "<eol>\n<unk>\nb\na\n");
+}
+
+TEST_CASE("newlines are dropped from enwik8 and text8 alone") {
+  for (const auto format : {TextFormat::bytes, TextFormat::words}) {
+    const DroppingJob job(format, "a\nb\nc\n");
+    const std::string expected =
+        std::string("with the format enwik8 or text8; got ") + name(format) + "; leave it out";
+    CHECK_THROWS_WITH_AS(job.run(), Contains(expected.c_str()), Error);
+    CHECK_FALSE(fs::exists(job.options.out));
+  }
+}
+
+TEST_CASE("a part of newlines that are dropped is refused by its name") {
+  const DroppingJob job(TextFormat::enwik8, "abc\n\n\nabc");
+  CHECK_THROWS_WITH_AS(job.run(), Contains("got nothing else in the valid part of"), Error);
+  CHECK(fs::is_empty(job.options.out));
+}
+
 TEST_CASE("a text in three files keeps its parts") {
   const Job job(TextFormat::words, "a b\n", "b\n", "c");
   CHECK(job.run().tokens == Counts{3, 2, 2});
@@ -328,6 +397,10 @@ TEST_CASE("another text, format, split or order is prepared anew") {
   }
   SUBCASE("order") {
     job.options.order = VocabularyOrder::falling_count;
+  }
+  SUBCASE("newlines") {
+    job.options.newline = Newline::drop;
+    job.options.order = VocabularyOrder::first_seen;
   }
   SUBCASE("minimum count") {
     job.options.format = TextFormat::words;

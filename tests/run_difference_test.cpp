@@ -141,6 +141,25 @@ TEST_CASE("a run is reproduced at the level it was trained at, which the record 
   CHECK(reproduce(runs.folder("a"), "", 6).first_step == 0);
 }
 
+TEST_CASE("runs that read their texts in two ways are told so") {
+  const Runs runs;
+  runs.train(runs.settings("a"));
+  runs.train(runs.settings("b"));
+  const auto reading = [&] { return compare_runs(runs.folder("a"), runs.folder("b")).reading; };
+  CHECK_FALSE(reading().has_value());
+  runs.edit("b", "manifest.json", "enwik8, newlines kept", "enwik8, newlines dropped");
+  REQUIRE(reading().has_value());
+  CHECK(reading()->a == "enwik8, newlines kept (V 8)");
+  CHECK(reading()->b == "enwik8, newlines dropped (V 8)");
+  // A record of an earlier version tells the kinds of token alone.
+  runs.edit("b", "manifest.json", "\"reading\"", "\"unknown to it\"");
+  CHECK_FALSE(reading().has_value());
+  runs.edit("b", "manifest.json", R"("vocabulary": 8)", R"("vocabulary": 204)");
+  REQUIRE(reading().has_value());
+  CHECK(reading()->a == "V 8");
+  CHECK(reading()->b == "V 204");
+}
+
 TEST_CASE("what cannot be compared or reproduced says why") {
   const Runs runs;
   CHECK_THROWS_WITH_AS(compare_runs(runs.folder("none"), runs.folder("none")),

@@ -64,15 +64,6 @@ TEST_CASE("an empty text has no tokens") {
   }
 }
 
-TEST_CASE("a part ends with an added end of a line where its format asks for one") {
-  CHECK_FALSE(ends_with_added_line("a", TextFormat::bytes));
-  CHECK(ends_with_added_line("a\n", TextFormat::text8));
-  CHECK(ends_with_added_line("a", TextFormat::enwik8));
-  CHECK_FALSE(ends_with_added_line("a\n", TextFormat::enwik8));
-  CHECK(ends_with_added_line("a", TextFormat::words));
-  CHECK_FALSE(ends_with_added_line("a\n", TextFormat::words));
-}
-
 TEST_CASE("a format goes by its name") {
   for (const char* text : {"bytes", "enwik8", "text8", "words"}) {
     CHECK(std::string(name(text_format(text))) == text);

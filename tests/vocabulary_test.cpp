@@ -66,13 +66,13 @@ TEST_CASE("decoding gives back every byte of an encoded text") {
   for (const TextFormat format : {TextFormat::bytes, TextFormat::enwik8, TextFormat::text8}) {
     CAPTURE(name(format));
     const Vocabulary v = vocabulary_of(text, format);
-    CHECK(v.decode(encode_prompt(text, v, format).ids, format) == text);
+    CHECK(v.decode(encode_prompt(text, v, {format}).ids, format) == text);
   }
 }
 
 TEST_CASE("decoded words are joined by one space, with none around newlines") {
   const Vocabulary v = vocabulary_of("a cat\n", TextFormat::words);
-  const auto ids = encode_prompt("\n a  cat \n\n\tcat a\n", v, TextFormat::words).ids;
+  const auto ids = encode_prompt("\n a  cat \n\n\tcat a\n", v, {TextFormat::words}).ids;
   CHECK(v.decode(ids, TextFormat::words) == "\na cat\n\ncat a\n");
 }
 

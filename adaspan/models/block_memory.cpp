@@ -172,7 +172,7 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
 }
 
 BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
-                              const std::vector<std::vector<float>>& z, bool probabilities) {
+                              const std::vector<std::vector<float>>& z, HeadResult result) {
   Peak peak;
   double memory = 0;  // that the next block will see
   double attention_most = 0, inner_most = 0;
@@ -192,7 +192,7 @@ BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
     peak.see(memory + h + 3 * b.h + b.inner, 0, linear_workspace(b.linear(c, c.inner, c.hidden)));
   }
   const double h = buffer_bytes(static_cast<double>(n.B) * n.M * c.hidden, c.precision);
-  const HeadMemory head = head_evaluation_memory(c, n.B * n.M, probabilities);
+  const HeadMemory head = head_evaluation_memory(c, n.B * n.M, result);
   for (const auto& [activations, workspace] : head.forward) {
     peak.see(memory + h + activations, 0, workspace);
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <adaspan/models/io_memory.h>
 #include <adaspan/models/model_config.h>
 
 namespace adaspan {
@@ -34,9 +35,9 @@ struct BlockMemory {
 /// gradients before it, of another part of the batch.
 BlockMemory training_memory(const ModelConfig& config, const BlockSizes& n,
                             const std::vector<std::vector<float>>& z, bool gradients_kept);
-/// Of one that is only looked at; with the probabilities of all tokens, or the loss alone.
+/// Of one that is only looked at.
 BlockMemory evaluation_memory(const ModelConfig& config, const BlockSizes& n,
-                              const std::vector<std::vector<float>>& z, bool probabilities);
+                              const std::vector<std::vector<float>>& z, HeadResult result);
 
 /// What the layers' memories hold between two blocks.
 double kept_memory(const ModelConfig& config, const BlockSizes& n,

@@ -45,7 +45,14 @@ HeadMemory full_training(const ModelConfig& c, int64_t rows) {
           .others = workspace + buffer_bytes(static_cast<double>(c.vocabulary) * c.hidden)};
 }
 
-HeadMemory full_evaluation(const ModelConfig& c, int64_t rows, bool probabilities) {
+HeadMemory full_evaluation(const ModelConfig& c, int64_t rows, HeadResult result) {
+  if (result == HeadResult::token_losses) {
+    const LogitSizes all{rows, c.hidden, c.vocabulary, c.precision};
+    return {.forward = {{row_numbers(rows), linear_cross_entropy_workspace(all)}},
+            .backward = {},
+            .others = 0};
+  }
+  const bool probabilities = result == HeadResult::probabilities;
   const LinearSizes sizes{rows, c.hidden, c.vocabulary, c.precision, DType::f32};
   const double logits = buffer_bytes(static_cast<double>(rows) * c.vocabulary);
   return {.forward = {{(probabilities ? 2 : 1) * logits, linear_workspace(sizes)}},
@@ -71,9 +78,9 @@ HeadMemory adaptive_training(const ModelConfig& c, int64_t rows) {
           .others = backward};
 }
 
-HeadMemory adaptive_evaluation(const ModelConfig& c, int64_t rows, bool probabilities) {
+HeadMemory adaptive_evaluation(const ModelConfig& c, int64_t rows, HeadResult result) {
   const double t_0 = h_bytes(c, rows), numbers = row_numbers(rows);
-  if (!probabilities) {
+  if (result != HeadResult::probabilities) {
     return {.forward = {{t_0 + gathered(c, rows) + numbers,
                          linear_cross_entropy_workspace(head_logits(c, rows))}},
             .backward = {},
@@ -105,9 +112,8 @@ HeadMemory head_training_memory(const ModelConfig& c, int64_t rows) {
   return c.adaptive_io.on ? adaptive_training(c, rows) : full_training(c, rows);
 }
 
-HeadMemory head_evaluation_memory(const ModelConfig& c, int64_t rows, bool probabilities) {
-  return c.adaptive_io.on ? adaptive_evaluation(c, rows, probabilities)
-                          : full_evaluation(c, rows, probabilities);
+HeadMemory head_evaluation_memory(const ModelConfig& c, int64_t rows, HeadResult result) {
+  return c.adaptive_io.on ? adaptive_evaluation(c, rows, result) : full_evaluation(c, rows, result);
 }
 
 double saved_by_input(const ModelConfig& c, int64_t rows) {

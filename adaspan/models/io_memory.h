@@ -18,6 +18,8 @@ double input_weights(const ModelConfig& config);
 struct HeadMoment {
   double activations, workspace;
 };
+enum class HeadResult { loss, token_losses, probabilities };
+
 struct HeadMemory {
   std::vector<HeadMoment> forward, backward;
   double others;  ///< of sizes that nothing else has
@@ -25,8 +27,8 @@ struct HeadMemory {
 
 /// Of so many rows (tokens). How many of them are of rare clusters is not known: the most.
 HeadMemory head_training_memory(const ModelConfig& config, int64_t rows);
-/// With the probabilities of all tokens, or the loss alone.
-HeadMemory head_evaluation_memory(const ModelConfig& config, int64_t rows, bool probabilities);
+/// `result`: what is asked of the head.
+HeadMemory head_evaluation_memory(const ModelConfig& config, int64_t rows, HeadResult result);
 
 /// What an adaptive embedding saves, and the moment of its backward pass.
 double saved_by_input(const ModelConfig& config, int64_t rows);

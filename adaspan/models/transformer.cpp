@@ -87,7 +87,7 @@ BlockTokenLosses Transformer::token_losses(const Tensor& ids, const Tensor& targ
                                            const Memory& memory) const {
   Tape no_tape(Tape::Mode::evaluation);
   Body body = forward(no_tape, ids, memory, /*training=*/{});
-  return {head_->token_losses(body.h, targets), std::move(body.memory)};
+  return {head_->token_losses(body.h, targets), std::move(body.mean_z), std::move(body.memory)};
 }
 
 Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memory& memory,

@@ -46,8 +46,9 @@ struct BlockPrediction {
 
 /// What each token of a block costs.
 struct BlockTokenLosses {
-  Tensor losses;  ///< [M,B], f32: -log p of each target, in nats
-  Memory memory;  ///< for the next block
+  Tensor losses;                           ///< [M,B], f32: -log p of each target, in nats
+  std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
+  Memory memory;                           ///< for the next block
 };
 
 class Transformer {

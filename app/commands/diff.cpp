@@ -39,8 +39,17 @@ void print_difference(Output& output, const RunDifference& difference) {
           ? fmt::format("the run went on with other settings after step {}: up to there\n",
                         changed_after)
           : "";
+  if (difference.reading) {
+    output.note(fmt::format(
+        "note: the runs read their texts in two ways, {} and {}: their losses are of different "
+        "tokens, and do not compare",
+        difference.reading->a, difference.reading->b));
+  }
   output.result(
       {{"same", same},
+       {"readings", difference.reading
+                        ? ordered_json({difference.reading->a, difference.reading->b})
+                        : ordered_json()},
        {"lines_compared", difference.steps_compared},
        {"first_step", same ? ordered_json() : ordered_json(difference.first_step)},
        {"settings_changed", changed_after > 0 ? ordered_json(changed_after) : ordered_json()},

@@ -30,7 +30,7 @@ struct GenerateArguments {
 /// The ids of the prompt; what was done with unknown tokens is noted.
 std::vector<int32_t> prompt_ids(GenerateArguments& options, const Corpus& corpus) {
   if (!options.prompt) return {corpus.part(Part::test)[0]};
-  Prompt prompt = encode_prompt(*options.prompt, corpus.vocabulary(), corpus.format(),
+  Prompt prompt = encode_prompt(*options.prompt, corpus.vocabulary(), corpus.reading(),
                                 unknown_tokens(options.unknown));
   const bool words = corpus.format() == TextFormat::words;
   const auto tell = [&](int64_t count, const char* what) {
@@ -40,6 +40,10 @@ std::vector<int32_t> prompt_ids(GenerateArguments& options, const Corpus& corpus
   };
   tell(prompt.skipped, "left out");
   tell(prompt.replaced, "taken as <unk>");
+  if (prompt.newlines > 0) {
+    options.output.note(fmt::format("{} newline{} of the prompt dropped, as in the corpus",
+                                    prompt.newlines, prompt.newlines == 1 ? "" : "s"));
+  }
   return std::move(prompt.ids);
 }
 

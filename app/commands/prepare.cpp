@@ -31,18 +31,20 @@ PrepareReport prepare_with_progress(Output& output, PrepareOptions options) {
 }
 
 void print_report(Output& output, const std::string& folder, const PrepareReport& report,
-                  bool with_unknown) {
+                  const PrepareOptions& options) {
   const auto& [train, valid, test] = report.tokens;
   const int64_t unseen = report.new_tokens[1] + report.new_tokens[2];
   const int64_t unknown = report.unknown[0] + report.unknown[1] + report.unknown[2];
   output.result({{"folder", folder},
                  {"tokens", {{"train", train}, {"valid", valid}, {"test", test}}},
                  {"kinds", report.vocabulary_size},
+                 {"newline", name(options.newline)},
                  {"kinds_not_in_train", unseen},
                  {"unknown", unknown},
                  {"up_to_date", report.up_to_date}},
-                fmt::format("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}", folder,
+                fmt::format("{}: {} tokens of {} kinds (train {}, valid {}, test {}){}{}", folder,
                             train + valid + test, report.vocabulary_size, train, valid, test,
+                            options.newline == Newline::drop ? "; newlines dropped" : "",
                             report.up_to_date ? "; was up to date" : ""));
   if (report.lacks_bytes) {
     output.note(fmt::format(
@@ -50,7 +52,7 @@ void print_report(Output& output, const std::string& folder, const PrepareReport
         "folder gets all 256",
         folder, report.vocabulary_size));
   }
-  if (with_unknown) {
+  if (options.minimum_count) {
     output.note(fmt::format("note: {} tokens are <unk> (train {}, valid {}, test {})", unknown,
                             report.unknown[0], report.unknown[1], report.unknown[2]));
   }
@@ -67,7 +69,7 @@ void add_prepare(CLI::App& app) {
   struct Options {
     Output output;
     PrepareOptions prepare;
-    std::string format = "bytes", order = "first_seen", input, valid, test, out;
+    std::string format = "bytes", newline = "keep", order, input, valid, test, out;
     std::vector<double> split = {0.9, 0.05, 0.05};
   };
   CLI::App* command = app.add_subcommand("prepare", "turn a text into a corpus, once");
@@ -78,6 +80,9 @@ void add_prepare(CLI::App& app) {
            "bytes: every byte a token, all 256; enwik8: those of the text, lines end with a token; "
            "text8: one "
            "such token at the end of each part; words: white-space separated");
+  add_text(*command, "newline", options->newline, "keep|drop",
+           "enwik8, text8: drop reads them as Transformer-XL does: no ends of lines, nor of the "
+           "text; ids by --order falling_count_of_all. Results do not compare with those of keep");
   add_text(*command, "valid", options->valid, "FILE",
            "the validation text, if it is a file of its own");
   add_text(*command, "test", options->test, "FILE", "the test text, if it is a file of its own");
@@ -86,8 +91,9 @@ void add_prepare(CLI::App& app) {
       ->delimiter(',')
       ->expected(3)
       ->default_str("0.9,0.05,0.05");
-  add_text(*command, "order", options->order, "first_seen|falling_count",
-           "of ids: as tokens come in the training part, or by how often they do");
+  add_text(*command, "order", options->order, "first_seen|falling_count|falling_count_of_all",
+           "of ids: as tokens come in the training part (the default), or by how often they do, in "
+           "it (as --adapt-io needs them) or in all parts");
   command
       ->add_option("--unk", options->prepare.minimum_count,
                    "words: <unk> stands for those that the training part has fewer times, and for "
@@ -98,19 +104,21 @@ void add_prepare(CLI::App& app) {
       *command,
       {"adaspan prepare --input my.txt --out data/my",
        "adaspan prepare --input my.txt --out data/my --split 0.8,0.1,0.1",
-       "adaspan prepare --format words --input train.txt --valid valid.txt --test test.txt "
+       "adaspan prepare --format enwik8 --newline drop --input enwik8 --out data/enwik8-drop",
+       "adaspan prepare --format words --order falling_count --input train.txt --valid valid.txt "
+       "--test test.txt "
        "--out data/words"});
   command->callback([options] {
     PrepareOptions& p = options->prepare;
     p.format = text_format(options->format);
-    p.order = vocabulary_order(options->order);
+    p.newline = newline_of(options->newline);
+    if (!options->order.empty()) p.order = vocabulary_order(options->order);
     p.input = options->input;
     p.valid = options->valid;
     p.test = options->test;
     p.out = options->out;
     std::copy(options->split.begin(), options->split.end(), p.split.begin());
-    print_report(options->output, options->out, prepare_with_progress(options->output, p),
-                 p.minimum_count.has_value());
+    print_report(options->output, options->out, prepare_with_progress(options->output, p), p);
   });
 }
 

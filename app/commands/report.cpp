@@ -26,13 +26,15 @@ struct ReportArguments {
   int threads = 0;
 };
 
-std::string text_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header) {
+std::string text_of(const Report& report, const Reaches& reaches, const CheckpointHeader& header,
+                    const Corpus& corpus) {
   const TrainingConfig& config = header.config;
   const DataUnit unit = config.run.data_unit;
   const std::string stage = stage_text(config, header.progress.step);
-  std::string text = fmt::format("{} of the test text ({} tokens), after {} steps{}:\n", name(unit),
-                                 report.test.tokens, header.progress.step,
-                                 stage.empty() ? "" : fmt::format(" ({})", stage));
+  std::string text =
+      fmt::format("{} of the test text ({} tokens), after {} steps{}; {}:\n", name(unit),
+                  report.test.tokens, header.progress.step,
+                  stage.empty() ? "" : fmt::format(" ({})", stage), corpus.reading_text());
   text += fmt::format("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
   for (const auto& [command, bpc] : report.yardsticks) {
     text += fmt::format("  {:<10} {}\n", command,
@@ -83,8 +85,9 @@ void print_report(ReportArguments& options) {
   const Reaches reaches = reaches_of(report.test.mean_z, model.ramp, model.span_limit);
   const std::string log = (checkpoint.parent_path() / "metrics.jsonl").string();
   ordered_json json = json_of(report, reaches, loaded.header);
+  json["reading"] = corpus.reading_text();
   json.update({{"checkpoint", checkpoint.string()}, {"metrics", log}});
-  options.output.result(json, text_of(report, reaches, loaded.header) + "\n" +
+  options.output.result(json, text_of(report, reaches, loaded.header, corpus) + "\n" +
                                   aligned({{"checkpoint", checkpoint.string()}, {"log", log}}));
 }
 

@@ -77,6 +77,11 @@ void train(Output& output, Settings settings) {
     config.run.init_from = choose_checkpoint(output, config.run.init_from).string();
   }
   const Corpus corpus = Corpus::open(config.run.data);
+  require(!config.model.adaptive_io.on || corpus.record().order != VocabularyOrder::first_seen,
+          "[train] expected a corpus whose ids go by falling count, as --adapt-io needs it to "
+          "cut them into clusters; got ids as first seen in {}; prepare it with --order "
+          "falling_count",
+          config.run.data);
   if (config.run.checkpoint.empty()) {
     config.run.checkpoint =
         default_checkpoint(settings.preset, config.run.data, corpus.identity()).string();

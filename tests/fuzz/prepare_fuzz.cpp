@@ -39,6 +39,8 @@ void read_input(std::string_view input) {
        {TextFormat::bytes, TextFormat::enwik8, TextFormat::text8, TextFormat::words}) {
     options.format = format;
     options.minimum_count.reset();
+    const bool of_lines = format == TextFormat::enwik8 || format == TextFormat::text8;
+    options.newline = of_lines && input.size() % 5 < 2 ? Newline::drop : Newline::keep;
     if (format == TextFormat::words && input.size() % 3 == 0) options.minimum_count = 2;
     options.order =
         input.size() % 2 == 0 ? VocabularyOrder::first_seen : VocabularyOrder::falling_count;

@@ -92,10 +92,15 @@ Corpus Corpus::open(const std::filesystem::path& folder) {
   return Corpus(std::move(record), std::move(vocabulary), std::move(parts));
 }
 
+std::string Corpus::reading_text() const {
+  return fmt::format("{} (V {})", text_of(reading()), vocabulary_.size());
+}
+
 DataIdentity Corpus::identity() const {
   std::array<std::string, 3> hashes;
   for (size_t p = 0; p < kParts.size(); ++p) hashes[p] = record_.parts[p].sha256;
-  return {vocabulary_.size(), vocabulary_hash(), text_hash(), std::move(hashes)};
+  return {vocabulary_.size(), vocabulary_hash(), text_hash(), std::move(hashes),
+          text_of(record_.reading())};
 }
 
 }  // namespace adaspan

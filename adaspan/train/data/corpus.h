@@ -22,8 +22,12 @@ class Corpus {
   static Corpus open(const std::filesystem::path& folder);
 
   TextFormat format() const { return record_.format; }
+  Reading reading() const { return record_.reading(); }
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const TokenFile& part(Part part) const { return parts_[static_cast<size_t>(part)]; }
+
+  /// "enwik8, newlines dropped (V 204)": what its scores are of.
+  std::string reading_text() const;
 
   /// Same text hash, same text; same vocabulary hash, same ids.
   std::string text_hash() const { return record_.text_hash(); }

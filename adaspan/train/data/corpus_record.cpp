@@ -17,7 +17,8 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// What was added since ("unk", "unknown") may be missing, so that older corpora open.
+// What was added since ("unk", "unknown", "newline", "bytes") may be missing, so that older corpora
+// open.
 constexpr int kVersion = 1;
 constexpr const char* kCommand =
     "`adaspan prepare --format bytes|enwik8|text8|words --input FILE --out";
@@ -25,6 +26,7 @@ constexpr const char* kCommand =
 CorpusRecord from_json(const json& j) {
   CorpusRecord record;
   record.format = text_format(j.at("format").get<std::string>());
+  if (j.contains("newline")) record.newline = newline_of(j.at("newline").get<std::string>());
   record.order = vocabulary_order(j.at("order").get<std::string>());
   for (const json& source : j.at("sources")) {
     record.sources.push_back(
@@ -40,7 +42,8 @@ CorpusRecord from_json(const json& j) {
     const json& part = j.at("parts").at(name(kParts[p]));
     record.parts[p] = {whole_number(part, "tokens"), whole_number(part, "new_tokens"),
                        part.contains("unknown") ? whole_number(part, "unknown") : 0,
-                       part.at("sha256").get<std::string>()};
+                       part.at("sha256").get<std::string>(),
+                       part.contains("bytes") ? whole_number(part, "bytes") : 0};
   }
   return record;
 }
@@ -52,18 +55,42 @@ const char* name(Part part) {
 }
 
 const char* name(VocabularyOrder order) {
-  return order == VocabularyOrder::first_seen ? "first_seen" : "falling_count";
+  switch (order) {
+    case VocabularyOrder::first_seen:
+      return "first_seen";
+    case VocabularyOrder::falling_count:
+      return "falling_count";
+    case VocabularyOrder::falling_count_of_all:
+      return "falling_count_of_all";
+  }
+  return "unknown";
 }
 
 VocabularyOrder vocabulary_order(std::string_view text) {
-  for (VocabularyOrder order : {VocabularyOrder::first_seen, VocabularyOrder::falling_count}) {
+  for (VocabularyOrder order : {VocabularyOrder::first_seen, VocabularyOrder::falling_count,
+                                VocabularyOrder::falling_count_of_all}) {
     if (text == name(order)) return order;
   }
-  fail("[prepare] expected the order first_seen or falling_count; got \"{}\"; choose one", text);
+  fail(
+      "[prepare] expected the order first_seen, falling_count or falling_count_of_all; got \"{}\"; "
+      "choose one",
+      text);
+}
+
+VocabularyOrder usual_order(Newline newline) {
+  return newline == Newline::drop ? VocabularyOrder::falling_count_of_all
+                                  : VocabularyOrder::first_seen;
 }
 
 std::string split_text(const Split& split) {
   return fmt::format("{},{},{}", split[0], split[1], split[2]);
+}
+
+std::optional<int64_t> CorpusRecord::bytes_of(Part part) const {
+  const auto p = static_cast<size_t>(part);
+  if (parts[p].bytes > 0) return parts[p].bytes;
+  if (sources.size() == kParts.size()) return static_cast<int64_t>(sources[p].bytes);
+  return {};
 }
 
 std::string CorpusRecord::text_hash() const {
@@ -76,7 +103,8 @@ std::string CorpusRecord::text_hash() const {
 std::string CorpusRecord::command(const std::filesystem::path& folder) const {
   static constexpr std::array kFlags{"--input", "--valid", "--test"};
   std::string text = fmt::format("adaspan prepare --format {}", name(format));
-  if (order != VocabularyOrder::first_seen) text += fmt::format(" --order {}", name(order));
+  if (newline != Newline::keep) text += fmt::format(" --newline {}", name(newline));
+  if (order != usual_order(newline)) text += fmt::format(" --order {}", name(order));
   for (size_t i = 0; i < sources.size() && i < kFlags.size(); ++i) {
     text += fmt::format(" {} {}", kFlags[i], sources[i].path.string());
   }
@@ -126,6 +154,7 @@ CorpusRecord read_corpus_record(const std::filesystem::path& folder) {
 void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord& record) {
   json j{{"version", kVersion},
          {"format", name(record.format)},
+         {"newline", name(record.newline)},
          {"order", name(record.order)},
          {"sources", json::array()},
          {"text_sha256", record.text_hash()},
@@ -141,8 +170,10 @@ void write_corpus_record(const std::filesystem::path& folder, const CorpusRecord
   if (record.minimum_count) j["unk"] = *record.minimum_count;
   for (size_t p = 0; p < kParts.size(); ++p) {
     const PartRecord& part = record.parts[p];
-    j["parts"][name(kParts[p])] = {
-        {"tokens", part.tokens}, {"new_tokens", part.new_tokens}, {"sha256", part.sha256}};
+    j["parts"][name(kParts[p])] = {{"tokens", part.tokens},
+                                   {"new_tokens", part.new_tokens},
+                                   {"sha256", part.sha256},
+                                   {"bytes", part.bytes}};
     if (record.minimum_count) j["parts"][name(kParts[p])]["unknown"] = part.unknown;
   }
   // A path that is not UTF-8 is written with replacements: such a text is not checked for changes.

@@ -25,8 +25,9 @@ std::array<int32_t, 256> ids_of_bytes(const Vocabulary& vocabulary, TextFormat f
 
 }  // namespace
 
-void encode_part(const PartOfText& part, TextFormat format, const Vocabulary& vocabulary,
+void encode_part(const PartOfText& part, const Reading& reading, const Vocabulary& vocabulary,
                  const IdSink& sink) {
+  const TextFormat format = reading.format;
   const auto id_of = [&](const Token& token) {
     const auto id = vocabulary.find(token);
     return id ? *id : vocabulary.unknown().value_or(-1);
@@ -47,14 +48,14 @@ void encode_part(const PartOfText& part, TextFormat format, const Vocabulary& vo
       for_each_token(piece, format, [&](const Token& token) { ids.push_back(id_of(token)); });
       give(ids);
     };
-    part.read([&](std::string_view block) {
+    part.read(reading, [&](std::string_view block) {
       last = block.back();
       words.add(block, take);
     });
     words.finish(take);
   } else {
     const auto table = ids_of_bytes(vocabulary, format);
-    part.read([&](std::string_view block) {
+    part.read(reading, [&](std::string_view block) {
       last = block.back();
       ids.resize(block.size());
       for (size_t i = 0; i < block.size(); ++i) {
@@ -63,7 +64,7 @@ void encode_part(const PartOfText& part, TextFormat format, const Vocabulary& vo
       give(ids);
     });
   }
-  if (ends_with_added_line({&last, 1}, format)) give({id_of(kEndOfLine)});
+  if (ends_with_added_line({&last, 1}, reading)) give({id_of(kEndOfLine)});
 }
 
 }  // namespace adaspan

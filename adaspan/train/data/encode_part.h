@@ -8,10 +8,10 @@
 
 namespace adaspan {
 
-/// Gives the ids of a part of a corpus to `sink`, in blocks, with the end of a line that its format
-/// adds; words that the vocabulary lacks become its unknown(). Throws Error when the text changes
-/// meanwhile.
-void encode_part(const PartOfText& part, TextFormat format, const Vocabulary& vocabulary,
+/// Gives the ids of a part of a corpus to `sink`, in blocks, with the end of a line that its
+/// reading adds; words that the vocabulary lacks become its unknown(). Throws Error when the text
+/// changes meanwhile.
+void encode_part(const PartOfText& part, const Reading& reading, const Vocabulary& vocabulary,
                  const IdSink& sink);
 
 }  // namespace adaspan

@@ -28,6 +28,11 @@ void check(const PrepareOptions& options) {
     require(*options.minimum_count >= 1, "[prepare] expected prepare.unk of at least 1; got {}",
             *options.minimum_count);
   }
+  require(options.newline == Newline::keep || options.format == TextFormat::enwik8 ||
+              options.format == TextFormat::text8,
+          "[prepare] expected prepare.newline drop with the format enwik8 or text8; got {}; leave "
+          "it out",
+          name(options.format));
   require(
       options.valid.empty() == options.test.empty(),
       "[prepare] expected both a valid and a test text, or neither; got only {}; give the other "
@@ -46,8 +51,8 @@ void check(const PrepareOptions& options) {
 
 /// Whether a text is read twice: its tokens are counted before they get their numbers. The bytes'
 /// own numbers are known.
-bool counts_first(const PrepareOptions& options) {
-  return options.format != TextFormat::bytes || options.order != VocabularyOrder::first_seen;
+bool counts_first(const CorpusRecord& record) {
+  return record.format != TextFormat::bytes || record.order != VocabularyOrder::first_seen;
 }
 
 /// The texts as they are now, not yet read.
@@ -86,15 +91,26 @@ PartsOfText cut(SourceText& text, const PrepareOptions& options) {
   return parts;
 }
 
+/// Throws unless each part has a token: one of newlines that are dropped has none.
+void check_tokens(const std::array<int64_t, 3>& tokens, const CorpusRecord& record) {
+  for (const Part part : kParts) {
+    require(tokens[static_cast<size_t>(part)] > 0,
+            "[prepare] expected more than newlines, which are dropped, in each part; got nothing "
+            "else in the {} part of {}; use a longer text or prepare.newline keep",
+            name(part), record.sources[0].path.string());
+  }
+}
+
 /// Writes the ids of one part and records what it has. `seen` is 1 for ids that it or a part before
 /// has.
 void write_part(const std::filesystem::path& path, const PartOfText& text, int64_t tokens,
-                TextFormat format, const Vocabulary& vocabulary, std::vector<uint8_t>& seen,
+                const Reading& reading, const Vocabulary& vocabulary, std::vector<uint8_t>& seen,
                 PartRecord& record) {
   record.tokens = tokens;
+  record.bytes = static_cast<int64_t>(text.size());
   const int32_t unknown = vocabulary.unknown().value_or(-1);
   const auto write = [&](const IdSink& sink) {
-    encode_part(text, format, vocabulary, [&](std::span<const int32_t> ids) {
+    encode_part(text, reading, vocabulary, [&](std::span<const int32_t> ids) {
       for (const int32_t id : ids) {
         record.unknown += id == unknown;
         record.new_tokens += 1 - seen[static_cast<size_t>(id)];
@@ -117,10 +133,11 @@ void write_corpus(const PrepareOptions& options, std::vector<SourceText>& texts,
   const StagingFolder staging(options.out);
   Vocabulary vocabulary;
   std::array<int64_t, 3> tokens;
-  if (counts_first(options)) {
-    TokenCounts counts = count_tokens(parts, options.format);
+  if (counts_first(record)) {
+    TokenCounts counts = count_tokens(parts, record.reading());
     tokens = counts.tokens;
-    vocabulary = number_tokens(std::move(counts), options.order, options.minimum_count);
+    check_tokens(tokens, record);
+    vocabulary = number_tokens(std::move(counts), record.order, options.minimum_count);
   } else {
     vocabulary = Vocabulary::of_bytes();
     for (size_t p = 0; p < parts.size(); ++p) tokens[p] = static_cast<int64_t>(parts[p].size());
@@ -128,7 +145,7 @@ void write_corpus(const PrepareOptions& options, std::vector<SourceText>& texts,
   std::vector<uint8_t> seen(static_cast<size_t>(vocabulary.size()));
   for (const Part part : kParts) {
     const size_t p = static_cast<size_t>(part);
-    write_part(token_path(staging.path(), part), parts[p], tokens[p], options.format, vocabulary,
+    write_part(token_path(staging.path(), part), parts[p], tokens[p], record.reading(), vocabulary,
                seen, record.parts[p]);
   }
   for (size_t i = 0; i < texts.size(); ++i) record.sources[i].sha256 = texts[i].sha256();
@@ -165,8 +182,8 @@ std::optional<CorpusRecord> same_corpus(const std::filesystem::path& folder,
                                         const CorpusRecord& wanted) {
   try {
     const CorpusRecord old = read_corpus_record(folder);
-    if (old.format == wanted.format && old.order == wanted.order && old.split == wanted.split &&
-        old.minimum_count == wanted.minimum_count &&
+    if (old.format == wanted.format && old.newline == wanted.newline && old.order == wanted.order &&
+        old.split == wanted.split && old.minimum_count == wanted.minimum_count &&
         std::equal(old.sources.begin(), old.sources.end(), wanted.sources.begin(),
                    wanted.sources.end(), same_text))
       return Corpus::open(folder).record();
@@ -207,7 +224,8 @@ PrepareReport prepare_corpus(const PrepareOptions& options) {
   check_out(options);
   CorpusRecord record;
   record.format = options.format;
-  record.order = options.order;
+  record.newline = options.newline;
+  record.order = options.order.value_or(usual_order(options.newline));
   record.minimum_count = options.minimum_count;
   if (options.valid.empty()) record.split = options.split;
   record.sources = describe_sources(options);
@@ -215,7 +233,7 @@ PrepareReport prepare_corpus(const PrepareOptions& options) {
 
   uint64_t done = 0, total = 0;
   for (const SourceRecord& source : record.sources) {
-    total += (counts_first(options) ? 2 : 1) * source.bytes;
+    total += (counts_first(record) ? 2 : 1) * source.bytes;
   }
   std::vector<SourceText> texts;
   for (const SourceRecord& source : record.sources) {

@@ -15,7 +15,8 @@ namespace adaspan {
 
 struct PrepareOptions {
   TextFormat format = TextFormat::bytes;
-  VocabularyOrder order = VocabularyOrder::first_seen;
+  Newline newline = Newline::keep;
+  std::optional<VocabularyOrder> order;  ///< if not given, usual_order(newline)
   std::filesystem::path input;  ///< the whole text; with `valid` and `test`, the training part
   std::filesystem::path valid;  ///< empty unless the text comes in three files
   std::filesystem::path test;
@@ -46,10 +47,11 @@ struct PrepareReport {
 /// corpus is left as it is.
 ///
 /// Throws Error when a text is missing or empty or changes meanwhile, the split has a negative part
-/// or does not add to 1, a part has no text, only one of valid and test is given, minimum_count is
-/// below 1 or not for words, another preparation is at work in the folder, or it cannot be written.
-/// Then an older corpus in the folder is still whole, unless the very last step failed;
-/// Corpus::open tells.
+/// or does not add to 1, a part has no text, or none but newlines that are dropped, only one of
+/// valid and test is given, newlines are to be dropped from bytes or words, minimum_count is below
+/// 1 or not for words, another preparation is at work in the folder, or it cannot be written. Then
+/// an older corpus in the folder is still whole, unless the very last step failed; Corpus::open
+/// tells.
 PrepareReport prepare_corpus(const PrepareOptions& options);
 
 }  // namespace adaspan

@@ -54,8 +54,8 @@ std::string visible(std::string_view text) {
 
 class Encoder {
  public:
-  Encoder(const Vocabulary& vocabulary, TextFormat format, UnknownTokens unknown)
-      : vocabulary_(vocabulary), format_(format), unknown_(unknown) {}
+  Encoder(const Vocabulary& vocabulary, const Reading& reading, UnknownTokens unknown)
+      : vocabulary_(vocabulary), reading_(reading), format_(reading.format), unknown_(unknown) {}
 
   Prompt encode(std::string_view text) {
     if (format_ == TextFormat::words) {
@@ -89,6 +89,10 @@ class Encoder {
 
   void add_character(std::string_view text) {
     ++place_;
+    if (reading_.newline == Newline::drop && text[0] == '\n') {
+      ++prompt_.newlines;
+      return;
+    }
     const Character c = first_character(text);
     std::vector<int32_t> ids;
     for_each_token(text.substr(0, c.bytes), format_, [&](const Token& token) {
@@ -113,6 +117,7 @@ class Encoder {
   }
 
   const Vocabulary& vocabulary_;
+  Reading reading_;
   TextFormat format_;
   UnknownTokens unknown_;
   Prompt prompt_;
@@ -133,9 +138,9 @@ UnknownTokens unknown_tokens(std::string_view text) {
   fail("[prompt] expected generate.unknown to be refuse or skip; got \"{}\"; choose one", text);
 }
 
-Prompt encode_prompt(std::string_view text, const Vocabulary& vocabulary, TextFormat format,
+Prompt encode_prompt(std::string_view text, const Vocabulary& vocabulary, const Reading& reading,
                      UnknownTokens unknown) {
-  return Encoder(vocabulary, format, unknown).encode(text);
+  return Encoder(vocabulary, reading, unknown).encode(text);
 }
 
 }  // namespace adaspan

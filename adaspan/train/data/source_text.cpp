@@ -41,4 +41,10 @@ std::string SourceText::sha256() {
   return sum_.digits();
 }
 
+void PartOfText::read(const Reading& reading, const TextVisitor& visit) const {
+  if (reading.newline == Newline::keep) return text->read(begin, end, visit);
+  WithoutNewlines kept(reading.format);
+  text->read(begin, end, [&](std::string_view block) { kept.add(block, visit); });
+}
+
 }  // namespace adaspan

@@ -11,6 +11,7 @@
 
 #include <adaspan/core/file.h>
 #include <adaspan/core/sha256.h>
+#include <adaspan/train/data/newline.h>
 
 namespace adaspan {
 
@@ -46,7 +47,9 @@ struct PartOfText {
   uint64_t begin, end;
 
   uint64_t size() const { return end - begin; }
-  void read(const TextVisitor& visit) const { text->read(begin, end, visit); }
+  /// Calls visit(block) for those of them that `reading` does not drop, in turn. Throws Error when
+  /// they are no longer what they were when the text was opened.
+  void read(const Reading& reading, const TextVisitor& visit) const;
 };
 
 }  // namespace adaspan

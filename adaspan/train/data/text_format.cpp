@@ -27,15 +27,4 @@ TextFormat text_format(std::string_view text) {
   fail("[prepare] expected the format bytes, enwik8, text8 or words; got \"{}\"; choose one", text);
 }
 
-bool ends_with_added_line(std::string_view text, TextFormat format) {
-  switch (format) {
-    case TextFormat::bytes:
-      return false;
-    case TextFormat::text8:
-      return true;
-    default:
-      return !text.ends_with('\n');
-  }
-}
-
 }  // namespace adaspan

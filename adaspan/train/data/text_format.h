@@ -79,9 +79,4 @@ class WholeWords {
   std::string begun_;  // a word whose end has not come
 };
 
-/// Whether one more end of a line follows `text` when it is a whole part of a corpus: always for
-/// text8, after an unterminated last line for enwik8 and words, never for bytes. The text's last
-/// byte is enough to tell.
-bool ends_with_added_line(std::string_view text, TextFormat format);
-
 }  // namespace adaspan

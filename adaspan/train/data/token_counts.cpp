@@ -11,9 +11,10 @@ namespace {
 /// Counts the tokens of one part after the other.
 class Counter {
  public:
-  explicit Counter(TextFormat format) : format_(format) {
-    if (format == TextFormat::bytes) counts_.seen = Vocabulary::of_bytes();
+  explicit Counter(const Reading& reading) : reading_(reading), format_(reading.format) {
+    if (format_ == TextFormat::bytes) counts_.seen = Vocabulary::of_bytes();
     counts_.in_training.resize(static_cast<size_t>(counts_.seen.size()));
+    counts_.in_all = counts_.in_training;
   }
 
   void count(const PartOfText& text, Part part) {
@@ -23,7 +24,7 @@ class Counter {
     char last = 0;
     WholeWords words;
     const auto take = [&](std::string_view piece) { add_all(piece); };
-    text.read([&](std::string_view block) {
+    text.read(reading_, [&](std::string_view block) {
       last = block.back();
       if (format_ == TextFormat::words)
         words.add(block, take);
@@ -32,7 +33,7 @@ class Counter {
     });
     words.finish(take);
     if (leading_spaces_ > 0) add({" "}, leading_spaces_);
-    if (ends_with_added_line({&last, 1}, format_)) add(kEndOfLine, 1);
+    if (ends_with_added_line({&last, 1}, reading_)) add(kEndOfLine, 1);
     if (part == Part::train) counts_.of_training = counts_.seen.size();
   }
 
@@ -52,11 +53,16 @@ class Counter {
 
   void add(const Token& token, int64_t times) {
     const auto id = static_cast<size_t>(counts_.seen.add(token));
-    if (id == counts_.in_training.size()) counts_.in_training.push_back(0);
+    if (id == counts_.in_all.size()) {
+      counts_.in_training.push_back(0);
+      counts_.in_all.push_back(0);
+    }
     if (part_ == 0) counts_.in_training[id] += times;
+    counts_.in_all[id] += times;
     counts_.tokens[part_] += times;
   }
 
+  Reading reading_;
   TextFormat format_;
   TokenCounts counts_;
   size_t part_ = 0;
@@ -73,19 +79,24 @@ TokenCounts without_rare_words(const TokenCounts& all, int64_t minimum_count) {
     const Token token = all.seen.token(id);
     const bool rare = times < minimum_count && !token.end_of_line;
     const auto to = static_cast<size_t>(kept.seen.add(rare ? kUnknown : token));
-    if (to == kept.in_training.size()) kept.in_training.push_back(0);
+    if (to == kept.in_all.size()) {
+      kept.in_training.push_back(0);
+      kept.in_all.push_back(0);
+    }
     kept.in_training[to] += times;
+    kept.in_all[to] += all.in_all[static_cast<size_t>(id)];
     if (id < all.of_training) kept.of_training = kept.seen.size();
   }
   kept.seen.add_unknown();
   kept.in_training.resize(static_cast<size_t>(kept.seen.size()));
+  kept.in_all.resize(kept.in_training.size());
   return kept;
 }
 
 }  // namespace
 
-TokenCounts count_tokens(const PartsOfText& parts, TextFormat format) {
-  Counter counter(format);
+TokenCounts count_tokens(const PartsOfText& parts, const Reading& reading) {
+  Counter counter(reading);
   for (const Part part : kParts) counter.count(parts[static_cast<size_t>(part)], part);
   return counter.take();
 }
@@ -96,11 +107,17 @@ Vocabulary number_tokens(TokenCounts counts, VocabularyOrder order,
   if (order == VocabularyOrder::first_seen) return std::move(counts.seen);
   std::vector<int32_t> ids(static_cast<size_t>(counts.seen.size()));
   std::iota(ids.begin(), ids.end(), 0);
-  std::sort(ids.begin(), ids.begin() + counts.of_training, [&](int32_t a, int32_t b) {
-    const int64_t count_a = counts.in_training[static_cast<size_t>(a)];
-    const int64_t count_b = counts.in_training[static_cast<size_t>(b)];
-    return count_a != count_b ? count_a > count_b : a > b;
-  });
+  if (order == VocabularyOrder::falling_count_of_all) {
+    std::stable_sort(ids.begin(), ids.end(), [&](int32_t a, int32_t b) {
+      return counts.in_all[static_cast<size_t>(a)] > counts.in_all[static_cast<size_t>(b)];
+    });
+  } else {
+    std::sort(ids.begin(), ids.begin() + counts.of_training, [&](int32_t a, int32_t b) {
+      const int64_t count_a = counts.in_training[static_cast<size_t>(a)];
+      const int64_t count_b = counts.in_training[static_cast<size_t>(b)];
+      return count_a != count_b ? count_a > count_b : a > b;
+    });
+  }
   Vocabulary sorted;
   for (const int32_t id : ids) sorted.add(counts.seen.token(id));
   if (minimum_count) sorted.add_unknown();

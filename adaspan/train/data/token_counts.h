@@ -22,11 +22,12 @@ struct TokenCounts {
   Vocabulary seen;
   int64_t of_training = 0;           ///< how many of `seen` come before those of other parts
   std::vector<int64_t> in_training;  ///< for each of `seen`, how often the training part has it
+  std::vector<int64_t> in_all;       ///< and all parts together
   std::array<int64_t, 3> tokens{};   ///< in each part
 };
 
 /// Throws Error when a text changes meanwhile.
-TokenCounts count_tokens(const PartsOfText& parts, TextFormat format);
+TokenCounts count_tokens(const PartsOfText& parts, const Reading& reading);
 
 /// Numbers the tokens in `order`. With a `minimum_count`, <unk> takes the place of words that the
 /// training part has fewer times, as if it stood in the text for them.

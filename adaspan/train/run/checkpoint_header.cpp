@@ -69,6 +69,12 @@ int64_t step_of(const ordered_json& json) {
   return step;
 }
 
+/// Empty where the file tells none: made before it was kept, or imported.
+std::string reading_of(const SafetensorsFile& file) {
+  const auto found = file.metadata().find("reading");
+  return found == file.metadata().end() ? "" : found->second;
+}
+
 std::string format_of(const SafetensorsFile& file) {
   const auto found = file.metadata().find("format");
   return found == file.metadata().end() ? "" : found->second;
@@ -113,6 +119,7 @@ std::map<std::string, std::string> metadata_of(const CheckpointHeader& header) {
   if (header.data.part_hashes != DataIdentity(0).part_hashes) {
     metadata["parts_sha256"] = ordered_json(header.data.part_hashes).dump();
   }
+  if (!header.data.reading.empty()) metadata["reading"] = header.data.reading;
   if (progress.origin) metadata["init_from"] = to_json(*progress.origin).dump();
   return metadata;
 }
@@ -126,7 +133,7 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     CheckpointHeader header{
         .config = config_from_json(settings),
         .data = {std::stoll(file.metadata("vocabulary_size")), file.metadata("vocabulary_sha256"),
-                 file.metadata("text_sha256"), part_hashes_of(file)},
+                 file.metadata("text_sha256"), part_hashes_of(file), reading_of(file)},
         .progress = {},
         .isa = resumable ? file.metadata("isa") : settings.at("isa").get<std::string>(),
         .resumable = resumable};

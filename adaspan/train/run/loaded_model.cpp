@@ -41,17 +41,24 @@ Corpus open_corpus(const CheckpointHeader& header, const std::string& data) {
   return corpus;
 }
 
-Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part) {
+PartEvaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part) {
   const TokenStream stream = TokenStream::of(corpus, part);
   const int64_t B = kEvaluationBatch, M = loaded.header.config.batch.block;
   require_memory("this evaluation",
                  evaluation_need(loaded.model->config(), B, M, stream.size, loaded.model->spans()),
                  "use a machine with more");
-  Evaluation result = evaluate(*loaded.model, stream, B, M);
+  ScoreKeeper keeper(corpus, part);
+  PartEvaluation result{
+      evaluate(*loaded.model, stream, B, M,
+               [&](const Tensor& inputs, const Tensor& targets, const Tensor& losses) {
+                 keeper.add(inputs, targets, losses);
+               }),
+      {}};
   require(std::isfinite(result.loss),
           "[eval] expected a finite loss on the {} part; got {}; the weights are of a run that has "
           "diverged: take an older checkpoint",
           name(part), std::abs(result.loss));
+  result.score = keeper.score(/*with_last=*/result.tokens == stream.size - B);
   return result;
 }
 

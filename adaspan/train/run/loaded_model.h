@@ -9,6 +9,7 @@
 #include <adaspan/train/data/corpus.h>
 #include <adaspan/train/run/checkpoint.h>
 #include <adaspan/train/run/evaluate.h>
+#include <adaspan/train/run/score.h>
 
 namespace adaspan {
 
@@ -26,9 +27,12 @@ LoadedModel load_model(const std::filesystem::path& path);
 /// Corpus::open and check_vocabulary do.
 Corpus open_corpus(const CheckpointHeader& header, const std::string& data);
 
+struct PartEvaluation : Evaluation {
+  Score score;
+};
 /// The model's loss over a whole part of a corpus, in blocks of the length it was trained with.
 /// Throws Error as evaluate does, and when the loss is not finite; OutOfMemory when there is not
 /// enough for it.
-Evaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part);
+PartEvaluation evaluate_part(const LoadedModel& loaded, const Corpus& corpus, Part part);
 
 }  // namespace adaspan

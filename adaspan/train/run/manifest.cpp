@@ -47,6 +47,7 @@ ordered_json manifest_entry(const Trainer& trainer) {
                           {"vocabulary_sha256", trainer.data().vocabulary_hash},
                           {"vocabulary", trainer.data().vocabulary}}},
                         {"parameters", trainer.parameters()}};
+  if (!trainer.data().reading.empty()) entry["data"]["reading"] = trainer.data().reading;
   if (const auto& origin = trainer.origin()) {
     entry["init_from"] = {{"path", origin->path},
                           {"sha256", origin->sha256},

@@ -16,8 +16,9 @@ namespace adaspan {
 
 /// One entry: "step" it begins after, "configuration" (all fields), "environment" (version and
 /// commit, compiler and flags, oneDNN, processor, instruction set in use, threads), "data" (SHA-256
-/// of text, parts and vocabulary, sizes), "parameters"; "init_from" where it began with weights of
-/// another run: path, SHA-256, updates that the optimizer remembers.
+/// of text, parts and vocabulary, sizes; "reading": how the text became tokens), "parameters";
+/// "init_from" where it began with weights of another run: path, SHA-256, updates that the
+/// optimizer remembers.
 nlohmann::ordered_json manifest_entry(const Trainer& trainer);
 
 /// The "environment" of this process.

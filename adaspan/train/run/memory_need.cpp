@@ -104,7 +104,7 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
 
   MemoryNeed step = always, validation = always, saving = always;
   const BlockMemory trained = training_memory(c.model, part, z, /*gradients_kept=*/parts > 1);
-  const BlockMemory looked_at = evaluation_memory(c.model, batch, z, /*probabilities=*/false);
+  const BlockMemory looked_at = evaluation_memory(c.model, batch, z, HeadResult::loss);
   add(step, trained);
   add(validation, looked_at);
   // The memory of training is joined from its parts, and each memory layer by layer.
@@ -118,7 +118,7 @@ MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int6
   const BlockSizes n{B, M, tokens / B};
   MemoryNeed need = weights_need(config);
   need.memory = kept_memory(config, n, z);
-  const BlockMemory block = evaluation_memory(config, n, z, /*probabilities=*/false);
+  const BlockMemory block = evaluation_memory(config, n, z, HeadResult::token_losses);
   add(need, block);
   return whole(need, config, block.others);
 }
@@ -130,7 +130,7 @@ MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, int64_t le
   for (const BlockSizes& n : {BlockSizes{1, prompt, 0}, BlockSizes{1, 1, prompt + length}}) {
     MemoryNeed& need = phases.emplace_back(weights_need(config));
     need.memory = kept_memory(config, n, z);
-    const BlockMemory block = evaluation_memory(config, n, z, /*probabilities=*/true);
+    const BlockMemory block = evaluation_memory(config, n, z, HeadResult::probabilities);
     add(need, block);
     others = std::max(others, block.others);
   }

@@ -15,6 +15,7 @@
 #include "adaspan/core/file.h"
 #include "adaspan/core/shallow_json.h"
 #include "adaspan/ops/span_mask.h"
+#include "adaspan/train/run/config_record.h"
 
 namespace adaspan {
 namespace {
@@ -47,6 +48,13 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
   }
   const auto reach = [&](double z) { return static_cast<double>(span_reach(z, ramp, span_limit)); };
   return {reach(sum / std::max(heads, 1.0)), reach(largest)};
+}
+
+ordered_json configuration_line(const Trainer& trainer) {
+  const DataIdentity& data = trainer.data();
+  return {{"configuration", to_json(trainer.config())},
+          {"step", trainer.steps_done()},
+          {"data", {{"vocabulary", data.vocabulary}, {"reading", data.reading}}}};
 }
 
 ordered_json step_line(const StepReport& report, const TrainingConfig& config) {

@@ -21,6 +21,10 @@ struct SpanSummary {
 SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_t ramp,
                             int64_t span_limit);
 
+/// The line of the configuration, with what its losses are of: "data", the kinds of token and how
+/// the text became tokens.
+nlohmann::ordered_json configuration_line(const Trainer& trainer);
+
 /// The line of a step, but for the speed, with the number of its stage (from 1) where there are
 /// several; of a validation.
 nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig& config);

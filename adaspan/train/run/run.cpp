@@ -45,9 +45,8 @@ class Running {
         metrics_(files_.metrics, trainer.steps_done()),
         pace_(trainer.steps_done(), Pace::Clock::now()),
         memory_(trainer.config()) {
-    const TrainingConfig& config = trainer.config();
     if (metrics_.fresh() || (start.from && !start.from->changed.empty())) {
-      metrics_.write({{"configuration", to_json(config)}, {"step", trainer.steps_done()}});
+      metrics_.write(configuration_line(trainer));
     }
     const ordered_json entry = manifest_entry(trainer);
     if (start.from) {

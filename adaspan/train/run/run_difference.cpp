@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/run_difference.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -58,6 +60,23 @@ std::string text_of(const ordered_json& json, const std::string& key) {
   return json.contains(key) ? json[key].dump() : "none";
 }
 
+/// "enwik8, newlines dropped (V 204)"; of older records "V 204" alone.
+std::string reading_of(const ordered_json& entry, bool with_text) {
+  const ordered_json& data = entry["data"];
+  const std::string V = "V " + text_of(data, "vocabulary");
+  if (!with_text) return V;
+  const ordered_json& reading = data["reading"];
+  return fmt::format("{} ({})", reading.is_string() ? reading.get<std::string>() : reading.dump(),
+                     V);
+}
+
+std::optional<Difference> reading_difference(const ordered_json& a, const ordered_json& b) {
+  const bool both = a["data"].contains("reading") && b["data"].contains("reading");
+  Difference found{"data.reading", reading_of(a, both), reading_of(b, both)};
+  if (found.a == found.b) return {};
+  return found;
+}
+
 RunDifference compare(const RunRecord& a, const RunRecord& b) {
   RunDifference result;
   int64_t last = 0;
@@ -73,7 +92,9 @@ RunDifference compare(const RunRecord& a, const RunRecord& b) {
   }
   require(result.steps_compared > 0,
           "[diff] expected steps that both runs recorded; got none; is run.log_steps too large?");
-  result.settings = differences(entry_of(a, last), entry_of(b, last));
+  const ordered_json entry_a = entry_of(a, last), entry_b = entry_of(b, last);
+  result.settings = differences(entry_a, entry_b);
+  result.reading = reading_difference(entry_a, entry_b);
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct RunDifference {
   /// Of reproduce(): the step after which the run went on with other settings, where that ended the
   /// repetition before the steps asked for; else 0.
   int64_t settings_changed = 0;
+  /// How the two read their texts, if in two ways, as far as their records tell: their losses are
+  /// then of different tokens, and not comparable.
+  std::optional<Difference> reading;
   std::vector<Difference> settings;  ///< of the manifest's entries in force then: whatever differs
 };
 
