@@ -86,8 +86,10 @@ std::string text_of_checkpoint(const ordered_json& d) {
     text += fmt::format("adaptive io: {}\n", clusters);
   }
   if (d.contains("flops_per_token")) {
-    text +=
-        text_of(TokenCost{d["flops_per_token"].get<double>(), d["mean_span"].get<double>()}) + "\n";
+    text += text_of(TokenCost{.flops = d["flops_per_token"].get<double>(),
+                              .mean_span = d["mean_span"].get<double>(),
+                              .by_rank = d["words_by_rank"].get<bool>()}) +
+            "\n";
   }
   if (!d["spans"].empty()) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",
@@ -142,6 +144,7 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
     const TokenCost cost = token_cost(config.model, loaded.model->spans());
     description["flops_per_token"] = cost.flops;
     description["mean_span"] = cost.mean_span;
+    description["words_by_rank"] = cost.by_rank;
   }
   const std::string stage = stage_text(config, header.progress.step);
   if (!stage.empty()) description["stage"] = stage;

@@ -45,6 +45,11 @@ std::string validated_on(const Trainer& trainer) {
                      with_commas(trainer.validation_blocks() * c.batch.sequences * c.batch.block));
 }
 
+std::string inner_text(const ModelConfig& c) {
+  return c.persistent > 0 ? fmt::format("persistent vectors {}", c.persistent)
+                          : fmt::format("feed-forward {}", c.inner);
+}
+
 }  // namespace
 
 std::string stage_text(const TrainingConfig& c, int64_t step) {
@@ -58,10 +63,13 @@ std::string stages_text(const TrainingConfig& c) {
   const Stages& stages = c.schedule.stages;
   if (stages.size() < 2) return "";
   std::string text = fmt::format("; in {} stages:", stages.size());
+  int64_t left = c.run.steps();  // which may end before the stages do, or go on in the last one
   for (const Stage& stage : stages) {
-    const bool first = &stage == &stages[0];
-    text += fmt::format("{} {}{} at {}", first ? "" : ",", stage.steps(c.run.steps_per_round),
-                        first ? " steps" : "", stage.lr_factor);
+    const bool first = &stage == &stages.front(), last = &stage == &stages.back();
+    const int64_t steps = last ? left : std::min(left, stage.steps(c.run.steps_per_round));
+    text += fmt::format("{} {}{} at {}", first ? "" : ",", steps, first ? " steps" : "",
+                        stage.lr_factor);
+    left -= steps;
   }
   return text + " times the learning rate";
 }
@@ -70,9 +78,9 @@ std::string run_summary(const Trainer& trainer, const Corpus& corpus, const Proc
   const TrainingConfig& c = trainer.config();
   const auto size = [&](Part part) { return with_commas(corpus.part(part).size()); };
   return aligned(
-      {{"model", fmt::format("layers {}, hidden {}, feed-forward {}, heads {}; {}{}",
-                             c.model.layers, c.model.hidden, c.model.inner, c.model.heads,
-                             spans_of(c.model), clusters_text(c.model))},
+      {{"model",
+        fmt::format("layers {}, hidden {}, {}, heads {}; {}{}", c.model.layers, c.model.hidden,
+                    inner_text(c.model), c.model.heads, spans_of(c.model), clusters_text(c.model))},
        {"parameters", with_commas(trainer.parameters())},
        {"data",
         fmt::format("{}: {} tokens to train, {} valid, {} test; {}", c.run.data, size(Part::train),

@@ -12,6 +12,7 @@ namespace adaspan {
 struct TokenCost {
   double flops = 0;      ///< multiply-adds forward
   double mean_span = 0;  ///< over all heads and layers, in tokens
+  bool by_rank = false;  ///< of clusters whose share was not counted, but taken by 1/rank
 };
 
 /// At spans z of each layer and head; cluster_shares as in flops_per_token.

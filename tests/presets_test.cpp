@@ -49,6 +49,51 @@ TEST_CASE("the models of the presets have as many parameters as those of the pap
   }
 }
 
+TEST_CASE("the presets train as the table of the papers' experiments says") {
+  struct Row {
+    const char* name;
+    int64_t L, H, F, P, K, S, M, warmup;
+    float dropout, embedding_dropout, span_loss;
+  };
+  constexpr Row kTable[] = {
+      {"enwik8", 12, 512, 2048, 0, 8, 8192, 512, 32000, 0.3f, 0, 5e-7f},
+      {"text8", 12, 512, 2048, 0, 8, 8192, 512, 32000, 0.3f, 0, 5e-7f},
+      {"enwik8_large", 24, 768, 4096, 0, 8, 8192, 512, 32000, 0.4f, 0, 5e-7f},
+      {"text8_large", 24, 768, 4096, 0, 8, 8192, 512, 32000, 0.4f, 0, 5e-7f},
+      {"enwik8_small", 8, 256, 1024, 0, 4, 1024, 256, 8000, 0, 0, 2e-6f},
+      {"enwik8_pers_small", 18, 512, 0, 1024, 8, 8192, 512, 32000, 0.3f, 0, 1e-7f},
+      {"enwik8_pers", 36, 512, 0, 2048, 8, 8192, 512, 32000, 0.4f, 0, 1e-7f},
+      {"wiki103_pers", 36, 512, 0, 2048, 8, 2048, 256, 8000, 0.3f, 0.1f, 5e-7f}};
+  for (const Row& row : kTable) {
+    CAPTURE(row.name);
+    const TrainingConfig c = preset(row.name);
+    const bool words = std::string(row.name) == "wiki103_pers";
+    CHECK(c.model.layers == row.L);
+    CHECK(c.model.hidden == row.H);
+    if (row.P == 0) CHECK(c.model.inner == row.F);
+    CHECK(c.model.persistent == row.P);
+    CHECK(c.model.heads == row.K);
+    CHECK(c.model.span_kind == SpanKind::adaptive);
+    CHECK(c.model.span_limit == row.S);
+    CHECK(c.model.ramp == 32);
+    CHECK(c.model.span_loss == row.span_loss);
+    CHECK(c.model.adapt_cache);
+    CHECK(c.model.dropout == row.dropout);
+    CHECK(c.model.embedding_dropout == row.embedding_dropout);
+    CHECK(c.batch.sequences == 64);
+    CHECK(c.batch.block == row.M);
+    CHECK(c.optimizer.kind == (words ? OptimizerKind::adam : OptimizerKind::adagrad));
+    CHECK(c.optimizer.grad_clip == (words ? 1 : 0.03));
+    CHECK(c.schedule.learning_rate == (words ? 2.5e-4 : 0.07));
+    CHECK(c.schedule.warmup == row.warmup);
+    CHECK(c.model.adaptive_io.on == words);
+    if (!words) continue;
+    CHECK(c.model.adaptive_io.tied);
+    CHECK(c.model.adaptive_io.divval == 4);
+    CHECK(c.model.adaptive_io.cutoffs == std::vector<int64_t>{20000, 40000, 200000});
+  }
+}
+
 TEST_CASE("parameters are counted as the presets' models have them") {
   for (const auto& entry : std::filesystem::directory_iterator(ADASPAN_PRESETS)) {
     const std::string name = entry.path().stem().string();

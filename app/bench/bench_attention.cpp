@@ -38,7 +38,7 @@ double counted(const SpanAttentionValues& x, const SpanAttentionOptions& options
 
 nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_t E,
                               GemmPeak& products) {
-  const int64_t K = c.heads, D = c.head_width();
+  const int64_t K = c.heads, D = c.head_width(), P = c.persistent;
   const auto each_head = static_cast<size_t>(K);
   const SpanAttentionOptions options{.ramp = c.ramp,
                                      .effective_spans = std::vector<int64_t>(each_head, E),
@@ -50,7 +50,10 @@ nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_
   const Tensor p = random_values({D, c.span_limit}, 2, DType::f32);
   const Tensor dout = random_values({M, B, c.hidden}, 3, c.precision);
   const Tensor z = Tensor::filled({K}, static_cast<float>(std::max(int64_t{0}, E - c.ramp)));
-  const SpanAttentionValues x{qkv, memory_kv, p, &z};
+  const Tensor keys = random_values({K, D, P}, 4, DType::f32);
+  const Tensor values = random_values({K, P, D}, 5, DType::f32);
+  const auto given = [&](const Tensor& vectors) { return P > 0 ? &vectors : nullptr; };
+  const SpanAttentionValues x{qkv, memory_kv, p, &z, given(keys), given(values)};
 
   const SpanAttentionForward result = span_attention_forward(x, options);
   span_attention_backward(x, options, result.scales, dout);  // the first call, as the first forward
@@ -60,7 +63,7 @@ nlohmann::ordered_json row_of(const ModelConfig& c, int64_t B, int64_t M, int64_
     forward.add(fastest([&] { span_attention_forward(x, options); }));
     backward.add(fastest([&] { span_attention_backward(x, options, result.scales, dout); }));
   }
-  const double flops = 22.0 * static_cast<double>(M * B * K * D * E);
+  const double flops = static_cast<double>(M * B * K * D) * static_cast<double>(22 * E + 14 * P);
   const double peak_rate = 1 / peak.best(),
                rate = 1e-9 * flops / (forward.best() + backward.best());
   return {{"span", E},

@@ -19,10 +19,13 @@ struct Layer {
 };
 
 std::vector<Layer> linear_layers(const ModelConfig& c) {
-  return {{"query, key, value", c.hidden, 3 * c.hidden},
-          {"attention output", c.hidden, c.hidden},
-          {"feed-forward 1", c.hidden, c.inner},
-          {"feed-forward 2", c.inner, c.hidden}};
+  std::vector<Layer> layers{{"query, key, value", c.hidden, 3 * c.hidden},
+                            {"attention output", c.hidden, c.hidden}};
+  if (c.persistent == 0) {
+    layers.push_back({"feed-forward 1", c.hidden, c.inner});
+    layers.push_back({"feed-forward 2", c.inner, c.hidden});
+  }
+  return layers;
 }
 
 enum class Kind { forward, data_gradient, weight_gradient };

@@ -118,8 +118,8 @@ void add_bench(CLI::App& app) {
       bench_step, "adaspan bench step --preset enwik8_small --spans trained --profile");
   add_benchmark<std::vector<int64_t>>(
       *bench, "attention", "span attention of one layer, forward and backward",
-      {"hid-sz", "nheads", "attn-span", "adapt-span", "dynamic-span", "adapt-span-ramp", "dropout",
-       "batch-sz", "batch-split", "block-sz"},
+      {"hid-sz", "nheads", "pers-mem-size", "attn-span", "adapt-span", "dynamic-span",
+       "adapt-span-ramp", "dropout", "batch-sz", "batch-split", "block-sz"},
       [](CLI::App& command, std::vector<int64_t>& spans) {
         spans = {52, 128, 646};
         command
@@ -132,7 +132,8 @@ void add_bench(CLI::App& app) {
   struct None {};
   add_benchmark<None>(
       *bench, "gemm", "the matrix products of one layer",
-      {"hid-sz", "inner-hid-sz", "batch-sz", "batch-split", "block-sz"}, [](CLI::App&, None&) {},
+      {"hid-sz", "inner-hid-sz", "pers-mem-size", "batch-sz", "batch-split", "block-sz"},
+      [](CLI::App&, None&) {},
       [](const TrainingConfig& config, None) { return bench_gemm(config); },
       "adaspan bench gemm --preset enwik8_small");
   add_examples(*bench, {"adaspan bench step --preset enwik8_small",

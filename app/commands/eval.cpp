@@ -43,7 +43,8 @@ std::string text_of(const Score& score) {
     rows.emplace_back(title, fmt::format(fmt::runtime(format), *number) +
                                  fmt::format(" ({} {})", with_commas(count), what));
   };
-  add("perplexity", score.perplexity(), "{:.3f}", score.tokens, "tokens, ends of lines counted");
+  add("perplexity", score.perplexity(), "{:.3f}", score.tokens,
+      score.line_ends > 0 ? "tokens, ends of lines counted" : "tokens");
   add("without ends of lines", score.perplexity_without_line_ends(), "{:.3f}",
       score.tokens - score.line_ends, "tokens");
   add("per word", score.perplexity_per_word(), "{:.5g}", score.words.value_or(0), "words");

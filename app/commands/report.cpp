@@ -44,6 +44,10 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   text += fmt::format("\nHow far each head looks back, in tokens (at least {}, at most {}):\n{}",
                       std::min(R, S), S, span_table(reaches));
   text += text_of(report.cost) + "\n";
+  if (config.model.persistent > 0) {
+    text += fmt::format("\nall-attention: {} persistent vectors of each head\n",
+                        config.model.persistent);
+  }
   if (config.model.adaptive_io.on) {
     text += fmt::format("\nadaptive io: {}\n", adaptive_io_text(config.model));
   }
@@ -65,6 +69,7 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
                        {"mean_span", report.cost.mean_span},
                        {"flops_per_token", report.cost.flops},
                        {"sample", report.sample}};
+  if (header.config.model.persistent > 0) json["persistent"] = header.config.model.persistent;
   if (header.config.model.adaptive_io.on) {
     json["adaptive_io"] = adaptive_io_text(header.config.model);
   }

@@ -44,6 +44,7 @@ void print_result(Output& output, const Trainer& trainer) {
   add("train", "last step's loss", losses.training);
   add("valid", "last validation", losses.validation);
   add("best_valid", "best validation", losses.best_validation);
+  json["reading"] = trainer.data().reading;
   json["checkpoint"] = c.run.checkpoint;
   rows.emplace_back("checkpoint", c.run.checkpoint);
   if (std::isfinite(losses.best_validation)) {
@@ -94,6 +95,7 @@ void train(Output& output, Settings settings) {
   stop_on_signals();
   TrainingConfig known = config;
   known.model.vocabulary = corpus.identity().vocabulary;
+  check(known);
   const std::string memory_note = require_run_memory(known);
   if (!memory_note.empty()) output.note(memory_note);
   Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),

@@ -27,18 +27,22 @@ constexpr int32_t kNew = -1;
 
 bool defines_shapes(const Field& field, const TrainingConfig& own, const TrainingConfig& source) {
   const bool clusters = own.model.adaptive_io.on || source.model.adaptive_io.on;
-  if (!clusters && std::string_view(field.path).starts_with("model.adaptive_io.")) return false;
-  constexpr std::array kPaths{"model.layers",
-                              "model.hidden",
-                              "model.inner",
-                              "model.heads",
-                              "model.adaptive_io.on",
-                              "model.adaptive_io.tied",
-                              "model.adaptive_io.divval",
-                              "model.adaptive_io.cutoffs",
-                              "model.span_kind.dynamic",
-                              "model.span_kind.adaptive"};
-  return std::ranges::any_of(kPaths, [&](std::string_view path) { return path == field.path; });
+  const bool inner = own.model.persistent == 0 || source.model.persistent == 0;
+  const std::string_view path = field.path;
+  if (!clusters && path.starts_with("model.adaptive_io.")) return false;
+  if (!inner && path == "model.inner") return false;
+  constexpr std::array<std::string_view, 11> kPaths{"model.layers",
+                                                    "model.hidden",
+                                                    "model.inner",
+                                                    "model.heads",
+                                                    "model.persistent",
+                                                    "model.adaptive_io.on",
+                                                    "model.adaptive_io.tied",
+                                                    "model.adaptive_io.divval",
+                                                    "model.adaptive_io.cutoffs",
+                                                    "model.span_kind.dynamic",
+                                                    "model.span_kind.adaptive"};
+  return std::ranges::find(kPaths, path) != kPaths.end();
 }
 
 void check_sizes(const TrainingConfig& own, const TrainingConfig& source) {

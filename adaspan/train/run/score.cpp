@@ -84,7 +84,8 @@ Score ScoreKeeper::score(bool with_last) const {
   const std::optional<int64_t> raw = corpus_.record().bytes_of(part_);
   if (corpus_.format() == TextFormat::words) {
     // White space is no token: the scored part of the text is as large as that of its words.
-    if (raw) {
+    // Those that <unk> stands for are not what was scored.
+    if (raw && !corpus_.record().minimum_count) {
       result.bytes = static_cast<double>(*raw) * static_cast<double>(bytes_) /
                      static_cast<double>(bytes_of_part());
     }

@@ -86,7 +86,7 @@ StagePlace stage_at(const Stages& stages, int64_t steps_per_round, int64_t run_s
     before = end;
   }
   const bool last = i + 1 == stages.size();
-  const int64_t left = run_steps - before;
+  const int64_t left = std::max(run_steps, step) - before;
   return {.index = static_cast<int64_t>(i),
           .step = step - before,
           .steps = last ? left : std::min(left, stages[i].steps(steps_per_round)),

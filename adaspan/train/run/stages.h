@@ -51,7 +51,8 @@ struct StagePlace {
   double lr_factor = 1;  ///< of the stage
 };
 /// Of step `step` (from 1; 0: none yet) in a run of `run_steps`, which may end before the stages
-/// do, or go on in the last one.
+/// do, or go on in the last one; a step beyond its end, of a run that is now to be shorter, ends
+/// it.
 StagePlace stage_at(const Stages& stages, int64_t steps_per_round, int64_t run_steps, int64_t step);
 
 }  // namespace adaspan
