@@ -24,7 +24,7 @@ build_and_run() {
 has_presets() {
   local output
   output=$("$1" train --preset none 2>&1) && return 1
-  [[ $output == *'there are: demo, enwik8'* ]] && return
+  [[ $output == *'there are: demo, demo_dynamic'* ]] && return
   echo "expected $1 to name the presets; got: $output"
   exit 1
 }
