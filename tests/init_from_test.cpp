@@ -266,6 +266,7 @@ TEST_CASE("other sizes are refused with both") {
   expect(refused([](auto& c) { c.model.hidden = 32; }), "model.hidden 16", "32");
   expect(refused([](auto& c) { c.model.inner = 64; }), "model.inner 32", "64");
   expect(refused([](auto& c) { c.model.heads = 4; }), "model.heads 2", "4");
+  expect(refused([](auto& c) { c.model.persistent = 5; }), "model.persistent 0", "5");
   expect(refused([](auto& c) { c.model.span_kind = SpanKind::fixed; }),
          "model.span_kind.adaptive true", "false");
   expect(refused([](auto& c) { c.model.span_limit = 16; }), "model.span_limit of at least 24",

@@ -63,6 +63,7 @@ TEST_CASE("a step falls into its stage, and after all of them into the last") {
   is(8, 9, 1, 2, 3, 0.5);  // a run that ends before
   is(4, 5, 0, 4, 5, 1);
   is(30, 40, 2, 20, 30, 0.1);  // and one that goes on
+  is(12, 5, 2, 2, 2, 0.1);     // and one that went further than it is now to
 }
 
 TEST_CASE("a run without stages is one") {
