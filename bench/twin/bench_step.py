@@ -40,7 +40,6 @@ def command_line():
     cli.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     cli.add_argument("--threads", type=int, default=2)
     cli.add_argument("--steps", type=int, default=3, help="steps to time; the best counts")
-    cli.add_argument("--fill-steps", type=int, help="untimed steps before (default: S/M or more)")
     cli.add_argument("--compile", action="store_true", help="loss and gradients by torch.compile")
     cli.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return cli.parse_args()
@@ -94,6 +93,9 @@ def check_matrix_product():
         raise SystemExit(f"[twin] expected a matrix product right to 1e-5; got an error of {error}")
 
 
+WARM_UP = 2  # steps before those that are timed
+
+
 def seconds_of(work):
     start = time.perf_counter()
     work()
@@ -108,7 +110,8 @@ class Bench:
         self.trainer = Trainer(c, fresh_parameters(c, seed=1), tokens, bf16)
         self.ratios = z / c.span
         self.set_spans()
-        # A first memory of another length than later ones would be compiled for by itself.
+        # The memory is full from the start, as ours is: of zeros, which cost what tokens do. A
+        # first one of another length than later ones would be compiled for by itself.
         windows = model.windows(c, self.trainer.parameters)
         self.trainer.memory = [x[:, -model.memory_length(c, W):].clone()
                                for x, W in zip(self.trainer.memory, windows)]
@@ -134,11 +137,10 @@ class Bench:
 
 
 def bench(c, args):
-    fill_steps = args.fill_steps or math.ceil(c.span / c.block)
-    b = Bench(c, span_pattern(args.spans, c), fill_steps + args.steps, args.precision == "bf16")
+    b = Bench(c, span_pattern(args.spans, c), WARM_UP + args.steps, args.precision == "bf16")
     if args.compile:
         b.compile()
-    for _ in range(fill_steps - args.compile):  # as ours is measured, with a full memory
+    for _ in range(WARM_UP - args.compile):
         b.step()
     seconds = min(seconds_of(b.step) for _ in range(args.steps))
     return {"spans": args.spans, "precision": args.precision, "compiled": args.compile,
