@@ -20,9 +20,9 @@ fail() {
 }
 
 # Weights large enough for half of the time to go into saving them
-settings=(--nlayers 2 --hid-sz 64 --inner-hid-sz 256 --nheads 2 --attn-span 32 --adapt-span
-  --adapt-span-ramp 8 --adapt-span-init 0.2 --adapt-span-cache --dropout 0.2 --optim adam
-  --lr 0.003 --batch-sz 2 --block-sz 8 --nbatches 2 --niter 40 --stages 30,20r@0.5,30@0.1 --log-steps 1 --threads 1
+settings=(--nlayers 2 --hid-sz 64 --pers-mem-size 256 --nheads 2 --attn-span 32 --dynamic-span
+  --adapt-span-ramp 8 --dropout 0.2 --optim adam --lr 0.003 --batch-sz 2 --batch-split 2
+  --block-sz 8 --nbatches 2 --niter 40 --stages 30,20r@0.5,30@0.1 --log-steps 1 --threads 1
   --keep-last 3)
 awk 'BEGIN { for (i = 0; i < 700; ++i) printf "%d %s\n", i * i % 97, i % 3 ? "span" : "head" }' >text
 "$program" prepare --format bytes --input text --out data >/dev/null
