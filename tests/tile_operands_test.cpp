@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/ops/tiles/tile_operands.h"
+#include "adaspan/ops/tiles/vector_operands.h"
 
 #include <doctest/doctest.h>
 

@@ -79,75 +79,6 @@ Tensor sum_positions(const PassSetup<T>& s, const Tensor& parts) {
   return dp;
 }
 
-/// Gradients of persistent vectors: each part of the work adds up its own, for each head that it
-/// has sequences of.
-class PersistentParts {
- public:
-  PersistentParts(const SpanAttentionSizes& n, int64_t width) : n_(n), width_(width) {
-    if (n.P == 0) return;
-    for (int64_t part = 0; part < parts_; ++part) {
-      most_heads_ = std::max(most_heads_, last_head(part) - first_head(part) + 1);
-    }
-    sums_ = Tensor::zeros({parts_ * most_heads_, 2, n.P + kSlack, width});
-  }
-
-  PersistentSums of(int64_t part, int64_t h) {
-    if (n_.P == 0) return {};
-    float* keys = sums_.data() + (part * most_heads_ + h - first_head(part)) * 2 * size();
-    return {keys, keys + size()};
-  }
-
-  /// keys [K,D,P], values [K,P,D]
-  void sum(SpanAttentionGradients& d) {
-    if (n_.P == 0) return;
-    d.persistent_keys = Tensor({n_.K, n_.D, n_.P});
-    d.persistent_values = Tensor({n_.K, n_.P, n_.D});
-    const int64_t pieces = chunk_count(n_.P, kVectorsPerPiece);
-    parallel_chunks(n_.K * pieces, 1, [&](int64_t piece, int64_t) {
-      const int64_t h = piece / pieces, begin = piece % pieces * kVectorsPerPiece;
-      const int64_t end = std::min(begin + kVectorsPerPiece, n_.P);
-      const PersistentSums all = summed(h, begin, end);
-      for (int64_t j = begin; j < end; ++j) {
-        for (int64_t c = 0; c < n_.D; ++c) {
-          d.persistent_keys.data()[(h * n_.D + c) * n_.P + j] = all.keys[j * width_ + c];
-          d.persistent_values.data()[(h * n_.P + j) * n_.D + c] = all.values[j * width_ + c];
-        }
-      }
-    });
-  }
-
- private:
-  static constexpr int64_t kVectorsPerPiece = 64;
-
-  /// Vectors begin .. end-1 of head h, added up over parts, in order, where the first has them.
-  PersistentSums summed(int64_t h, int64_t begin, int64_t end) {
-    PersistentSums all;
-    const int64_t first = begin * width_, n = (end - begin) * width_;
-    for (int64_t part = 0; part < parts_; ++part) {
-      if (h < first_head(part) || h > last_head(part)) continue;
-      const PersistentSums next = of(part, h);
-      if (all.keys == nullptr) {
-        all = next;
-        continue;
-      }
-      row_kernels<float>().add_scaled(all.keys + first, 1, next.keys + first, n);
-      row_kernels<float>().add_scaled(all.values + first, 1, next.values + first, n);
-    }
-    return all;
-  }
-  int64_t size() const { return (n_.P + kSlack) * width_; }
-  int64_t first_head(int64_t part) const { return n_.place(part * step_).h; }
-  int64_t last_head(int64_t part) const {
-    return n_.place(std::min((part + 1) * step_, n_.B * n_.K) - 1).h;
-  }
-
-  const SpanAttentionSizes n_;
-  const int64_t width_;
-  const int64_t step_ = pairs_per_part(n_), parts_ = chunk_count(n_.B * n_.K, step_);
-  int64_t most_heads_ = 0;
-  Tensor sums_;
-};
-
 template <class T>
 SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentionOptions& options,
                                 const SoftmaxScales& scales, const Tensor& dout,
@@ -160,7 +91,7 @@ SpanAttentionGradients backward(const SpanAttentionValues& x, const SpanAttentio
   const int64_t parts = chunk_count(n.B * n.K, pairs_per_part(n));
   Tensor dp = Tensor::zeros({parts, s.widest + kSlack, s.width});
   Tensor dz({n.B, n.K});
-  PersistentParts persistent(n, s.width);
+  PersistentParts persistent(n, s.width, pairs_per_part(n));
   for_each_head<BackwardPass>(s, [&](BackwardPass<T>& pass, int64_t part, HeadPlace at) {
     dz.data()[at.b * n.K + at.h] =
         pass.run(at.b, at.h, dout, scales, dp.data() + part * dp.shape()[1] * s.width,

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <vector>
 
+#include <adaspan/ops/tiles/scratch.h>
 #include <adaspan/ops/tiles/span_attention_passes.h>
 #include <adaspan/ops/tiles/tile_geometry.h>
-#include <adaspan/ops/tiles/tile_operands.h>
 
 namespace adaspan {
 

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
+#include <adaspan/ops/kernels/span_kernels.h>
+#include <adaspan/ops/tiles/scratch.h>
 #include <adaspan/ops/tiles/tile_geometry.h>
-#include <adaspan/ops/tiles/tile_operands.h>
 
 namespace adaspan {
 

@@ -11,11 +11,13 @@
 #include <algorithm>
 #include <vector>
 
+#include <adaspan/ops/tiles/persistent_sums.h>
 #include <adaspan/ops/tiles/row_masks.h>
 #include <adaspan/ops/tiles/score_tile.h>
 #include <adaspan/ops/tiles/span_attention_passes.h>
 #include <adaspan/ops/tiles/tile_geometry.h>
 #include <adaspan/ops/tiles/tile_operands.h>
+#include <adaspan/ops/tiles/vector_operands.h>
 
 namespace adaspan {
 
@@ -155,11 +157,6 @@ class ForwardPass {
   GroupedRows<T> grouped_v_;
   TileByRows<T> a_;
   Scratch<float> o_;
-};
-
-/// Where the gradients of a head's persistent keys and values are added up: [P, width] each.
-struct PersistentSums {
-  float *keys = nullptr, *values = nullptr;
 };
 
 template <class T>
