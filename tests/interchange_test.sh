@@ -36,7 +36,7 @@ awk 'BEGIN {
     if (i % 12 == 11) printf "\n"
   }
 }' >text
-"$program" prepare --format bytes --input text --out corpus >/dev/null
+"$program" prepare --format bytes --order falling_count --input text --out corpus >/dev/null
 
 sizes=(--nlayers 2 --hid-sz 16 --inner-hid-sz 32 --nheads 2 --attn-span 24 --adapt-span-ramp 8
   --batch-sz 4 --block-sz 16 --dropout 0 --nbatches 5 --seed 3)
@@ -54,9 +54,9 @@ for name in adagrad adam sgd persistent tied untied; do
       --adapt-span-cache --pers-mem-size 5) ;;
     # no token of the text is in the last cluster
     tied) case=(--optim adam --lr 0.002 --lr-warmup 20 --adapt-span --pers-mem-size 3
-      --adapt-io --adapt-io-tied --adapt-io-divval 2 --adapt-io-cutoffs 105,115,200) ;;
+      --adapt-io --adapt-io-tied --adapt-io-divval 2 --adapt-io-cutoffs 4,9,200) ;;
     untied) case=(--optim adagrad --lr 0.01 --dynamic-span --adapt-io --adapt-io-divval 3
-      --adapt-io-cutoffs 32,110) ;;
+      --adapt-io-cutoffs 3,8) ;;
   esac
 
   # from PyTorch
@@ -118,12 +118,12 @@ done
 "$program" import --from-pytorch tied.pt --out bare_tied.safetensors --python "$python" >/dev/null
 "$program" inspect bare_tied.safetensors >out
 for line in '"pers-mem-size": 3' '"adapt-io": true' '"adapt-io-tied": true' '"adapt-io-divval": 2' \
-  '"adapt-io-cutoffs": "105,115,200"'; do
+  '"adapt-io-cutoffs": "4,9,200"'; do
   grep -qF -- "$line" out || fail "imported without settings: expected $line"
 done
 "$program" import --from-pytorch untied.pt --out bare_untied.safetensors --python "$python" >/dev/null
 "$program" inspect bare_untied.safetensors >out
-for line in '"adapt-io-tied": false' '"adapt-io-divval": 3' '"adapt-io-cutoffs": "32,110"'; do
+for line in '"adapt-io-tied": false' '"adapt-io-divval": 3' '"adapt-io-cutoffs": "3,8"'; do
   grep -qF -- "$line" out || fail "imported without settings: expected $line"
 done
 
