@@ -55,8 +55,7 @@ constexpr Help kHelp[] = {
     {"lr-warmup", "Optimizer", "", "steps over which the learning rate rises from 0"},
     {"stages", "Optimizer", "STAGES",
      "stages that the run goes through, each at a factor of --lr, as [[stage]] in a file: lengths "
-     "in "
-     "updates, or with an r in rounds of nbatches, as 150r@1,20r@0.1"},
+     "in updates, or with an r in rounds of nbatches, as 150r@1,20r@0.1"},
     {"grad-clip", "Optimizer", "", "largest gradient norm that counts in full; 0: no clipping"},
     {"batch-sz", "Batch", "", "sequences per batch, B"},
     {"batch-split", "Batch", "", "parts that a batch is worked on in, one after another"},
