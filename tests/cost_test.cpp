@@ -5,7 +5,7 @@
 
 #include "adaspan/core/error.h"
 #include "adaspan/models/clusters.h"
-#include "app/bench/bench_step.h"
+#include "app/bench/steady_training.h"
 #include "app/settings.h"
 
 namespace adaspan {

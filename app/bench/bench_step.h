@@ -9,11 +9,6 @@
 
 namespace adaspan {
 
-/// z of each layer and head, in steps: "initial" (0), "full" (S), "trained" (20, but 0.6 S (614 of
-/// 1024) for head 0 of the upper half of the layers), or a JSON file with a list of lists. Throws
-/// Error for anything else, or when the file does not fit the model.
-std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config);
-
 /// Throws Error unless each head has one span, which a benchmark can set.
 void require_settable_spans(const ModelConfig& config);
 
