@@ -92,6 +92,8 @@ std::string with_commas(int64_t number) {
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const int64_t hours = (whole + 1800) / 3600;
+  if (hours >= 48) return fmt::format("{} days {} h", hours / 24, hours % 24);
   return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
                       : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }

@@ -52,7 +52,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows);
 /// "1,234,567"; the number is not negative
 std::string with_commas(int64_t number);
 
-/// "4:05", or "1:02:03" from an hour on
+/// "4:05", "1:02:03" from an hour on, "3 days 7 h" from two days on
 std::string duration_text(double seconds);
 
 }  // namespace adaspan

@@ -171,7 +171,7 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
 # --- help ---------------------------------------------------------------------------------------
-commands=(prepare train presets eval report generate inspect diff repro parity bench import export
+commands=(prepare presets plan train eval report generate inspect diff repro parity bench import export
   completion man)
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
 for command in "${commands[@]}" "bench step" "bench attention" "bench gemm"; do
@@ -213,6 +213,22 @@ accept '"name":"enwik8"' '"expect":"Expect (paper' '"stages":"250r@1,20r@0.1"' \
 accept -- presets --names
 expect "a name for each file" \
   diff "$work/out" <(cd "$tests/../presets" && printf '%s\n' *.toml | sed 's/\.toml$//')
+
+# --- plan ---------------------------------------------------------------------------------------
+accept "38,538,541" "--batch-split 2" "600,000 steps" "not timed" -- \
+  plan --preset enwik8 --no-timing --memory 1000
+accept '"parameters":38538541' '"fits":false' '"settings":"--batch-split' -- \
+  plan --preset enwik8 --no-timing --memory 1.5 --json
+accept '"vocabulary":9,' '"timed_sequences":4,' '"seconds_per_step":' -- \
+  plan "${tiny[@]}" --vocabulary 9 --json
+accept "mean 32 and at most 32 tokens" -- plan --preset demo --spans initial --no-timing
+refuse "[plan] expected a vocabulary size" -- plan --nlayers 2
+refuse '[plan] expected --memory in gigabytes, a number above 0; got "much"' -- \
+  plan --preset demo --memory much
+refuse "[memory] expected this model's weights to fit into 0 MB" -- \
+  plan --preset demo --no-timing --memory 0.0001
+refuse "[bench] expected --adapt-span without --dynamic-span" -- \
+  plan --preset demo --dynamic-span --spans full
 
 # --- did you mean -------------------------------------------------------------------------------
 refuse "not expected: trian" "did you mean train?" -- trian

@@ -9,6 +9,7 @@ namespace adaspan::cli {
 void add_prepare(CLI::App& app);
 void add_train(CLI::App& app);
 void add_presets(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_report(CLI::App& app);
 void add_generate(CLI::App& app);

@@ -53,6 +53,8 @@ class BlockReader {
   /// stream throws passes through, and the position stays.
   Block next();
 
+  /// Tokens of the stream.
+  int64_t size() const { return stream_.size; }
   /// Blocks from the start to the end of the stream without a restart.
   int64_t blocks_per_pass() const { return (columns_ - 1) / M_; }
 

@@ -12,6 +12,10 @@
 namespace adaspan {
 
 enum class OptimizerKind { sgd, adagrad, adam };
+/// Numbers that an optimizer of this kind remembers of each weight.
+inline int64_t state_slots(OptimizerKind kind) {
+  return kind == OptimizerKind::adam ? 2 : 1;
+}
 
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::sgd;

@@ -13,6 +13,7 @@
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/models/block_memory.h"
 #include "adaspan/train/run/config_record.h"
 
 namespace adaspan {
@@ -134,20 +135,12 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader&
   write_safetensors(path, tensors, metadata_of(header));
 }
 
-uint64_t checkpoint_bytes(Trainer& trainer) {
-  uint64_t bytes = 0;
-  for (const NamedTensor& one : state_of(trainer.model(), trainer.optimizer())) {
-    bytes += one.tensor->bytes();
-  }
-  const TrainingConfig& c = trainer.config();
-  const bool learned = c.model.span_kind == SpanKind::adaptive;
-  const auto S = static_cast<float>(c.model.span_limit);
-  const int64_t steps = memory_length(c.model, learned ? c.model.span_init * S : S);
-  const uint64_t memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
-  const uint64_t size = c.model.precision == DType::bf16 ? 2 : 4;
-  return bytes + memories * size * static_cast<uint64_t>(c.model.layers) *
-                     static_cast<uint64_t>(steps) * static_cast<uint64_t>(c.batch.sequences) *
-                     static_cast<uint64_t>(c.model.hidden);
+double checkpoint_bytes(const TrainingConfig& c, const std::vector<std::vector<float>>& z) {
+  const BlockSizes n{c.batch.sequences, c.batch.block, c.run.steps() * c.batch.block};
+  const double weights = parameter_count(c.model) * sizeof(float);
+  const double memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
+  return weights * (1.0 + static_cast<double>(state_slots(c.optimizer.kind))) +
+         memories * joined_memory(c.model, n, z);
 }
 
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer) {

@@ -27,8 +27,9 @@ std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       std::vector<NamedTensor> tensors);
 
-/// How large a checkpoint of `trainer` becomes at the spans it begins with, without the header.
-uint64_t checkpoint_bytes(Trainer& trainer);
+/// How large a checkpoint becomes at spans z (of each layer and head, in steps), without the
+/// header. The model's vocabulary must be known.
+double checkpoint_bytes(const TrainingConfig& config, const std::vector<std::vector<float>>& z);
 
 /// The state of `trainer`, in the same way.
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer);

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/safetensors.h"
 #include "adaspan/models/span.h"
+#include "adaspan/train/run/config_record.h"
 
 namespace adaspan {
 namespace {
@@ -20,20 +22,6 @@ using Spans = std::vector<std::vector<float>>;
 /// What counts against a limit.
 double counted(const MemoryNeed& need, MemoryLimit limit) {
   return need.total() + (limit == MemoryLimit::addresses ? need.untouched : 0);
-}
-
-/// Of all limits the one that is exceeded most; nothing when there is enough.
-std::optional<FreeMemory> exceeded(const MemoryNeed& need, const MemoryState& now) {
-  std::optional<FreeMemory> worst;
-  double most = 0;
-  for (const FreeMemory& free : now.free) {
-    const double lacking =
-        counted(need, free.limit) - static_cast<double>(free.bytes + now.resident);
-    if (lacking <= most) continue;
-    most = lacking;
-    worst = free;
-  }
-  return worst;
 }
 
 /// A limit that leaves less than `bytes`.
@@ -81,31 +69,32 @@ std::vector<int64_t> halves(int64_t n, bool fixed) {
   return all;
 }
 
-/// "batch.split 4 and batch.block 128": in what b differs from a
-std::string differences(const TrainingConfig& a, const TrainingConfig& b) {
-  std::vector<std::string> all;
-  const auto compare = [&](const char* path, int64_t before, int64_t now) {
-    if (before != now) all.push_back(fmt::format("{} {}", path, now));
-  };
-  compare("batch.sequences", a.batch.sequences, b.batch.sequences);
-  compare("batch.split", a.batch.split, b.batch.split);
-  if (a.model.precision != b.model.precision) all.push_back("model.precision bf16");
-  compare("batch.block", a.batch.block, b.batch.block);
-  std::string text = all[0];
-  for (size_t i = 1; i < all.size(); ++i) text += (i + 1 < all.size() ? ", " : " and ") + all[i];
-  return text;
+}  // namespace
+
+std::optional<FreeMemory> lacking(const MemoryNeed& need, const MemoryState& now) {
+  std::optional<FreeMemory> worst;
+  double most = 0;
+  for (const FreeMemory& free : now.free) {
+    const double lack = counted(need, free.limit) - static_cast<double>(free.bytes + now.resident);
+    if (lack <= most) continue;
+    most = lack;
+    worst = free;
+  }
+  return worst;
 }
 
-/// The spans of the checkpoint at `path`; those at the start where it has none that can be read.
-Spans spans_at(const std::filesystem::path& path, const ModelConfig& config) {
-  Spans z = starting_spans(config);
-  if (config.span_kind != SpanKind::adaptive) return z;
+Spans spans_of_run(const TrainingConfig& config) {
+  const ModelConfig& model = config.model;
+  Spans z = starting_spans(model);
+  if (model.span_kind != SpanKind::adaptive || !std::filesystem::exists(config.run.checkpoint)) {
+    return z;
+  }
   try {
-    const SafetensorsFile file(path);
+    const SafetensorsFile file(config.run.checkpoint);
     for (size_t l = 0; l < z.size(); ++l) {
       const Tensor ratio = file.tensor(span_ratio_name(static_cast<int64_t>(l)));
-      for (size_t h = 0; h < z[l].size() && ratio.elements() == config.heads; ++h) {
-        z[l][h] = ratio.data()[h] * static_cast<float>(config.span_limit);
+      for (size_t h = 0; h < z[l].size() && ratio.elements() == model.heads; ++h) {
+        z[l][h] = ratio.data()[h] * static_cast<float>(model.span_limit);
       }
     }
   } catch (const Error&) {  // whoever goes on from it says what is wrong
@@ -113,14 +102,31 @@ Spans spans_at(const std::filesystem::path& path, const ModelConfig& config) {
   return z;
 }
 
-}  // namespace
+Spans full_spans(const ModelConfig& config) {
+  return Spans(
+      static_cast<size_t>(config.layers),
+      std::vector(static_cast<size_t>(config.heads), static_cast<float>(config.span_limit)));
+}
 
 void require_memory(const char* what, const MemoryNeed& need, const std::string& advice,
                     const MemoryState& now) {
-  const std::optional<FreeMemory> limit = exceeded(need, now);
+  const std::optional<FreeMemory> limit = lacking(need, now);
   if (!limit) return;
   throw OutOfMemory(fmt::format("[memory] expected {} to fit into {}; {}", what,
                                 comparison(need, *limit, now), advice));
+}
+
+std::string changes_text(const TrainingConfig& from, const TrainingConfig& to) {
+  std::string text;
+  const std::vector<FieldChange> all = changes(to_json(from), to);
+  for (const FieldChange& one : all) {
+    if (!text.empty()) text += &one == &all.back() ? " and " : ", ";
+    text += one.field.path;
+    std::string value = one.now;
+    std::erase(value, '"');  // of JSON
+    if (value != "true") text += " " + value;
+  }
+  return text;
 }
 
 std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config, const Spans& z,
@@ -137,7 +143,7 @@ std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config, co
         some.batch.sequences = sequences;
         for (int64_t split : splits_of(some.batch)) {
           some.batch.split = split;
-          if (valid(some) && !exceeded(training_need(some, z), now)) return some;
+          if (valid(some) && !lacking(training_need(some, z), now)) return some;
         }
       }
     }
@@ -145,15 +151,25 @@ std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config, co
   return std::nullopt;
 }
 
+std::vector<TrainingConfig> leaner_settings(const TrainingConfig& config) {
+  std::vector<TrainingConfig> all;
+  for (int64_t split : splits_of(config.batch)) {
+    if (split <= config.batch.split || all.size() == 2) continue;
+    all.push_back(config);
+    all.back().batch.split = split;
+  }
+  return all;
+}
+
 void require_training_memory(const TrainingConfig& config, const Spans& z, bool going_on,
                              const MemoryState& now) {
   const MemoryNeed need = training_need(config, z);
-  const std::optional<FreeMemory> limit = exceeded(need, now);
+  const std::optional<FreeMemory> limit = lacking(need, now);
   if (!limit) return;
   std::string advice = "no batch or block makes it fit: take a smaller model";
   if (going_on) advice = "no batch.split makes it fit: go on where there is more";
   if (const auto fitting = settings_that_fit(config, z, going_on, now)) {
-    advice = fmt::format("{} would need {}", differences(config, *fitting),
+    advice = fmt::format("{} would need {}", changes_text(config, *fitting),
                          bytes_text(counted(training_need(*fitting, z), limit->limit)));
   }
   require_memory("this training", need, advice, now);
@@ -162,17 +178,11 @@ void require_training_memory(const TrainingConfig& config, const Spans& z, bool 
 std::string require_run_memory(const TrainingConfig& config, const MemoryState& now) {
   // A model of more layers than memory could hold must not be counted layer by layer.
   require_memory("this model's weights", weights_need(config.model), "take a smaller model", now);
-  const bool going_on = std::filesystem::exists(config.run.checkpoint);
-  require_training_memory(
-      config,
-      going_on ? spans_at(config.run.checkpoint, config.model) : starting_spans(config.model),
-      going_on, now);
+  require_training_memory(config, spans_of_run(config),
+                          /*going_on=*/std::filesystem::exists(config.run.checkpoint), now);
   if (config.model.span_kind == SpanKind::fixed) return "";
-  const Spans full(static_cast<size_t>(config.model.layers),
-                   std::vector(static_cast<size_t>(config.model.heads),
-                               static_cast<float>(config.model.span_limit)));
-  const MemoryNeed most = training_need(config, full);
-  const std::optional<FreeMemory> limit = exceeded(most, now);
+  const MemoryNeed most = training_need(config, full_spans(config.model));
+  const std::optional<FreeMemory> limit = lacking(most, now);
   if (!limit) return "";
   return fmt::format(
       "there is memory for this training, but not for every span at its limit of {}: that would "

@@ -18,6 +18,14 @@ struct MemoryState {
   int64_t resident = resident_bytes();
 };
 
+/// Of all limits the one that the need exceeds most; nothing when there is enough.
+std::optional<FreeMemory> lacking(const MemoryNeed& need, const MemoryState& now);
+
+/// z of each layer and head of the run at run.checkpoint, if there is one, else those that it
+/// starts with; and those that are all at the limit.
+std::vector<std::vector<float>> spans_of_run(const TrainingConfig& config);
+std::vector<std::vector<float>> full_spans(const ModelConfig& config);
+
 /// Throws OutOfMemory, with both and an advice, when `what` ("this evaluation") needs more than
 /// there is.
 void require_memory(const char* what, const MemoryNeed& need, const std::string& advice,
@@ -29,9 +37,8 @@ void require_memory(const char* what, const MemoryNeed& need, const std::string&
 void require_training_memory(const TrainingConfig& config, const std::vector<std::vector<float>>& z,
                              bool going_on, const MemoryState& now = {});
 
-/// For a run: at the spans of the checkpoint at run.checkpoint, if there is one, else those that it
-/// starts with. Returns one line for the user when there is enough for these, but not with every
-/// span at its limit; else an empty text.
+/// For a run, at spans_of_run(). Returns one line for the user when there is enough for these, but
+/// not with every span at its limit; else an empty text.
 std::string require_run_memory(const TrainingConfig& config, const MemoryState& now = {});
 
 /// The first settings of the same model that fit, of a larger batch.split, a smaller batch, bf16
@@ -39,6 +46,13 @@ std::string require_run_memory(const TrainingConfig& config, const MemoryState& 
 std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config,
                                                 const std::vector<std::vector<float>>& z,
                                                 bool going_on, const MemoryState& now);
+
+/// Of the settings that take less memory and leave the model and its batch as they are, each alone:
+/// batch.split (the next larger two).
+std::vector<TrainingConfig> leaner_settings(const TrainingConfig& config);
+
+/// The settings in which they differ: "batch.split 4 and batch.block 128".
+std::string changes_text(const TrainingConfig& from, const TrainingConfig& to);
 
 /// Looks whether the spans of a training grow into a limit.
 class MemoryWatch {

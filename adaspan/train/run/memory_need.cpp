@@ -56,10 +56,6 @@ void add(MemoryNeed& need, const BlockMemory& block) {
   need.workspace = block.workspace;
 }
 
-int64_t slots(OptimizerKind kind) {
-  return kind == OptimizerKind::adam ? 2 : 1;
-}
-
 }  // namespace
 
 double MemoryNeed::total() const {
@@ -97,7 +93,7 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   const BlockSizes part{c.batch.sequences / parts, c.batch.block, past};
   const BlockSizes batch{c.batch.sequences, c.batch.block, past};
   MemoryNeed always = weights_need(c.model);
-  always.optimizer = always.weights * slots(c.optimizer.kind);
+  always.optimizer = always.weights * state_slots(c.optimizer.kind);
   // That of a fixed validation is let go, but its buffers stay at hand.
   always.memory = parts * kept_memory(c.model, part, z) + kept_memory(c.model, batch, z);
   const bool rolling = c.run.validation == ValidationMode::rolling;

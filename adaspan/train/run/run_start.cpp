@@ -145,7 +145,8 @@ RunStart start_run(Trainer& trainer) {
   require(!run.checkpoint.empty(),
           "[run] expected run.checkpoint with the name of a file; got none");
   const RunFiles files(run.checkpoint);
-  check_place(run, checkpoint_bytes(trainer));
+  check_place(run,
+              static_cast<uint64_t>(checkpoint_bytes(trainer.config(), trainer.model().spans())));
   check_owner(files);
 
   RunStart start;

@@ -32,11 +32,6 @@ bool is_rolling(const TrainingConfig& config) {
   return config.run.validation == ValidationMode::rolling;
 }
 
-/// The most blocks at a third of a step that cost less than a tenth of a round, or one.
-int64_t affordable_blocks(const TrainingConfig& config) {
-  return std::max<int64_t>(1, (3 * config.run.steps_per_round - 1) / 10);
-}
-
 }  // namespace
 
 Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream train,
@@ -149,14 +144,20 @@ ValidationReport Trainer::validate() {
   return {.step = step_, .loss = loss, .best = best};
 }
 
+int64_t validation_blocks(const TrainingConfig& config, int64_t tokens) {
+  const int64_t all = (tokens / config.batch.sequences - 1) / config.batch.block;
+  const int64_t cheap = std::max<int64_t>(1, (3 * config.run.steps_per_round - 1) / 10);
+  return std::min(cheap, all);
+}
+
 int64_t Trainer::validation_blocks() const {
-  return std::min(affordable_blocks(config_), valid_.blocks_per_pass());
+  return adaspan::validation_blocks(config_, valid_.size());
 }
 
 bool Trainer::validates_as(const TrainingConfig& before) const {
   if (before.run.validation != config_.run.validation) return false;
   return is_rolling(config_) ||
-         std::min(affordable_blocks(before), valid_.blocks_per_pass()) == validation_blocks();
+         adaspan::validation_blocks(before, valid_.size()) == validation_blocks();
 }
 
 Trainer::Progress Trainer::progress() const {

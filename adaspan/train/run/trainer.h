@@ -47,6 +47,10 @@ struct Origin {
   int64_t optimizer_steps = 0;  ///< updates that the optimizer's state remembers from there
 };
 
+/// Blocks of a fixed validation on so many tokens: all of them if that costs less than a tenth of a
+/// round, else as many as do (at least one). Counted from sizes: a block costs a third of a step.
+int64_t validation_blocks(const TrainingConfig& config, int64_t tokens);
+
 class Trainer {
  public:
   /// A fresh model for `data`, whose tokens the streams give; a vocabulary size alone will do for
@@ -67,8 +71,7 @@ class Trainer {
   /// Throws Error when it is not finite, and what reading throws; all is then as before.
   ValidationReport validate();
 
-  /// Blocks of a fixed validation: all of the stream if that costs less than a tenth of a round,
-  /// else as many as do (at least one). Counted from sizes: a block costs a third of a step.
+  /// Blocks of a fixed validation.
   int64_t validation_blocks() const;
   /// Whether a validation with the settings of `before` reads the same text as with those of now,
   /// so that their losses can be compared.
