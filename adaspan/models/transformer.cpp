@@ -83,6 +83,11 @@ BlockPrediction Transformer::predict(const Tensor& ids, const Memory& memory) co
   return {head_->log_probabilities(body.h), std::move(body.memory)};
 }
 
+Memory Transformer::remember(const Tensor& ids, const Memory& memory) const {
+  Tape no_tape(Tape::Mode::evaluation);
+  return forward(no_tape, ids, memory, /*training=*/{}).memory;
+}
+
 BlockTokenLosses Transformer::token_losses(const Tensor& ids, const Tensor& targets,
                                            const Memory& memory) const {
   Tape no_tape(Tape::Mode::evaluation);

@@ -70,6 +70,9 @@ class Transformer {
   BlockTokenLosses token_losses(const Tensor& ids, const Tensor& targets,
                                 const Memory& memory) const;
 
+  /// What the layers keep of the block, for the next one: all of predict() but the prediction.
+  Memory remember(const Tensor& ids, const Memory& memory) const;
+
   /// The memory of `sequences` streams that have not begun.
   Memory fresh_memory(int64_t sequences) const;
 
@@ -81,6 +84,9 @@ class Transformer {
   /// z of each layer and head, in steps, as far as weights alone tell: of dynamic spans those that
   /// they start with.
   std::vector<std::vector<float>> spans() const;
+
+  const InputEmbedding& embedding() const { return *embedding_; }
+  const OutputHead& head() const { return *head_; }
 
   const ModelConfig& config() const { return config_; }
   ParameterStore& parameters() { return store_; }
