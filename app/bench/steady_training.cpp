@@ -126,6 +126,15 @@ Spans span_pattern(const std::string& name, const ModelConfig& config) {
   return spans;
 }
 
+void set_spans(Transformer& model, const Spans& spans) {
+  const std::vector<Parameter*> ratios = model.span_ratios();
+  for (size_t l = 0; l < ratios.size(); ++l) {
+    for (size_t h = 0; h < spans[l].size(); ++h) {
+      ratios[l]->value().data()[h] = spans[l][h] / static_cast<float>(model.config().span_limit);
+    }
+  }
+}
+
 SteadyTraining::SteadyTraining(const TrainingConfig& config, Spans spans, int64_t steps)
     : SteadyTraining(without_price(config), std::move(spans),
                      random_tokens(config.batch.sequences * ((steps + 1) * config.batch.block + 1),
@@ -140,13 +149,7 @@ SteadyTraining::SteadyTraining(const TrainingConfig& config, Spans spans, const 
 }
 
 void SteadyTraining::step() {
-  const std::vector<Parameter*> ratios = trainer_.model().span_ratios();
-  for (size_t l = 0; l < ratios.size(); ++l) {
-    for (size_t h = 0; h < spans_[l].size(); ++h) {
-      ratios[l]->value().data()[h] =
-          spans_[l][h] / static_cast<float>(trainer_.config().model.span_limit);
-    }
-  }
+  set_spans(trainer_.model(), spans_);
   trainer_.step();
 }
 

@@ -9,6 +9,7 @@
 #include "adaspan/train/run/manifest.h"
 #include "app/bench/bench_attention.h"
 #include "app/bench/bench_gemm.h"
+#include "app/bench/bench_generate.h"
 #include "app/bench/bench_step.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
@@ -129,6 +130,22 @@ void add_bench(CLI::App& app) {
             ->default_str("52,128,646");
       },
       bench_attention, "adaspan bench attention --preset enwik8_small --span 128 --span 1024");
+  add_benchmark<BenchGenerateOptions>(
+      *bench, "generate", "writing, one token after another",
+      {"nlayers", "hid-sz", "inner-hid-sz", "nheads", "pers-mem-size", "attn-span", "adapt-span",
+       "dynamic-span", "adapt-span-ramp"},
+      [](CLI::App& command, BenchGenerateOptions& options) {
+        add_text(command, "spans", options.spans, "initial|trained|full|FILE",
+                 "what the heads look back; FILE: JSON with z of each layer and head");
+        add_text(command, "storage", options.storage, "auto|f32|bf16",
+                 "of weights, keys and values; auto: as --precision");
+        add_whole_number(command, "samples", options.texts, "texts that are written side by side");
+        add_whole_number(command, "length", options.length, "tokens to time; the best counts");
+      },
+      [](const TrainingConfig& config, const BenchGenerateOptions& options) {
+        return bench_generate(config.model, options);
+      },
+      "adaspan bench generate --preset enwik8_small --spans trained --json");
   struct None {};
   add_benchmark<None>(
       *bench, "gemm", "the matrix products of one layer",
