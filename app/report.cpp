@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "adaspan/core/error.h"
-#include "adaspan/models/generate.h"
+#include "adaspan/models/decode/generate.h"
 #include "adaspan/train/data/cluster_shares.h"
 
 namespace adaspan {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "adaspan/models/generate.h"
+#include "adaspan/models/decode/generate.h"
 
 #include <doctest/doctest.h>
 
@@ -45,8 +45,8 @@ int32_t likeliest(const Transformer& model, const Ids& text) {
 
 TEST_CASE("the seed decides the text") {
   const Model model;
-  const GenerateOptions one{.length = 40, .temperature = 1, .seed = 1};
-  const GenerateOptions two{.length = 40, .temperature = 1, .seed = 2};
+  const GenerateOptions one{.length = 40, .sampling = {.temperature = 1}, .seed = 1};
+  const GenerateOptions two{.length = 40, .sampling = {.temperature = 1}, .seed = 2};
   CHECK(generate(model, {1, 2}, one) == generate(model, {1, 2}, one));
   CHECK(generate(model, {1, 2}, one) != generate(model, {1, 2}, two));
 }
@@ -62,7 +62,8 @@ TEST_CASE("a shorter text is the beginning of a longer one") {
 TEST_CASE("temperature 0 always takes the likeliest token, given all before it") {
   const Model model;
   Ids text{4, 7, 1};
-  const Ids drawn = generate(model, text, {.length = 40, .temperature = 0, .seed = 5});
+  const Ids drawn =
+      generate(model, text, {.length = 40, .sampling = {.temperature = 0}, .seed = 5});
   for (int32_t token : drawn) {  // far beyond the span limit
     CHECK(token == likeliest(model, text));
     text.push_back(token);
@@ -71,9 +72,9 @@ TEST_CASE("temperature 0 always takes the likeliest token, given all before it")
 
 TEST_CASE("the lower the temperature, the likelier the tokens") {
   const Model model;
-  CHECK(generate(model, {4}, {.length = 30, .temperature = 1e-6}) ==
-        generate(model, {4}, {.length = 30, .temperature = 0}));
-  const Ids hot = generate(model, {4}, {.length = 300, .temperature = 1e6});
+  CHECK(generate(model, {4}, {.length = 30, .sampling = {.temperature = 1e-6}}) ==
+        generate(model, {4}, {.length = 30, .sampling = {.temperature = 0}}));
+  const Ids hot = generate(model, {4}, {.length = 300, .sampling = {.temperature = 1e6}});
   CHECK(std::set<int32_t>(hot.begin(), hot.end()).size() == kVocabulary);
   for (int32_t token = 0; token < kVocabulary; ++token) {  // 27 of each expected, give or take 5
     CHECK(std::abs(std::ranges::count(hot, token) - 27) < 25);
@@ -89,16 +90,33 @@ TEST_CASE("an empty prompt, a negative length and a negative temperature are ref
   const Model model;
   CHECK_THROWS_WITH_AS(generate(model, {}, {}),
                        "[generate] expected a prompt of at least one token; got none", Error);
-  CHECK_THROWS_WITH_AS(
-      generate(model, {1}, {.length = -1}),
-      Contains("[generate] expected generate.length and generate.temperature of at least 0; got "
-               "-1 and 0.8"),
-      Error);
-  CHECK_THROWS_WITH_AS(
-      generate(model, {1}, {.temperature = -0.5}),
-      Contains("[generate] expected generate.length and generate.temperature of at least 0; got "
-               "300 and -0.5"),
-      Error);
+  CHECK_THROWS_WITH_AS(generate(model, {1}, {.length = -1}),
+                       Contains("[generate] expected generate.length of at least 0; got -1"),
+                       Error);
+  CHECK_THROWS_WITH_AS(generate(model, {1}, {.sampling = {.temperature = -0.5}}),
+                       Contains("[generate] expected generate.temperature of at least 0; got -0.5"),
+                       Error);
+}
+
+TEST_CASE("a text depends on its number, not on how many are written beside it") {
+  const Model model;
+  constexpr int64_t kTexts = 5;
+  const GenerateOptions options{.length = 60, .sampling = {.temperature = 1}, .seed = 4};
+  const auto texts = [&](int64_t count, int64_t ended) {
+    std::vector<Ids> all(static_cast<size_t>(count));
+    Decoder decoder(model, {.texts = count});
+    generate(decoder, Ids{3, 1}, options, [&](int64_t n, int32_t token, float log_p) {
+      CHECK(log_p < 0);
+      all[static_cast<size_t>(n)].push_back(token);
+      return n != ended;
+    });
+    return all;
+  };
+  const std::vector<Ids> five = texts(kTexts, -1), one = texts(1, -1), some = texts(kTexts, 2);
+  CHECK(five[0] == one[0]);
+  CHECK(five[0] == generate(model, {3, 1}, options));
+  CHECK(std::set<Ids>(five.begin(), five.end()).size() == kTexts);
+  for (size_t n = 0; n < kTexts; ++n) CHECK(some[n] == (n == 2 ? Ids{five[2][0]} : five[n]));
 }
 
 TEST_CASE("a model whose probabilities are no numbers writes nothing") {

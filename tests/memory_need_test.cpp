@@ -9,7 +9,7 @@
 
 #include "adaspan/core/buffer_pool.h"
 #include "adaspan/models/block_memory.h"
-#include "adaspan/models/generate.h"
+#include "adaspan/models/decode/generate.h"
 #include "adaspan/models/span.h"
 #include "adaspan/ops/process.h"
 #include "adaspan/train/run/checkpoint.h"

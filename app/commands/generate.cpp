@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "adaspan/models/generate.h"
+#include "adaspan/models/decode/generate.h"
 
 #include <fmt/core.h>
 
@@ -63,7 +63,7 @@ void write(GenerateArguments& options) {
   options.output.result({{"text", text},
                          {"tokens", ids.size()},
                          {"seed", options.generate.seed},
-                         {"temperature", options.generate.temperature},
+                         {"temperature", options.generate.sampling.temperature},
                          {"step", loaded.header.progress.step}},
                         text + "\n");
 }
@@ -83,7 +83,7 @@ void add_generate(CLI::App& app) {
            "what to do with characters or words of the prompt that the corpus does not have");
   add_whole_number(*command, "length", options->generate.length, "tokens to draw");
   command
-      ->add_option("--temperature", options->generate.temperature,
+      ->add_option("--temperature", options->generate.sampling.temperature,
                    "below 1: likelier text; 0: always the likeliest token")
       ->type_name("NUMBER")
       ->capture_default_str();
