@@ -46,6 +46,12 @@ void Output::end_progress() {
   line_open_ = false;
 }
 
+bool Output::write(std::string_view text) {
+  say(stdout, text);
+  std::fflush(stdout);
+  return std::ferror(stdout) == 0;
+}
+
 void Output::result(const nlohmann::ordered_json& as_json, std::string_view as_text) {
   end_progress();
   // Text that is no UTF-8, as of a model that writes bytes, cannot be JSON as it is.

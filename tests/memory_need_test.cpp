@@ -169,18 +169,6 @@ TEST_CASE("what an evaluation takes is known before: adaptive input and output")
   check_near(evaluation_need(c.model, B, M, size, starting_spans(c.model)).total(), child.peak);
 }
 
-TEST_CASE("what a generation takes is known before: adaptive input and output") {
-  open_process({.threads = 1});
-  const TrainingConfig c = word_config(/*tied=*/true);
-  const ChildResult child = in_child([&] {
-    const Transformer model(c.model, 1);
-    generate(model, std::vector<int32_t>(1000, 1), {.length = 3});
-    return std::string();
-  });
-  REQUIRE((child.ended && !child.threw));
-  check_near(generation_need(c.model, 1000, 3, starting_spans(c.model)).total(), child.peak);
-}
-
 TEST_CASE("what an evaluation takes is known before") {
   open_process({.threads = 1});
   const TrainingConfig c = small_config(SpanKind::fixed);
@@ -194,17 +182,31 @@ TEST_CASE("what an evaluation takes is known before") {
   check_near(evaluation_need(c.model, B, M, size, starting_spans(c.model)).total(), child.peak);
 }
 
-TEST_CASE("what a generation takes is known before, and is what a long prompt takes") {
+void check_generation(ModelConfig c, int64_t prompt, const DecoderOptions& options) {
   open_process({.threads = 1});
-  const TrainingConfig c = small_config(SpanKind::fixed);
-  const int64_t prompt = 20000;
+  c.hidden = 512;  // some 100 MB, beside which the program is small
+  c.inner = 2048;
   const ChildResult child = in_child([&] {
-    const Transformer model(c.model, 1);
-    generate(model, std::vector<int32_t>(static_cast<size_t>(prompt), 1), {.length = 3});
+    const Transformer model(c, 1);
+    Decoder decoder(model, options);
+    const std::vector<int32_t> text(static_cast<size_t>(prompt), 1);
+    generate(decoder, text, {.length = 3}, [](int64_t, int32_t, float) { return true; });
     return std::string();
   });
   REQUIRE((child.ended && !child.threw));
-  check_near(generation_need(c.model, prompt, 3, starting_spans(c.model)).total(), child.peak);
+  check_near(generation_need(c, prompt, options, starting_spans(c)).total(), child.peak);
+}
+
+TEST_CASE("what a generation takes is known before, and is what a long prompt takes") {
+  ModelConfig c = small_config(SpanKind::fixed).model;
+  for (const int64_t prompt : {1, 20000}) {
+    check_generation(c, prompt, {});
+    check_generation(c, prompt, {.texts = 8});
+    check_generation(c, prompt, {.storage = DType::bf16});
+  }
+  c.span_limit = 8192;
+  check_generation(c, 3, {.texts = 3});
+  check_generation(word_config(/*tied=*/true).model, 1000, {});
 }
 
 TEST_CASE("the weights are counted as the model has them") {

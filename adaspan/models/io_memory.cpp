@@ -52,12 +52,9 @@ HeadMemory full_evaluation(const ModelConfig& c, int64_t rows, HeadResult result
             .backward = {},
             .others = 0};
   }
-  const bool probabilities = result == HeadResult::probabilities;
   const LinearSizes sizes{rows, c.hidden, c.vocabulary, c.precision, DType::f32};
   const double logits = buffer_bytes(static_cast<double>(rows) * c.vocabulary);
-  return {.forward = {{(probabilities ? 2 : 1) * logits, linear_workspace(sizes)}},
-          .backward = {},
-          .others = (probabilities ? 2 : 1) * logits};
+  return {.forward = {{logits, linear_workspace(sizes)}}, .backward = {}, .others = logits};
 }
 
 /// h of rare words, and their t.
@@ -78,21 +75,12 @@ HeadMemory adaptive_training(const ModelConfig& c, int64_t rows) {
           .others = backward};
 }
 
-HeadMemory adaptive_evaluation(const ModelConfig& c, int64_t rows, HeadResult result) {
+HeadMemory adaptive_evaluation(const ModelConfig& c, int64_t rows) {
   const double t_0 = h_bytes(c, rows), numbers = row_numbers(rows);
-  if (result != HeadResult::probabilities) {
-    return {.forward = {{t_0 + gathered(c, rows) + numbers,
-                         linear_cross_entropy_workspace(head_logits(c, rows))}},
-            .backward = {},
-            .others = 0};
-  }
-  double workspace = 0;
-  for (const Cluster& cluster : clusters_of(c)) {
-    workspace = std::max(
-        workspace, linear_workspace({rows, cluster.width, cluster.size, c.precision, DType::f32}));
-  }
-  const double y = buffer_bytes(static_cast<double>(rows) * c.vocabulary);
-  return {.forward = {{y + 2 * t_0 + numbers, workspace}}, .backward = {}, .others = y};
+  return {.forward = {{t_0 + gathered(c, rows) + numbers,
+                       linear_cross_entropy_workspace(head_logits(c, rows))}},
+          .backward = {},
+          .others = 0};
 }
 
 }  // namespace
@@ -113,7 +101,8 @@ HeadMemory head_training_memory(const ModelConfig& c, int64_t rows) {
 }
 
 HeadMemory head_evaluation_memory(const ModelConfig& c, int64_t rows, HeadResult result) {
-  return c.adaptive_io.on ? adaptive_evaluation(c, rows, result) : full_evaluation(c, rows, result);
+  if (result == HeadResult::none) return {.forward = {}, .backward = {}, .others = 0};
+  return c.adaptive_io.on ? adaptive_evaluation(c, rows) : full_evaluation(c, rows, result);
 }
 
 double saved_by_input(const ModelConfig& c, int64_t rows) {

@@ -18,7 +18,7 @@ double input_weights(const ModelConfig& config);
 struct HeadMoment {
   double activations, workspace;
 };
-enum class HeadResult { loss, token_losses, probabilities };
+enum class HeadResult { none, loss, token_losses };
 
 struct HeadMemory {
   std::vector<HeadMoment> forward, backward;

@@ -9,6 +9,7 @@
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/phases.h"
+#include "adaspan/models/block_memory.h"
 #include "adaspan/models/decode/decoder_weights.h"
 #include "adaspan/models/decode/query_attention.h"
 #include "adaspan/ops/kernels/row_kernels.h"
@@ -33,7 +34,6 @@ class Decoder::Work {
 
 namespace {
 
-constexpr int64_t kBlock = 512;             // tokens of a prompt that are read at once
 constexpr double kBytesOfItem = 64 * 1024;  // of weights: some microseconds
 constexpr int64_t kRowsTogether = 8;
 
@@ -101,6 +101,20 @@ class DecoderWork : public Decoder::Work {
   std::span<const int32_t> tokens_;
 };
 
+/// How far back each head may look.
+std::vector<std::vector<int64_t>> reaches_of(const ModelConfig& c,
+                                             const std::vector<std::vector<float>>& z) {
+  std::vector<std::vector<int64_t>> all;
+  for (const auto& layer : z) {
+    auto& reaches = all.emplace_back();
+    for (float span : layer) {
+      const bool adaptive = c.span_kind == SpanKind::adaptive;
+      reaches.push_back(adaptive ? span_reach(span, c.ramp, c.span_limit) : c.span_limit);
+    }
+  }
+  return all;
+}
+
 Tensor positions_of(const Transformer& model) {
   const Tensor& table = ParametersByName(model).tensor("key_pe");  // [1,D,S]
   return table.clone().reshaped({table.shape()[1], table.shape()[2]});
@@ -137,15 +151,14 @@ DecoderWork<T>::DecoderWork(const Transformer& model, int64_t N)
 template <class T>
 void DecoderWork<T>::make_states() {
   const std::vector<std::vector<float>> z = model_.spans();
+  const std::vector<std::vector<int64_t>> reaches = reaches_of(c_, z);
   for (size_t l = 0; l < weights_.size(); ++l) {
     LayerState& layer = states_.emplace_back();
+    layer.z = z[l];
+    layer.reach = reaches[l];
     for (int64_t h = 0; h < c_.heads; ++h) {
-      const bool adaptive = c_.span_kind == SpanKind::adaptive;
-      const float span = z[l][static_cast<size_t>(h)];
-      layer.z.push_back(span);
-      layer.reach.push_back(adaptive ? span_reach(span, c_.ramp, c_.span_limit) : c_.span_limit);
       layer.first.push_back(layer.parts.size());
-      const int64_t parts = KeyRing<T>(layer.reach.back(), D_).parts();
+      const int64_t parts = KeyRing<T>(layer.reach[static_cast<size_t>(h)], D_).parts();
       for (int64_t i = 0; i < parts; ++i) layer.parts.push_back({h, i, false});
       if (c_.persistent == 0) continue;
       layer.persistent.emplace_back(weights_[l].persistent_keys + h * D_ * c_.persistent,
@@ -352,8 +365,8 @@ const Tensor& DecoderWork<T>::read(std::span<const int32_t> tokens) {
   const FlushDenormals flush;
   Memory memory = model_.fresh_memory(1);
   const auto before = static_cast<int64_t>(tokens.size()) - 1;
-  for (int64_t at = 0; at < before; at += kBlock) {
-    const int64_t M = std::min(kBlock, before - at);
+  for (int64_t at = 0; at < before; at += Decoder::kBlock) {
+    const int64_t M = std::min(Decoder::kBlock, before - at);
     memory = model_.remember(
         Tensor::of({M, 1}, tokens.subspan(static_cast<size_t>(at), static_cast<size_t>(M))),
         memory);
@@ -412,6 +425,27 @@ DecoderTraffic DecoderWork<T>::traffic() const {
 }
 
 }  // namespace
+
+double decoder_memory(const ModelConfig& c, const DecoderOptions& options,
+                      const std::vector<std::vector<float>>& z) {
+  const auto N = static_cast<double>(options.texts);
+  const auto D = static_cast<double>(c.head_width());
+  const double copies = options.storage == DType::bf16 ? parameter_count(c) : 0;
+  double parts = 0;  // of one layer
+  double kept = D * static_cast<double>(c.span_limit);
+  for (const auto& layer : reaches_of(c, z)) {
+    double of_layer = 0;
+    for (int64_t reach : layer) {
+      kept += 2 * D * static_cast<double>(c.persistent) +
+              N * 2 * D * static_cast<double>((reach + kTile - 1) / kTile * kTile);
+      of_layer += static_cast<double>((reach + c.persistent) / kKeysOfPart + 2);
+    }
+    parts = std::max(parts, of_layer);
+  }
+  const auto vectors = static_cast<double>(8 * c.hidden + c.inner + c.vocabulary);
+  return static_cast<double>(size_of(options.storage)) * (copies + kept) +
+         sizeof(float) * N * (vectors + parts * D);
+}
 
 Decoder::Decoder(const Transformer& model, const DecoderOptions& options) {
   require(options.texts >= 1, "[decode] expected at least 1 text; got {}", options.texts);

@@ -30,6 +30,9 @@ struct DecoderTraffic {
 /// Transformer::predict but for rounding.
 class Decoder {
  public:
+  /// Tokens of a text's beginning that are read at once.
+  static constexpr int64_t kBlock = 512;
+
   /// The model must live as long, and its weights stay as they are. Throws Error when texts is
   /// below 1 or storage is neither f32 nor bf16.
   Decoder(const Transformer& model, const DecoderOptions& options);
@@ -53,5 +56,9 @@ class Decoder {
  private:
   std::unique_ptr<Work> work_;
 };
+
+/// Bytes that a decoder of these spans (z of each layer and head) takes, beside the model.
+double decoder_memory(const ModelConfig& config, const DecoderOptions& options,
+                      const std::vector<std::vector<float>>& z);
 
 }  // namespace adaspan

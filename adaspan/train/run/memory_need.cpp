@@ -119,18 +119,20 @@ MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int6
   return whole(need, config, block.others);
 }
 
-MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, int64_t length,
+MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, const DecoderOptions& options,
                            const Spans& z) {
-  std::vector<MemoryNeed> phases;
-  double others = 0;
-  for (const BlockSizes& n : {BlockSizes{1, prompt, 0}, BlockSizes{1, 1, prompt + length}}) {
-    MemoryNeed& need = phases.emplace_back(weights_need(config));
-    need.memory = kept_memory(config, n, z);
-    const BlockMemory block = evaluation_memory(config, n, z, HeadResult::probabilities);
-    add(need, block);
-    others = std::max(others, block.others);
-  }
-  return whole(largest(phases), config, others);
+  // The prompt's tokens but the last are read in blocks; their keys and values are then made of
+  // each layer's memory.
+  MemoryNeed need = weights_need(config);
+  need.workspace = decoder_memory(config, options, z);
+  if (prompt < 2) return whole(need, config, /*other_sizes=*/0);
+  const BlockSizes n{1, std::min(prompt - 1, Decoder::kBlock), prompt};
+  MemoryNeed reading = need;
+  reading.memory = kept_memory(config, n, z);
+  const BlockMemory read = evaluation_memory(config, n, z, HeadResult::none);
+  reading.activations = read.activations;
+  reading.workspace += read.workspace;
+  return whole(largest({need, reading}), config, read.others);
 }
 
 }  // namespace adaspan

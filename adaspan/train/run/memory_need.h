@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <adaspan/models/decode/decoder.h>
 #include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
@@ -40,8 +41,8 @@ MemoryNeed training_need(const TrainingConfig& config, const std::vector<std::ve
 MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int64_t tokens,
                            const std::vector<std::vector<float>>& z);
 
-/// Of drawing `length` tokens after a prompt.
-MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, int64_t length,
+/// Of writing after a prompt of so many tokens (models/decode/decoder.h).
+MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, const DecoderOptions& options,
                            const std::vector<std::vector<float>>& z);
 
 /// "3.1 GB", "90 MB"
