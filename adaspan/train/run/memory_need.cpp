@@ -17,7 +17,7 @@ using Spans = std::vector<std::vector<float>>;
 // Measured, as resident memory beyond the pool's, of trainings of a few MB to some GB: pages of the
 // program and its libraries, the code that oneDNN makes for each product, heap; for each thread
 // more.
-constexpr double kProgram = 19e6, kThread = 2e6;
+constexpr double kProgram = 19e6, kProgramAlone = 7e6, kThread = 2e6;
 
 // Addresses that are mapped and never touched. A thread has a heap of its own (glibc reserves 64
 // MB) and a stack (8 MB); a tensor lies at a multiple of 2 MB, for huge pages.
@@ -125,7 +125,10 @@ MemoryNeed generation_need(const ModelConfig& config, int64_t prompt, const Deco
   // each layer's memory.
   MemoryNeed need = weights_need(config);
   need.workspace = decoder_memory(config, options, z);
-  if (prompt < 2) return whole(need, config, /*other_sizes=*/0);
+  if (prompt < 2) {  // no block, and none of the library's products
+    need.process = kProgramAlone + kThread * threads();
+    return need;
+  }
   const BlockSizes n{1, std::min(prompt - 1, Decoder::kBlock), prompt};
   MemoryNeed reading = need;
   reading.memory = kept_memory(config, n, z);
