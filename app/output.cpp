@@ -46,10 +46,9 @@ void Output::end_progress() {
   line_open_ = false;
 }
 
-bool Output::write(std::string_view text) {
+void Output::write(std::string_view text) {
   say(stdout, text);
   std::fflush(stdout);
-  return std::ferror(stdout) == 0;
 }
 
 void Output::result(const nlohmann::ordered_json& as_json, std::string_view as_text) {

@@ -31,8 +31,8 @@ class Output {
   /// Leaves the line of progress as it is; whatever is said next begins a new one.
   void end_progress();
 
-  /// More of a text that is a result, as it comes. Returns whether it could be written.
-  bool write(std::string_view text);
+  /// More of a text that is a result, as it comes.
+  void write(std::string_view text);
   /// A result: one of the two, with a new line at its end if it has none.
   void result(const nlohmann::ordered_json& as_json, std::string_view as_text);
 

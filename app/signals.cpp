@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <string_view>
+#include <cstring>
 
 namespace adaspan::cli {
 namespace {
@@ -13,6 +13,8 @@ namespace {
 // A signal handler can reach nothing else.
 std::atomic<bool> asked = false;
 volatile std::sig_atomic_t first_signal = 0;
+const char* what_follows = "";
+size_t length_of_it = 0;
 
 void ask_to_stop(int signal) {
   if (asked) {  // of whatever kind the first one was
@@ -22,9 +24,7 @@ void ask_to_stop(int signal) {
   }
   first_signal = signal;
   asked = true;
-  constexpr std::string_view kText =
-      "\nadaspan: will stop after this step and save; again to end at once, without saving\n";
-  [[maybe_unused]] const ssize_t told = ::write(STDERR_FILENO, kText.data(), kText.size());
+  [[maybe_unused]] const ssize_t told = ::write(STDERR_FILENO, what_follows, length_of_it);
 }
 
 }  // namespace
@@ -36,8 +36,13 @@ void open_standard_streams() {
   }
 }
 
-void stop_on_signals() {
+void outlive_pipes() {
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+void stop_on_signals(const char* line) {
+  what_follows = line;
+  length_of_it = std::strlen(line);
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction action = {};
     ::sigaction(signal, nullptr, &action);

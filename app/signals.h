@@ -11,10 +11,12 @@ namespace adaspan::cli {
 void open_standard_streams();
 
 /// From now on SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal) ask to stop: the first of
-/// them says on standard error what it waits for, a second one ends the process at once. One that
-/// was ignored when the process started, as under nohup, stays so. A closed pipe is an error of the
-/// write and no longer a signal.
-void stop_on_signals();
+/// them says `line` on standard error, what it waits for, and a second one ends the process at
+/// once. One that was ignored when the process started, as under nohup, stays so.
+void stop_on_signals(const char* line);
+
+/// From now on a closed pipe is an error of the write and no longer a signal.
+void outlive_pipes();
 
 /// Whether one of them came: true once it did.
 const std::atomic<bool>& stop_asked();

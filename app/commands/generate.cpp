@@ -119,7 +119,7 @@ void write(GenerateArguments& options) {
                  generation_need(loaded.model->config(), static_cast<int64_t>(prompt.size()),
                                  of_decoder, loaded.model->spans()),
                  "use fewer --samples, or a machine with more");
-  stop_on_signals();
+  stop_on_signals("\nadaspan: will stop after this token; again to end at once\n");
   Decoder decoder(*loaded.model, of_decoder);
   std::vector<Sample> samples;
   for (int64_t n = 0; n < options.samples; ++n) {
@@ -136,7 +136,7 @@ void write(GenerateArguments& options) {
     Sample& sample = samples[static_cast<size_t>(n)];
     sample.log_p.push_back(log_p);
     const std::string more = sample.text.add(token);
-    if (streams && !options.output.write(more)) return false;  // nobody reads it any more
+    if (streams) options.output.write(more);
     return !sample.text.stopped() && !stop_asked();
   };
   generate(decoder, prompt, options.generate, told);

@@ -92,7 +92,9 @@ void train(Output& output, Settings settings) {
     print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::test);
     return;
   }
-  stop_on_signals();
+  outlive_pipes();
+  stop_on_signals(
+      "\nadaspan: will stop after this step and save; again to end at once, without saving\n");
   TrainingConfig known = config;
   known.model.vocabulary = corpus.identity().vocabulary;
   check(known);
