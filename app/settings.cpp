@@ -22,10 +22,12 @@ namespace {
 
 /// Flags of what is no field of a training configuration.
 constexpr std::pair<const char*, const char*> kOtherFlags[] = {
-    {"process.threads", "--threads"},  {"process.isa", "--isa"},
-    {"generate.length", "--length"},   {"generate.temperature", "--temperature"},
-    {"generate.unknown", "--unknown"}, {"prepare.split", "--split"},
-    {"prepare.unk", "--unk"},          {"prepare.newline", "--newline"}};
+    {"process.threads", "--threads"}, {"process.isa", "--isa"},
+    {"generate.length", "--length"},  {"generate.temperature", "--temperature"},
+    {"generate.top_k", "--top-k"},    {"generate.top_p", "--top-p"},
+    {"generate.min_p", "--min-p"},    {"generate.unknown", "--unknown"},
+    {"prepare.split", "--split"},     {"prepare.unk", "--unk"},
+    {"prepare.newline", "--newline"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {
   const auto found = texts.find(name);
