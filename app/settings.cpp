@@ -25,7 +25,8 @@ constexpr std::pair<const char*, const char*> kOtherFlags[] = {
     {"process.threads", "--threads"},  {"process.isa", "--isa"},
     {"generate.length", "--length"},   {"generate.temperature", "--temperature"},
     {"generate.unknown", "--unknown"}, {"prepare.split", "--split"},
-    {"prepare.unk", "--unk"},          {"prepare.newline", "--newline"}};
+    {"prepare.unk", "--unk"},          {"prepare.newline", "--newline"},
+    {"eval.protocol", "--protocol"},   {"eval.against", "--against"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {
   const auto found = texts.find(name);

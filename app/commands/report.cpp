@@ -11,6 +11,7 @@
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
+#include "app/loss_text.h"
 #include "app/run_summary.h"
 #include "app/span_table.h"
 #include "app/threads.h"
@@ -32,8 +33,8 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   const DataUnit unit = config.run.data_unit;
   const std::string stage = stage_text(config, header.progress.step);
   std::string text =
-      fmt::format("{} of the test text ({} tokens), after {} steps{}; {}:\n", name(unit),
-                  report.test.tokens, header.progress.step,
+      fmt::format("{} of the test text ({} tokens), after {} steps{}; {}:\n",
+                  unit_text(unit, corpus.format()), report.test.tokens, header.progress.step,
                   stage.empty() ? "" : fmt::format(" ({})", stage), corpus.reading_text());
   text += fmt::format("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
   for (const auto& [command, bpc] : report.yardsticks) {

@@ -88,8 +88,13 @@ void train(Output& output, Settings settings) {
         default_checkpoint(settings.preset, config.run.data, corpus.identity()).string();
   }
   if (settings.full_eval_mode) {
-    print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::valid);
-    print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::test);
+    for (const Part part : {Part::valid, Part::test}) {
+      EvaluationArguments arguments;
+      arguments.checkpoint = config.run.checkpoint;
+      arguments.data = config.run.data;
+      arguments.part = part;
+      print_evaluation(output, settings.process, arguments);
+    }
     return;
   }
   stop_on_signals();
