@@ -58,10 +58,17 @@ EvaluationPlan plan_exact(const Transformer& model, const BatchConfig& batch,
   plan.B = n - 1 <= plan.W ? 1 : given.rows.value_or(std::min(part, cheap_rows(n, plan.W)));
   const int64_t longer = std::max<int64_t>(1, part / plan.B);
   plan.M = std::min(given.block.value_or(batch.block * longer), plan.columns(n));
-  // Which of them is made smaller changes no value, and the block only costs a little speed.
-  while (lacking(need_of(model, plan, n), now)) {
-    if (!given.block && plan.M > batch.block) {
-      plan.M = std::max(batch.block, plan.M / 2);
+  return fitting(
+      plan, batch.block, given, [&](const EvaluationPlan& some) { return need_of(model, some, n); },
+      now);
+}
+
+EvaluationPlan fitting(EvaluationPlan plan, int64_t usual_block, const EvaluationShape& given,
+                       const std::function<MemoryNeed(const EvaluationPlan&)>& needs,
+                       const MemoryState& now) {
+  while (lacking(needs(plan), now)) {
+    if (!given.block && plan.M > usual_block) {
+      plan.M = std::max(usual_block, plan.M / 2);
     } else if (!given.rows && plan.B > 1) {
       plan.B /= 2;
     } else if (!given.block && plan.M > 1) {
@@ -70,7 +77,7 @@ EvaluationPlan plan_exact(const Transformer& model, const BatchConfig& batch,
       break;
     }
   }
-  require_memory("this evaluation", need_of(model, plan, n),
+  require_memory("this evaluation", needs(plan),
                  given.rows || given.block ? "leave batch.sequences and batch.block out, or take "
                                              "smaller ones"
                                            : "use a machine with more",

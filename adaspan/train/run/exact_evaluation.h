@@ -13,6 +13,7 @@
 // read W + ceil((n-1-W) / B) tokens; B rows cost (B-1) W tokens more than one.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -47,6 +48,12 @@ int64_t warm_up(const Transformer& model);
 EvaluationPlan plan_exact(const Transformer& model, const BatchConfig& batch,
                           const TokenStream& stream, const EvaluationShape& given = {},
                           const MemoryState& now = {});
+
+/// `plan` with blocks, then rows, then blocks below `usual_block` made smaller until what it
+/// `needs` fits; what was given stays. Throws OutOfMemory when it does not fit.
+EvaluationPlan fitting(EvaluationPlan plan, int64_t usual_block, const EvaluationShape& given,
+                       const std::function<MemoryNeed(const EvaluationPlan&)>& needs,
+                       const MemoryState& now = {});
 
 /// The B rows of a text of n tokens (n >= 2).
 std::vector<TextRow> exact_rows(int64_t n, int64_t B, int64_t W);
