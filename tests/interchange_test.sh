@@ -14,7 +14,8 @@ agree() {
 }
 
 evaluated() {
-  "$program" eval --checkpoint "$1" --data corpus --part test --json --quiet | sed 's/.*"loss":\([0-9.]*\).*/\1/'
+  "$program" eval --checkpoint "$1" --data corpus --part test --protocol reference --json --quiet |
+    sed 's/.*"loss":\([0-9.]*\).*/\1/'
 }
 
 refused() { # text command...

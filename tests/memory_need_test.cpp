@@ -13,7 +13,7 @@
 #include "adaspan/models/span.h"
 #include "adaspan/ops/process.h"
 #include "adaspan/train/run/checkpoint.h"
-#include "adaspan/train/run/evaluate.h"
+#include "adaspan/train/run/exact_evaluation.h"
 #include "tests/support/child.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
@@ -192,6 +192,34 @@ TEST_CASE("what an evaluation takes is known before") {
   });
   REQUIRE((child.ended && !child.threw));
   check_near(evaluation_need(c.model, B, M, size, starting_spans(c.model)).total(), child.peak);
+}
+
+TEST_CASE("what an exact evaluation takes is known before: long blocks, short ones, one row") {
+  open_process({.threads = 1});
+  const auto check = [](SpanKind kind, const EvaluationShape& shape) {
+    CAPTURE(static_cast<int>(kind));
+    CAPTURE(shape.block.value_or(0));
+    const TrainingConfig c = small_config(kind);
+    const TokenStream stream = random_stream(200000, c.model.vocabulary);
+    const ChildResult child = in_child([&] {
+      const Transformer model(c.model, 1);
+      evaluate_exactly(model, stream, plan_exact(model, c.batch, stream, shape),
+                       [](const ScoredToken&) {});
+      return std::string();
+    });
+    REQUIRE((child.ended && !child.threw));
+    const EvaluationPlan plan = plan_exact(Transformer(c.model, 1), c.batch, stream, shape);
+    check_near(evaluation_need(c.model, plan.B, plan.M, plan.B * plan.columns(stream.size),
+                               starting_spans(c.model))
+                   .total(),
+               child.peak);
+  };
+  for (const EvaluationShape& shape :
+       {EvaluationShape{.rows = 1, .block = 16384}, EvaluationShape{.rows = 64, .block = 128}}) {
+    check(SpanKind::fixed, shape);
+    check(SpanKind::adaptive, shape);
+  }
+  check(SpanKind::fixed, {});
 }
 
 TEST_CASE("what a generation takes is known before, and is what a long prompt takes") {

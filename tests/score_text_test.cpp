@@ -34,8 +34,7 @@ struct Place {
   explicit Place(const Reading& reading, std::optional<int64_t> minimum_count = {},
                  DType precision = DType::f32)
       : corpus(prepared(reading, minimum_count)),
-        loaded{
-            {.config = tiny_config(SpanKind::adaptive), .data = corpus.identity()}, nullptr, ""} {
+        loaded{{tiny_config(SpanKind::adaptive), corpus.identity(), {}, "", true}, nullptr, ""} {
     TrainingConfig& config = loaded.header.config;
     config.model.vocabulary = corpus.vocabulary().size();
     config.model.precision = precision;

@@ -85,8 +85,8 @@ std::string line_table(const TextScore& score) {
   size_t begin = 0;
   for (size_t row = 0; row < rows.size(); ++row) {
     const size_t end = numbers.find('\n', begin);
-    text += numbers.substr(begin, end - begin) + "  " +
-            (row == 0 ? "text" : start_of(score.text.lines[row - 1].text)) + "\n";
+    const std::string shown = row == 0 ? "text" : start_of(score.text.lines[row - 1].text);
+    text += numbers.substr(begin, end - begin) + (shown.empty() ? "" : "  ") + shown + "\n";
     begin = end + 1;
   }
   return text;

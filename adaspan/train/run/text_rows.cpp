@@ -71,8 +71,11 @@ Evaluation evaluate_rows(const Transformer& model, const TokenStream& stream,
   SpanSums spans;
   double nats = 0;
   Evaluation result;
-  for (int64_t column = 0; column < columns; column += M) {
-    const int64_t length = std::min(M, columns - column);
+  // Blocks that differ by one token at most: a last one of its own size would take buffers of its
+  // own.
+  const int64_t blocks = (columns + M - 1) / M;
+  for (int64_t i = 0, column = 0; i < blocks; ++i) {
+    const int64_t length = columns / blocks + (i < columns % blocks);
     const Block block = block_of(stream, rows, column, length);
     BlockTokenLosses out = model.token_losses(block.inputs, block.targets, memory);
     memory = std::move(out.memory);
@@ -80,14 +83,16 @@ Evaluation evaluate_rows(const Transformer& model, const TokenStream& stream,
     for (int64_t b = 0; b < B; ++b) {
       const TextRow& row = rows[static_cast<size_t>(b)];
       for (int64_t t = 0; t < length; ++t) {
-        const int64_t position = row.begin + column + t + 1, i = t * B + b;
+        const int64_t position = row.begin + column + t + 1, at = t * B + b;
         if (position < row.first || position >= row.end) continue;
-        const float loss = out.losses.data()[i];
+        const float loss = out.losses.data()[at];
         nats += loss;
         ++result.tokens;
-        visit({position, block.inputs.data<int32_t>()[i], block.targets.data<int32_t>()[i], loss});
+        visit(
+            {position, block.inputs.data<int32_t>()[at], block.targets.data<int32_t>()[at], loss});
       }
     }
+    column += length;
   }
   if (result.tokens > 0) result.loss = nats / static_cast<double>(result.tokens);
   result.mean_z = spans.means();

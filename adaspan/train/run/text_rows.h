@@ -27,7 +27,7 @@ struct ScoredToken {
 };
 using ScoredTokenVisitor = std::function<void(const ScoredToken&)>;
 
-/// Reads all rows side by side in blocks of M, the last one shorter, and tells `visit` of every
+/// Reads all rows side by side in blocks of M or a little less, and tells `visit` of every
 /// scored token: block by block, row by row, in the order of the text. Rows that are shorter than
 /// the longest are filled up after their end, which changes nothing before it. Sums in double;
 /// mean_z is of all that was read, filling and unscored inputs included. Throws what reading
