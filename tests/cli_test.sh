@@ -42,8 +42,9 @@ value() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" "$work/out"; }
 near() { awk -v a="$1" -v b="$2" -v e="$3" 'BEGIN { d = a - b; exit !(a > 0 && d * d <= (e * b) ^ 2) }'; }
 accept '"protocol":"exact"' '"not_scored":1,' '"bits_per_character":' -- eval --checkpoint run/ckpt --json
 exact=$(value loss)
-expect "all tokens but one are scored" [ "$(value tokens)" = $(($(value bytes))) ]
+expect "all bytes but one are scored" [ "$(value tokens)" = "$(value characters)" ]
 nats=$(value nats)
+tokens=$(value tokens)
 for shape in "1 16" "3 7" "9 100000"; do
   # shellcheck disable=SC2086
   set -- $shape
@@ -70,9 +71,23 @@ refuse "[eval] expected --block-sz of at least 1; got 0" -- eval --checkpoint ru
 refuse '[settings] expected --block-sz to be a whole number; got "x"' -- \
   eval --checkpoint run/ckpt --block-sz x
 refuse "[file] expected a readable file at nowhere" -- eval --checkpoint run/ckpt --against nowhere
+accept -- train --data other --checkpoint other-run/ckpt "${tiny[@]}" --niter 1
+refuse "[checkpoint] expected the vocabulary" -- \
+  eval --checkpoint run/ckpt --against other-run/ckpt
+seq 1 8000 >counted  # of which the training part has three blocks of 10,000
+accept -- prepare --input counted --out counted-data
+accept -- train --data data --checkpoint early/ckpt "${tiny[@]}" --niter 1
+against=(--data counted-data --part train --json --against)
+accept '"standard_error_blocks":3' '"verdict":"better"' -- \
+  eval --checkpoint run/ckpt "${against[@]}" early/ckpt
+better=$(sed 's/.*"difference":-\([0-9.]*\),.*/\1/' "$work/out")
+accept '"verdict":"worse"' "\"difference\":$better" -- \
+  eval --checkpoint early/ckpt "${against[@]}" run/ckpt
+accept "this one is better than the other" " +- " -- \
+  eval --checkpoint run/ckpt --data counted-data --part train --against early/ckpt
 
 # --- any text -----------------------------------------------------------------------------------
-tail -c "$(accept -- eval --checkpoint run/ckpt --json; echo $(($(value bytes) + 1)))" text >test-part
+tail -c "$((tokens + 1))" text >test-part
 accept '"lines":' '"not_scored":1,' -- score test-part --checkpoint run/ckpt --json
 expect "a part's text costs what the part does" near "$(tail -n 1 "$work/out" | sed 's/.*"nats":\([^,]*\).*/\1/')" "$nats" 1e-9
 expect "an object a line, and one" [ "$(wc -l <"$work/out")" = $(($(wc -l <test-part) + 1)) ]

@@ -200,7 +200,7 @@ TEST_CASE("what an exact evaluation takes is known before: long blocks, short on
     CAPTURE(static_cast<int>(kind));
     CAPTURE(shape.block.value_or(0));
     const TrainingConfig c = small_config(kind);
-    const TokenStream stream = random_stream(200000, c.model.vocabulary);
+    const TokenStream stream = random_stream(40000, c.model.vocabulary);
     const ChildResult child = in_child([&] {
       const Transformer model(c.model, 1);
       evaluate_exactly(model, stream, plan_exact(model, c.batch, stream, shape),
@@ -215,7 +215,7 @@ TEST_CASE("what an exact evaluation takes is known before: long blocks, short on
                child.peak);
   };
   for (const EvaluationShape& shape :
-       {EvaluationShape{.rows = 1, .block = 16384}, EvaluationShape{.rows = 64, .block = 128}}) {
+       {EvaluationShape{.rows = 1, .block = 16384}, EvaluationShape{.rows = 16, .block = 300}}) {
     check(SpanKind::fixed, shape);
     check(SpanKind::adaptive, shape);
   }

@@ -74,6 +74,15 @@ TEST_CASE("bytes: words begin after white space, and every token is a byte") {
   CHECK_FALSE(found.perplexity_without_line_ends().has_value());
 }
 
+TEST_CASE("characters are as many as the bytes that begin one") {
+  const Score found = Prepared({TextFormat::enwik8}, "a\xc3\xa4 \xe2\x82\xac").score();
+  CHECK(*found.bytes == 6);
+  CHECK(*found.characters == 3);  // without the a, and the end of the line that was added
+  CHECK(*found.bits_per_character() == Approx(found.nats / (3 * std::numbers::ln2)));
+  CHECK_FALSE(Prepared({TextFormat::words}, "the cat").score().characters.has_value());
+  CHECK_FALSE(Prepared({TextFormat::enwik8, Newline::drop}, "ab c").score().characters.has_value());
+}
+
 TEST_CASE("an end of a line that was added after the text is no byte of it") {
   CHECK(*Prepared({TextFormat::enwik8}, "a\nbc").score().bytes == 3);
   CHECK(Prepared({TextFormat::enwik8}, "a\nbc").score().tokens == 4);

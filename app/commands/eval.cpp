@@ -81,7 +81,7 @@ std::string protocol_text(const PartEvaluation& result) {
         B, M, with_commas(result.not_scored));
   }
   return fmt::format(
-      "exact: every token but the first, which has no context; {} row{} in blocks of {}{}", B,
+      "exact: every token but the first, which has no context; {} row{} in blocks of up to {}{}", B,
       B == 1 ? "" : "s", M,
       B == 1 ? "" : fmt::format(", each with the {} tokens before it", with_commas(W)));
 }
