@@ -70,6 +70,7 @@ TEST_CASE("adaptive spans are the limit times a learned ratio, under the referen
   CHECK(spans.z.value().data()[1] == 256);
   CHECK(spans.price.value().item() == (512 + 256) / 2);
   CHECK(spans.mean_z == std::vector<float>{512, 256});
+  CHECK(spans.widest_z == spans.mean_z);
   CHECK(spans.effective == Steps{512 + 33, 256 + 33});
   CHECK(spans.memory_steps == Steps{300, 256 + 33});
   CHECK(adaptive.of(0).memory_steps == Steps{0, 0});
