@@ -64,7 +64,8 @@ accept 'span attention backward' 'waiting' 'the rest' -- \
   bench step --profile --spans full --steps 1 "${bench[@]}"
 accept '"bytes":' '"checkpoint":"given/ckpt"' -- \
   bench checkpoint --json --spans trained --data data "${bench[@]}" given/ckpt
-accept "going on from step 0" -- train --data data --checkpoint given/ckpt "${bench[@]}" --steps 2 --recompute
+accept "going on from step 2" "step              4 of 4" -- \
+  train --data data --checkpoint given/ckpt "${bench[@]}" --steps 4 --recompute
 accept '"nlayers": 2' -- inspect given/ckpt
 accept '"gemm_peak_gflops":' '"disturbed":' '"gemm_peak_spread":' '"spread":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
   bench attention --json --span 7 --span 32 "${bench[@]}"

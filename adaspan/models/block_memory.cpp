@@ -129,11 +129,11 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
   // Forward: what each layer saves. Of those that are made again, that is their input.
   double saved = saved_by_input(c, n.B * n.M);
   const auto made_again = [&](size_t l) { return way.recompute && l + 1 < z.size(); };
-  double kv_once = 0;  // of layers that are made again there is one at a time
+  double kv_once = 0;  // with its gradient: layers that are made again have it one at a time
   for (size_t l = 0; l < z.size(); ++l) {
     const LayerBuffers b(c, n, z[l]);
     if (made_again(l)) {
-      kv_once = std::max(kv_once, b.kv);
+      kv_once = std::max(kv_once, 2 * b.kv);
     } else {
       peak.add_other(b.kv);
     }

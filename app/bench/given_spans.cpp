@@ -67,6 +67,11 @@ void save_given_spans(const std::string& path, Trainer& trainer,
           "[bench] expected the name of a new file; got {}, which is there already", path);
   set_spans(trainer.model(), spans);
   fill_memory(trainer, spans);
+  // As many steps as fill a memory lie behind it: what is asked for memory goes by that.
+  const TrainingConfig& c = trainer.config();
+  Trainer::Progress progress = trainer.progress();
+  progress.step = (c.model.span_limit + c.batch.block - 1) / c.batch.block;
+  trainer.restore(progress);
   save_checkpoint(path, trainer);
 }
 

@@ -17,8 +17,9 @@ void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans)
 /// norms make: only with it does a step cost what the steps of a run cost.
 void fill_memory(Trainer& trainer, const std::vector<std::vector<float>>& spans);
 
-/// Writes a checkpoint at `path` of a run of these spans and its full memory, which has not done a
-/// step. Throws Error as these do, and when there is such a file.
+/// Writes a checkpoint at `path` of a run of these spans and its full memory, with its first
+/// weights and as many steps done as fill a memory of the span limit. Throws Error as these do, and
+/// when there is such a file.
 void save_given_spans(const std::string& path, Trainer& trainer,
                       const std::vector<std::vector<float>>& spans);
 
