@@ -94,6 +94,8 @@ TEST_CASE("dynamic spans are S sigmoid(v.x + b) for each token and head") {
   CHECK(z[3] == doctest::Approx(1024 * sigmoid(3 - 4)));
   const double mean = 512 * (sigmoid(-4) + sigmoid(-1));  // of head 1
   CHECK(spans.mean_z[1] == doctest::Approx(mean));
+  CHECK(spans.widest_z[0] == z[0]);
+  CHECK(spans.widest_z[1] == z[3]);
   CHECK(spans.price.value().item() == doctest::Approx((1024 * sigmoid(-4) + mean) / 2));
   CHECK(spans.effective[1] == static_cast<int64_t>(std::floor(1024 * sigmoid(-1) + 32)) + 1);
   CHECK(spans.memory_length == 1024);

@@ -127,6 +127,21 @@ TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
   CHECK(trainer.step().learning_rate == Approx(s.schedule.learning_rate / 2));
 }
 
+TEST_CASE("a step reports the widest span of any token, whatever the parts of the batch") {
+  TrainingConfig s = tiny_config(SpanKind::dynamic);
+  Trainer one = random_trainer(s);
+  s.batch.split = 2;
+  Trainer parts = random_trainer(s);
+  for (int i = 0; i < 4; ++i) {
+    const StepReport whole = one.step(), split = parts.step();
+    CHECK(split.widest_z[1][1] == Approx(whole.widest_z[1][1]).epsilon(1e-5));
+    if (i > 0) CHECK(whole.widest_z[1][1] > 1.001f * whole.mean_z[1][1]);
+  }
+  s = tiny_config(SpanKind::adaptive);
+  const StepReport adaptive = random_trainer(s).step();
+  CHECK(adaptive.widest_z == adaptive.mean_z);
+}
+
 TEST_CASE("between stages nothing but the learning rate changes") {
   TrainingConfig one = tiny_config(SpanKind::adaptive), two = one;
   one.schedule.warmup = two.schedule.warmup = 6;
