@@ -61,6 +61,9 @@ constexpr Help kHelp[] = {
     {"batch-split", "Batch", "", "parts that a batch is worked on in, one after another"},
     {"exact-split", "Batch", "",
      "work on the same small groups of sequences whatever the --batch-split: the same bits"},
+    {"recompute", "Batch", "",
+     "make each layer's activations again in the backward pass rather than keep them: the same "
+     "bits, less memory, more time"},
     {"block-sz", "Batch", "", "tokens of a sequence per step, M"},
     {"nbatches", "Run", "", "steps between validations and checkpoints"},
     {"niter", "Run", "", "how many times nbatches steps to train, over all stages"},
@@ -87,6 +90,8 @@ constexpr Help kHelp[] = {
      "threads to use; 0: OMP_NUM_THREADS, or as many as affinity and quota allow"},
     {"precision", "Process", "f32|bf16|auto",
      "of activations; auto: bf16 where the processor computes in it"},
+    {"cache-precision", "Model", "f32|bf16|auto",
+     "of the layers' memory; auto: that of activations"},
     {"isa", "Process", "auto|plain|avx2|avx512|amx",
      "instructions to use; auto: the best there are"},
 };

@@ -134,14 +134,10 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
   const auto made = make_model(header.config.model, file);
   Transformer& model = *made;
   const auto optimizer = make_optimizer(config.optimizer, model.parameters().all());
-  header.progress.memory = model.fresh_memory(config.batch.sequences);
-  if (config.run.validation == ValidationMode::rolling) {
-    header.progress.valid_memory = header.progress.memory;
-  }
 
   copy_weights(model, file);
   for (const auto& [name, tensor] : optimizer->state()) copy_tensor(*tensor, file, name);
-  const std::vector<NamedTensor> tensors = state_of(model, *optimizer);
+  std::vector<NamedTensor> tensors = state_of(model, *optimizer);
   std::set<std::string> expected;
   for (const NamedTensor& one : tensors) expected.insert(one.name);
   for (const std::string& name : file.names()) {
@@ -149,6 +145,14 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
             "[interchange] expected the weights of a model of these settings alone; got {}, too; "
             "it may be of a part that is not here",
             name);
+  }
+  const Memory memory = model.fresh_memory(config.batch.sequences);
+  for (const auto text : {Trainer::MemoryOf::train, Trainer::MemoryOf::valid}) {
+    const bool rolling = config.run.validation == ValidationMode::rolling;
+    if (text == Trainer::MemoryOf::valid && !rolling) continue;
+    for (int64_t l = 0; l < config.model.layers; ++l) {
+      tensors.push_back(memory_tensor(text, l, {memory[static_cast<size_t>(l)]}));
+    }
   }
   write_checkpoint(out_, header, tensors);
   return header.progress.step;

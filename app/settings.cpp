@@ -250,6 +250,11 @@ Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) 
     settings.training.model.precision = bf16_obstacle().empty() ? DType::bf16 : DType::f32;
   }
   TrainingConfig& c = settings.training;
+  // A record says "auto" either way, and a run goes on with either word.
+  const bool bf16 = c.model.precision == DType::bf16;
+  if (c.model.cache_precision == (bf16 ? CachePrecision::bf16 : CachePrecision::f32)) {
+    c.model.cache_precision = CachePrecision::of_activations;
+  }
   if (!texts.contains("niter")) take_length_of_stages(c);
   check(c);
   return settings;

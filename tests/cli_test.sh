@@ -133,6 +133,11 @@ accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_
   bench step --json --spans trained --steps 1 "${bench[@]}"
 accept 'span attention backward' 'waiting' 'the rest' -- \
   bench step --profile --spans full --steps 1 "${bench[@]}"
+accept '"bytes":' '"checkpoint":"given/ckpt"' -- \
+  bench checkpoint --json --spans trained --data data "${bench[@]}" given/ckpt
+accept "going on from step 2" "step              4 of 4" -- \
+  train --data data --checkpoint given/ckpt "${bench[@]}" --steps 4 --recompute
+accept '"nlayers": 2' -- inspect given/ckpt
 accept '"gemm_peak_gflops":' '"disturbed":' '"gemm_peak_spread":' '"spread":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
   bench attention --json --span 7 --span 32 "${bench[@]}"
 accept 'gemm_peak_gflops' 'feed-forward 2' 'weight_gradient' 'spread' -- bench gemm "${bench[@]}"
@@ -246,7 +251,7 @@ expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metr
 commands=(prepare presets plan train eval score report generate inspect diff repro parity bench import export
   completion man)
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
-for command in "${commands[@]}" "bench step" "bench attention" "bench gemm"; do
+for command in "${commands[@]}" "bench step" "bench checkpoint" "bench attention" "bench gemm"; do
   # shellcheck disable=SC2086
   accept "Usage: adaspan $command" "Examples:" -- $command --help
   sed -n '/^Examples:/,$ s/^  //p' "$work/out" >>"$work/examples"
@@ -412,7 +417,11 @@ refuse "[bench] expected --adapt-span without --dynamic-span" "got --dynamic-spa
   bench attention "${tiny[@]}" --dynamic-span
 refuse "[bench] expected --span in [1, 32], the limit --attn-span; got 33" -- \
   bench attention "${bench[@]}" --span 4 --span 33
-refuse "[bench] expected step, attention or gemm; got none" -- bench
+refuse "[bench] expected the name of a new file; got given/ckpt" "there already" -- \
+  bench checkpoint "${bench[@]}" --data data given/ckpt
+refuse "[bench] expected --adapt-span without --dynamic-span" -- \
+  bench checkpoint "${bench[@]}" --dynamic-span --data data other.ckpt
+refuse "[bench] expected step, checkpoint, attention or gemm; got none" -- bench
 refuse "not expected: foo" -- bench foo
 while read -r spans got; do
   echo "$spans" >spans.json

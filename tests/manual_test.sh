@@ -64,7 +64,7 @@ completes() {
 }
 completes tr :: train
 completes bench st :: step
-completes bench '' :: attention gemm step
+completes bench '' :: attention checkpoint gemm step
 completes train --nl :: --nlayers
 completes train --adapt-span-c :: --adapt-span-cache
 completes train --preset enw :: enwik8 enwik8_large enwik8_pers enwik8_pers_small enwik8_small

@@ -21,6 +21,7 @@ struct LayerSpans {
   Variable z;                         ///< [K] (adaptive) or [M,B,K] (dynamic), f32; absent: all S
   Variable price;                     ///< [1]: the mean of z, which the span loss sums; absent: 0
   std::vector<float> mean_z;          ///< of each head, in steps; S where z is absent
+  std::vector<float> widest_z;        ///< the largest of each head: what memory and work go by
   std::vector<int64_t> effective;     ///< E of each head, from its largest z
   std::vector<int64_t> memory_steps;  ///< of each head: how far back into C steps any query sees
   int64_t memory_length = 0;          ///< steps to keep for the next block

@@ -22,10 +22,15 @@ namespace adaspan {
 /// Weights and the optimizer's state, by name.
 std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer);
 
-/// Replaces `path` by a checkpoint of such tensors; the layers' memory is that of the header. On
-/// failure the old file stays. Throws Error as atomic_write does, and when a number is not finite.
+/// The name of the tensor that holds a layer's memory, and the tensor: its bytes are taken from
+/// where the parts of the batch keep them, without a copy.
+std::string memory_name(Trainer::MemoryOf text, int64_t layer);
+NamedTensor memory_tensor(Trainer::MemoryOf text, int64_t layer, std::vector<LayerMemory> parts);
+
+/// Replaces `path` by a checkpoint of such tensors. On failure the old file stays. Throws Error as
+/// atomic_write does, and when a number is not finite.
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
-                      std::vector<NamedTensor> tensors);
+                      const std::vector<NamedTensor>& tensors);
 
 /// How large a checkpoint becomes at spans z (of each layer and head, in steps), without the
 /// header. The model's vocabulary must be known.

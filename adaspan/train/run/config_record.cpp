@@ -49,6 +49,14 @@ struct Words<DType> {
   static constexpr const char* kind = "f32 or bf16";
 };
 
+template <>
+struct Words<CachePrecision> {
+  static constexpr std::array all{std::pair{"auto", CachePrecision::of_activations},
+                                  std::pair{"f32", CachePrecision::f32},
+                                  std::pair{"bf16", CachePrecision::bf16}};
+  static constexpr const char* kind = "f32, bf16 or auto";
+};
+
 /// Whether JSON can hold the text.
 bool is_utf8(std::string_view text) {
   try {

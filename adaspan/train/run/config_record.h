@@ -73,6 +73,7 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"batch-sz", "batch.sequences", fixed}, batch.sequences);
   visit(Field{"batch-split", "batch.split", changeable}, batch.split);
   visit(Field{"exact-split", "batch.exact_split", changeable}, batch.exact_split);
+  visit(Field{"recompute", "batch.recompute", local}, batch.recompute);
   visit(Field{"block-sz", "batch.block", fixed}, batch.block);
   visit(Field{"nbatches", "run.steps_per_round", changeable}, run.steps_per_round);
   visit(Field{"niter", "run.rounds", changeable}, run.rounds);
@@ -86,6 +87,7 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"seed", "run.seed", fixed}, run.seed);
   visit(Field{"log-steps", "run.log_steps", local}, run.log_steps);
   visit(Field{"precision", "model.precision", fixed}, model.precision);
+  visit(Field{"cache-precision", "model.cache_precision", fixed}, model.cache_precision);
 }
 
 /// Throws Error, naming the field, for a value that no record can hold: an infinite number, an enum

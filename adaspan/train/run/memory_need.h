@@ -17,7 +17,6 @@ struct MemoryNeed {
   double activations = 0;  ///< values, those saved for the backward pass, and their gradients
   double memory = 0;       ///< what the layers remember: of training, and of validation
   double workspace = 0;    ///< of ops at work
-  double saving = 0;       ///< copies of the memory while a checkpoint is written
   double kept = 0;         ///< freed buffers that the pool keeps for the next step
   double process = 0;      ///< the program, its libraries and threads
 

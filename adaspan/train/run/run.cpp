@@ -72,7 +72,7 @@ class Running {
       line["chars_per_s"] = speed;
       metrics_.write(line);
     }
-    saving_what_is_done([&] { memory_.look(report.mean_z); });
+    saving_what_is_done([&] { memory_.look(report.widest_z); });
     if (closes_round) close_round();
   }
 

@@ -10,6 +10,7 @@
 #include "adaspan/core/profile.h"
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/train/run/evaluate.h"
+#include "adaspan/train/run/fixed_validation.h"
 
 namespace adaspan {
 namespace {
@@ -96,7 +97,8 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   const TrainingStep training{.seed = seed(),
                               .step = static_cast<uint32_t>(report.step),
                               .first_sequence = index * part_size(),
-                              .batch = config_.batch.sequences};
+                              .batch = config_.batch.sequences,
+                              .recompute = config_.batch.recompute};
   const auto share = static_cast<float>(1.0 / static_cast<double>(parts()));
 
   Tape tape;
@@ -107,10 +109,13 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   report.loss += out.nll * share;
   report.span_loss += out.span_loss * share;
   report.mean_z.resize(out.mean_z.size());
+  report.widest_z.resize(out.widest_z.size());
   for (size_t l = 0; l < out.mean_z.size(); ++l) {
     report.mean_z[l].resize(out.mean_z[l].size());
+    report.widest_z[l].resize(out.widest_z[l].size());
     for (size_t h = 0; h < out.mean_z[l].size(); ++h) {
       report.mean_z[l][h] += out.mean_z[l][h] * share;
+      report.widest_z[l][h] = std::max(report.widest_z[l][h], out.widest_z[l][h]);
     }
   }
 }
@@ -118,12 +123,14 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
 ValidationReport Trainer::validate() {
   const bool rolling = is_rolling(config_);
   const BlockReader::Position before = valid_.position();
-  Memory memory = rolling ? valid_memory_ : model_.fresh_memory(config_.batch.sequences);
+  Memory memory = valid_memory_;
   double loss = 0;
   try {
-    const int64_t blocks =
-        rolling ? std::max<int64_t>(1, config_.run.steps_per_round / 10) : validation_blocks();
-    loss = evaluate(model_, valid_, blocks, memory).loss;
+    loss = rolling ? evaluate(model_, valid_,
+                              std::max<int64_t>(1, config_.run.steps_per_round / 10), memory)
+                         .loss
+                   : fixed_validation_loss(model_, valid_, config_.batch.sequences,
+                                           validation_blocks());
     require(std::isfinite(loss),
             "[train] expected a finite validation loss; got {} after step {}; what was saved "
             "stays; try a smaller schedule.learning_rate, a longer schedule.warmup or "
@@ -133,11 +140,7 @@ ValidationReport Trainer::validate() {
     valid_.seek(before);
     throw;
   }
-  if (rolling) {
-    valid_memory_ = std::move(memory);
-  } else {
-    valid_.seek(before);
-  }
+  valid_memory_ = std::move(memory);
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
   if (best) losses_.best_validation = loss;
@@ -164,8 +167,6 @@ Trainer::Progress Trainer::progress() const {
   return {.step = step_,
           .train = train_.position(),
           .valid = valid_.position(),
-          .memory = side_by_side(memory_),
-          .valid_memory = valid_memory_,
           .losses = losses_,
           .origin = origin_};
 }
@@ -175,22 +176,32 @@ void Trainer::restore(Progress progress) {
           "[train] expected from 0 to {} steps done; got {}; the checkpoint is damaged", kMostSteps,
           progress.step);
   train_.seek(progress.train);
-  // A place and memory of rolling validations are of no use to fixed ones, which have none.
-  const bool goes_on = is_rolling(config_) && !progress.valid_memory.empty();
-  if (goes_on) {
-    valid_.seek(progress.valid);
-    valid_memory_ = std::move(progress.valid_memory);
-  }
-  if (parts() == 1) {
-    memory_[0] = std::move(progress.memory);
-  } else {
-    for (int64_t i = 0; i < parts(); ++i) {
-      memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
-    }
-  }
+  if (remembers(MemoryOf::valid)) valid_.seek(progress.valid);
   losses_ = progress.losses;
   origin_ = std::move(progress.origin);
   step_ = progress.step;
+}
+
+bool Trainer::remembers(MemoryOf text) const {
+  return text == MemoryOf::train || is_rolling(config_);
+}
+
+std::vector<LayerMemory> Trainer::layer_memory(MemoryOf text, int64_t layer) const {
+  const auto l = static_cast<size_t>(layer);
+  if (text == MemoryOf::valid) return {valid_memory_.at(l)};
+  std::vector<LayerMemory> parts;
+  for (const Memory& part : memory_) parts.push_back(part[l]);
+  return parts;
+}
+
+void Trainer::set_layer_memory(MemoryOf text, int64_t layer,
+                               const std::vector<LayerMemory>& parts) {
+  const auto l = static_cast<size_t>(layer);
+  if (text == MemoryOf::valid) {
+    valid_memory_.at(l) = parts.at(0);
+    return;
+  }
+  for (size_t i = 0; i < memory_.size(); ++i) memory_[i][l] = parts.at(i);
 }
 
 }  // namespace adaspan

@@ -30,8 +30,9 @@ struct StepReport {
   double loss = 0;       ///< mean negative log-likelihood of the block, nats
   double span_loss = 0;  ///< lambda sum over layers of mean z
   double learning_rate = 0;
-  double gradient_norm = 0;                ///< over all parameters, before clipping
-  std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
+  double gradient_norm = 0;                  ///< over all parameters, before clipping
+  std::vector<std::vector<float>> mean_z;    ///< of each layer and head, in steps
+  std::vector<std::vector<float>> widest_z;  ///< the same, of the token that looks furthest
 };
 
 struct ValidationReport {
@@ -86,17 +87,24 @@ class Trainer {
   int64_t steps_done() const { return step_; }
   int64_t parameters() const { return model_.parameters().elements(); }
 
-  /// Everything else that the next step depends on, for a checkpoint to keep.
+  /// Everything else that the next step depends on, for a checkpoint to keep, but for the layers'
+  /// memory, of which there is much.
   struct Progress {
     int64_t step = 0;
     BlockReader::Position train, valid;
-    Memory memory, valid_memory;  ///< of the whole batch; without layers where there is none
     Losses losses;
     std::optional<Origin> origin;
   };
   Progress progress() const;
   /// Throws Error when the step is out of range, or a position lies outside of its stream.
   void restore(Progress progress);
+
+  /// Which text a memory is of; of the valid one there is none unless validation rolls.
+  enum class MemoryOf { train, valid };
+  bool remembers(MemoryOf text) const;
+  /// What each part of the batch remembers in a layer, and puts something else in its place.
+  std::vector<LayerMemory> layer_memory(MemoryOf text, int64_t layer) const;
+  void set_layer_memory(MemoryOf text, int64_t layer, const std::vector<LayerMemory>& parts);
   Optimizer& optimizer() { return *optimizer_; }
   const Losses& losses() const { return losses_; }
   /// From where the weights came that the run began with, if not from the seed.

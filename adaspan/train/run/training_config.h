@@ -23,6 +23,7 @@ struct BatchConfig {
   int64_t block = 256;       ///< M, tokens of each sequence per step
   int64_t split = 1;         ///< parts that a batch is worked on in, one after another; divides B
   bool exact_split = false;  ///< the same small groups of sequences whatever the split: same bits
+  bool recompute = false;    ///< make layers' activations again backward, rather than keep them
 
   /// Parts that a batch is worked on in: `split` of them, or with exact_split as many as the
   /// largest power of two up to 8 that divides the batch.
