@@ -9,6 +9,7 @@
 #include "adaspan/train/run/config_record.h"
 #include "app/adaptive_io_text.h"
 #include "app/run_summary.h"
+#include "app/span_health.h"
 #include "app/span_table.h"
 #include "app/token_cost.h"
 
@@ -95,6 +96,7 @@ std::string text_of_checkpoint(const ordered_json& d) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",
                         span_table(d["spans"].get<Reaches>()));
   }
+  if (d.contains("span_doctor")) text += span_health_text(d["span_doctor"]);
   return text;
 }
 
@@ -145,6 +147,9 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
     description["flops_per_token"] = cost.flops;
     description["mean_span"] = cost.mean_span;
     description["words_by_rank"] = cost.by_rank;
+  }
+  if (ordered_json health = span_health(loaded); !health.is_null()) {
+    description["span_doctor"] = std::move(health);
   }
   const std::string stage = stage_text(config, header.progress.step);
   if (!stage.empty()) description["stage"] = stage;

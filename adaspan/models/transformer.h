@@ -29,6 +29,9 @@ struct TrainingStep {
   int64_t batch = 0;           ///< sequences in the whole batch
 };
 
+/// d(loss)/dz of each layer and head, as gradient_by_head() has them.
+using SpanGradients = std::vector<std::vector<double>>;
+
 /// What one block of tokens costs, and what it leaves behind.
 struct BlockLoss {
   Variable total;                          ///< [1]: nll + span_loss, to be differentiated
@@ -36,6 +39,9 @@ struct BlockLoss {
   float span_loss = 0;                     ///< lambda sum over layers of mean z; 0 for fixed spans
   std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
   Memory memory;                           ///< for the next block
+  /// Of the nll alone, without the span loss: written by the backward pass, and with the factor
+  /// that it begins with. Without layers where spans are fixed.
+  std::shared_ptr<const SpanGradients> span_gradients;
 };
 
 /// What the model says of the next token after each step of a block.
@@ -108,6 +114,7 @@ class Transformer {
     Variable span_price;  // [1]: sum over layers; absent if they have none
     std::vector<std::vector<float>> mean_z;
     Memory memory;
+    std::shared_ptr<SpanGradients> span_gradients;
   };
   Body forward(Tape& tape, const Tensor& ids, const Memory& memory,
                const std::optional<TrainingStep>& training) const;

@@ -55,6 +55,20 @@ Origin origin_from(const ordered_json& json) {
           .optimizer_steps = whole_number(json, "optimizer_steps")};
 }
 
+ordered_json to_json(const SpanDoctor::State& doctor) {
+  return {{"steps", doctor.steps},
+          {"gradients", doctor.gradients},
+          {"z", doctor.z},
+          {"warned", doctor.warned}};
+}
+
+SpanDoctor::State doctor_from(const ordered_json& json) {
+  return {.steps = whole_number(json, "steps"),
+          .gradients = json.at("gradients").get<SpanGradients>(),
+          .z = json.at("z").get<SpanGradients>(),
+          .warned = whole_number(json, "warned")};
+}
+
 /// Empty where the file knows none: made before they were kept, or imported.
 std::array<std::string, 3> part_hashes_of(const SafetensorsFile& file) {
   const auto found = file.metadata().find("parts_sha256");
@@ -104,6 +118,7 @@ std::map<std::string, std::string> metadata_of(const CheckpointHeader& header) {
                         {"train", to_json(progress.train)},
                         {"valid", to_json(progress.valid)},
                         {"losses", to_json(progress.losses)}};
+  if (progress.doctor.steps > 0) state["span_doctor"] = to_json(progress.doctor);
   // For other readers: stages and step, which are there, tell the same.
   if (header.config.schedule.stages.size() > 1) {
     state["stage"] = header.config.stage_at(progress.step).index + 1;
@@ -143,6 +158,7 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     header.progress.train = position_from(state.at("train"));
     header.progress.valid = position_from(state.at("valid"));
     header.progress.losses = losses_from(state.at("losses"));
+    if (state.contains("span_doctor")) header.progress.doctor = doctor_from(state["span_doctor"]);
     if (file.metadata().contains("init_from")) {
       header.progress.origin = origin_from(ordered_json::parse(file.metadata("init_from")));
     }

@@ -70,6 +70,10 @@ ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
                        {"span_mean", spans.mean},
                        {"span_max", spans.max},
                        {"spans", report.mean_z}};
+  if (!report.span_gradients.empty()) {
+    line["span_gradient_loss"] = report.span_gradients;
+    line["span_gradient_penalty"] = report.span_penalty;
+  }
   if (config.schedule.stages.size() > 1) line["stage"] = config.stage_at(report.step).index + 1;
   return line;
 }

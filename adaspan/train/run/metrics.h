@@ -25,8 +25,8 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
 /// the text became tokens.
 nlohmann::ordered_json configuration_line(const Trainer& trainer);
 
-/// The line of a step, but for the speed, with the number of its stage (from 1) where there are
-/// several; of a validation.
+/// The line of a step, but for the speed; with the two gradients of spans that are learned, and the
+/// number of its stage (from 1) where there are several; of a validation.
 nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig& config);
 nlohmann::ordered_json validation_line(const ValidationReport& report,
                                        const TrainingConfig& config);

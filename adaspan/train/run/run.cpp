@@ -34,6 +34,15 @@ std::vector<std::string> environment_notes(const RunFiles& files, const ordered_
   return notes;
 }
 
+std::string penalty_note(const StepReport& report, const TrainingConfig& config) {
+  return fmt::format(
+      "at step {} the price of a step of span ({:.2g} a head) is over {:g} times what the loss "
+      "says "
+      "of it, in every head: spans shrink whatever the text is like; try a smaller model.span_loss "
+      "than {:g}",
+      report.step, report.span_penalty, SpanDoctor::kTooMuch, config.model.span_loss);
+}
+
 /// A run under way, and its files.
 class Running {
  public:
@@ -72,6 +81,7 @@ class Running {
       line["chars_per_s"] = speed;
       metrics_.write(line);
     }
+    if (report.penalty_too_high) observer_.noted(penalty_note(report, config));
     saving_what_is_done([&] { memory_.look(report.mean_z); });
     if (closes_round) close_round();
   }

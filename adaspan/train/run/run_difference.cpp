@@ -77,6 +77,16 @@ std::optional<Difference> reading_difference(const ordered_json& a, const ordere
   return found;
 }
 
+/// Leaves out of each line what only later versions write, where the other does not have it.
+void leave_out_new(ordered_json& a, ordered_json& b) {
+  for (const char* key : {"span_gradient_loss", "span_gradient_penalty"}) {
+    if (a.contains(key) != b.contains(key)) {
+      a.erase(key);
+      b.erase(key);
+    }
+  }
+}
+
 RunDifference compare(const RunRecord& a, const RunRecord& b) {
   RunDifference result;
   int64_t last = 0;
@@ -85,9 +95,11 @@ RunDifference compare(const RunRecord& a, const RunRecord& b) {
     if (other == b.lines.end()) continue;
     result.steps_compared += 1;
     last = key.first;
-    if (line == other->second) continue;
+    ordered_json line_a = line, line_b = other->second;
+    leave_out_new(line_a, line_b);
+    if (line_a == line_b) continue;
     result.first_step = key.first;
-    result.numbers = differences(line, other->second);
+    result.numbers = differences(line_a, line_b);
     break;
   }
   require(result.steps_compared > 0,

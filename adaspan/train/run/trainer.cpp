@@ -28,6 +28,17 @@ double unsigned_nan(double x) {
   return std::isnan(x) ? std::abs(x) : x;
 }
 
+/// sum += more, of each layer and head; an empty sum is 0
+void add_to(SpanGradients& sum, const SpanGradients& more) {
+  if (sum.empty()) {
+    sum = more;
+    return;
+  }
+  for (size_t l = 0; l < more.size(); ++l) {
+    for (size_t h = 0; h < more[l].size(); ++h) sum[l][h] += more[l][h];
+  }
+}
+
 bool is_rolling(const TrainingConfig& config) {
   return config.run.validation == ValidationMode::rolling;
 }
@@ -79,6 +90,9 @@ StepReport Trainer::step() {
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
   losses_.training = report.loss;
+  report.span_penalty = span_penalty(config_.model);
+  doctor_.add(report.span_gradients, report.mean_z);
+  report.penalty_too_high = doctor_.warns(step_, report.span_penalty);
   return report;
 }
 
@@ -103,6 +117,7 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   BlockLoss out = model_.loss(tape, part.inputs, part.targets, memory, training);
   tape.backward(scale(tape, out.total, share));
   memory = std::move(out.memory);
+  add_to(report.span_gradients, *out.span_gradients);  // which have their share
 
   report.loss += out.nll * share;
   report.span_loss += out.span_loss * share;
@@ -167,7 +182,8 @@ Trainer::Progress Trainer::progress() const {
           .memory = side_by_side(memory_),
           .valid_memory = valid_memory_,
           .losses = losses_,
-          .origin = origin_};
+          .origin = origin_,
+          .doctor = doctor_.state()};
 }
 
 void Trainer::restore(Progress progress) {
@@ -188,6 +204,7 @@ void Trainer::restore(Progress progress) {
       memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
     }
   }
+  doctor_.restore(std::move(progress.doctor), config_.model.layers, config_.model.heads);
   losses_ = progress.losses;
   origin_ = std::move(progress.origin);
   step_ = progress.step;

@@ -13,6 +13,7 @@
 #include <adaspan/train/data/batches.h>
 #include <adaspan/train/data/data_identity.h>
 #include <adaspan/train/optim/optimizer.h>
+#include <adaspan/train/run/span_doctor.h>
 #include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
@@ -32,6 +33,11 @@ struct StepReport {
   double learning_rate = 0;
   double gradient_norm = 0;                ///< over all parameters, before clipping
   std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
+  /// d(nll)/dz of each layer and head, and the penalty's, the same for all; see SpanDoctor. Without
+  /// layers where spans are fixed.
+  SpanGradients span_gradients;
+  double span_penalty = 0;
+  bool penalty_too_high = false;  ///< as SpanDoctor::warns() says
 };
 
 struct ValidationReport {
@@ -93,6 +99,7 @@ class Trainer {
     Memory memory, valid_memory;  ///< of the whole batch; without layers where there is none
     Losses losses;
     std::optional<Origin> origin;
+    SpanDoctor::State doctor;
   };
   Progress progress() const;
   /// Throws Error when the step is out of range, or a position lies outside of its stream.
@@ -121,6 +128,7 @@ class Trainer {
   Memory valid_memory_;
   Losses losses_;
   std::optional<Origin> origin_;
+  SpanDoctor doctor_;
   int64_t step_ = 0;
 };
 
