@@ -56,8 +56,8 @@ std::string text_of(const Score& score) {
 }  // namespace
 
 void print_evaluation(Output& output, const Process& process, const std::string& checkpoint,
-                      const std::string& data, Part part) {
-  const LoadedModel loaded = open_model(output, checkpoint);
+                      const std::string& data, Part part, Weights weights) {
+  const LoadedModel loaded = open_model(output, checkpoint, weights);
   const Corpus corpus = open_corpus(loaded, checkpoint, data);
   const PartEvaluation result = evaluate_part(loaded, corpus, part);
   output.note(fmt::format("evaluated on {}", process.text()));
@@ -67,6 +67,7 @@ void print_evaluation(Output& output, const Process& process, const std::string&
   ordered_json json = {{"part", name(part)}, {"loss", result.loss},
                        {name(unit), shown},  {"tokens", result.tokens},
                        {"step", step},       {"reading", corpus.reading_text()}};
+  if (weights == Weights::ema) json["weights"] = "ema";
   json.update(json_of(result.score));
   output.result(json,
                 fmt::format("{:<5}  {:.4f} {} over {} tokens, after step {}; {}", name(part), shown,
@@ -78,6 +79,7 @@ void add_eval(CLI::App& app) {
   struct Options {
     Output output;
     std::string checkpoint, data, part = "test";
+    Weights weights = Weights::last;
     int threads = 0;
   };
   CLI::App* command = app.add_subcommand(
@@ -86,6 +88,7 @@ void add_eval(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_checkpoint(*command, options->checkpoint);
   add_data(*command, options->data);
+  add_weights(*command, options->weights);
   add_text(*command, "part", options->part, "train|valid|test", "of the corpus");
   add_threads(*command, options->threads);
   add_output(*command, options->output);
@@ -97,8 +100,8 @@ void add_eval(CLI::App& app) {
     for (Part part : kParts) {
       if (options->part != name(part)) continue;
       print_evaluation(options->output, process,
-                       choose_checkpoint(options->output, options->checkpoint), options->data,
-                       part);
+                       choose_checkpoint(options->output, options->checkpoint), options->data, part,
+                       options->weights);
     }
   });
 }

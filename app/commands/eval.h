@@ -5,13 +5,15 @@
 
 #include <adaspan/ops/process.h>
 #include <adaspan/train/data/corpus.h>
+#include <adaspan/train/run/checkpoint.h>
 
 #include "app/output.h"
 
 namespace adaspan::cli {
 
-/// Evaluates a checkpoint on a part of its corpus, or of the one at `data`: one result.
+/// Evaluates such weights of a checkpoint on a part of its corpus, or of the one at `data`: one
+/// result.
 void print_evaluation(Output& output, const Process& process, const std::string& checkpoint,
-                      const std::string& data, Part part);
+                      const std::string& data, Part part, Weights weights = Weights::last);
 
 }  // namespace adaspan::cli

@@ -112,6 +112,14 @@ std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer) {
   return tensors;
 }
 
+std::vector<NamedTensor> state_of(Trainer& trainer) {
+  std::vector<NamedTensor> tensors = state_of(trainer.model(), trainer.optimizer());
+  if (WeightAverage* average = trainer.average()) {
+    for (const auto& [name, tensor] : average->state()) tensors.push_back({name, tensor});
+  }
+  return tensors;
+}
+
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       std::vector<NamedTensor> tensors) {
   const Trainer::Progress& progress = header.progress;
@@ -139,13 +147,14 @@ double checkpoint_bytes(const TrainingConfig& c, const std::vector<std::vector<f
   const BlockSizes n{c.batch.sequences, c.batch.block, c.run.steps() * c.batch.block};
   const double weights = parameter_count(c.model) * sizeof(float);
   const double memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
-  return weights * (1.0 + static_cast<double>(state_slots(c.optimizer.kind))) +
+  const double averages = c.optimizer.average > 0 ? 1 : 0;
+  return weights * (1.0 + averages + static_cast<double>(state_slots(c.optimizer.kind))) +
          memories * joined_memory(c.model, n, z);
 }
 
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer) {
   write_checkpoint(path, {trainer.config(), trainer.data(), trainer.progress(), name(isa())},
-                   state_of(trainer.model(), trainer.optimizer()));
+                   state_of(trainer));
 }
 
 SafetensorsFile open_checkpoint(const std::filesystem::path& path) {
@@ -178,9 +187,9 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 
-void copy_weights(Transformer& model, const SafetensorsFile& file) {
+void copy_weights(Transformer& model, const SafetensorsFile& file, Weights which) {
   for (Parameter* p : model.parameters().all()) {
-    copy_tensor(p->value(), file, p->name());
+    copy_tensor(p->value(), file, which == Weights::ema ? average_name(p->name()) : p->name());
     check_bounds(*p);
   }
 }
@@ -233,6 +242,13 @@ CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer) {
     progress.valid_memory = memory_of(file, "valid", trainer.config());
   }
   trainer.restore(std::move(progress));
+  if (WeightAverage* average = trainer.average()) {
+    if (header.config.optimizer.average > 0) {
+      for (const auto& [name, tensor] : average->state()) copy_tensor(*tensor, file, name);
+    } else {
+      average->restart();
+    }
+  }
   if (!trainer.validates_as(header.config)) trainer.forget_best();
   return header;
 }

@@ -94,6 +94,7 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   const BlockSizes batch{c.batch.sequences, c.batch.block, past};
   MemoryNeed always = weights_need(c.model);
   always.optimizer = always.weights * state_slots(c.optimizer.kind);
+  if (c.optimizer.average > 0) always.weights *= 2;
   // That of a fixed validation is let go, but its buffers stay at hand.
   always.memory = parts * kept_memory(c.model, part, z) + kept_memory(c.model, batch, z);
   const bool rolling = c.run.validation == ValidationMode::rolling;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // metrics.jsonl: one JSON object per line. The first is the configuration; then one for each logged
-// step (every log-steps, and the last before a validation) and each validation. All but the speed
+// step (every log-steps, the last before a validation, and each that was skipped) and each
+// validation. All but the speed
 // ("chars_per_s") is a function of configuration, data and instruction set.
 #pragma once
 
