@@ -88,7 +88,7 @@ ordered_json to_json(const DivergenceGuard::State& guard) {
 DivergenceGuard::State guard_from(const ordered_json& json, int64_t step) {
   return {.skips = count_of(json, "skips", step),
           .in_a_row = count_of(json, "in_a_row", step),
-          .accepted = count_of(json, "accepted", step),
+          .accepted = count_of(json, "accepted", kMostSteps),
           .mean = json.at("mean_gradient_norm").get<double>()};
 }
 
@@ -187,7 +187,7 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     if (state.contains("guard")) {
       header.progress.guard = guard_from(state["guard"], header.progress.step);
     }
-    header.progress.averaged = count_of(state, "averaged", header.progress.step);
+    header.progress.averaged = count_of(state, "averaged", kMostSteps);
     if (file.metadata().contains("init_from")) {
       header.progress.origin = origin_from(ordered_json::parse(file.metadata("init_from")));
     }
