@@ -59,10 +59,12 @@ std::string last_line(std::string text) {
 }
 
 void run_script(const std::string& python, const char* command, const std::filesystem::path& from,
-                const std::filesystem::path& to) {
+                const std::filesystem::path& to, Weights weights = Weights::last) {
   std::string output;
   const std::string script = (data_folder() / "tools" / "pytorch_checkpoint.py").string();
-  const int code = run({python, script, command, from.string(), to.string()}, output);
+  std::vector<std::string> words{python, script, command, from.string(), to.string()};
+  if (weights == Weights::ema) words.push_back("ema");
+  const int code = run(words, output);
   const std::string line = last_line(output);
   if (code == 2 && line.starts_with('[')) fail("{}", line);  // one of its own errors
   require(code == 0, "[python] expected {} to run {}; got exit code {}: {}", python, script, code,
@@ -159,11 +161,11 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
 }
 
 void export_to_pytorch(const std::filesystem::path& checkpoint, const std::filesystem::path& file,
-                       const std::string& python) {
+                       const std::string& python, Weights weights) {
   require_new("--to-pytorch", file);
-  load_model(checkpoint);
+  load_model(checkpoint, weights);
   make_folder_of(file);
-  run_script(python, "from-safetensors", checkpoint, file);
+  run_script(python, "from-safetensors", checkpoint, file, weights);
 }
 
 }  // namespace adaspan

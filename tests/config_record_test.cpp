@@ -42,6 +42,8 @@ TrainingConfig unusual_config() {
   c.model.precision = DType::bf16;
   c.model.cache_precision = CachePrecision::bf16;
   c.optimizer.kind = OptimizerKind::adam;
+  c.schedule.shape = ScheduleShape::inverse_sqrt;
+  c.run.divergence.action = OnDivergence::skip;
   c.run.data_unit = DataUnit::ppl;
   c.run.validation = ValidationMode::rolling;
   return c;

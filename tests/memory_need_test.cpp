@@ -215,6 +215,14 @@ TEST_CASE("what a training takes is known before: a memory in bf16") {
   check_training(c, full(c.model));
 }
 
+TEST_CASE("what a training takes is known before: with an average of many weights") {
+  TrainingConfig c = small_config(SpanKind::adaptive);
+  c.model.inner = 8192;
+  c.batch.sequences = 4;
+  c.optimizer.average = 0.999;
+  check_training(c, starting_spans(c.model));
+}
+
 TEST_CASE("what a training takes is known before: persistent vectors") {
   TrainingConfig c = small_config(SpanKind::adaptive);
   c.model.persistent = 600;

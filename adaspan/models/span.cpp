@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/ops/layout.h"
@@ -116,6 +117,14 @@ class DynamicSpan : public Span {
 };
 
 }  // namespace
+
+std::vector<double> gradient_by_head(const Tensor& dz) {
+  const auto K = static_cast<size_t>(dz.shape()[-1]);
+  std::vector<double> sums(K, 0);
+  const std::span<const float> d = dz.values();
+  for (size_t i = 0; i < d.size(); ++i) sums[i % K] += d[i];
+  return sums;
+}
 
 std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store, int64_t layer) {
   switch (config.span_kind) {

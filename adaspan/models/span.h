@@ -27,6 +27,10 @@ struct LayerSpans {
   int64_t memory_length = 0;          ///< steps to keep for the next block
 };
 
+/// d(loss)/dz of each head, from that of a layer's z, [K] or [M,B,K]: of dynamic spans the sum over
+/// all tokens, which is what a head's spans feel when all of them grow by a step.
+std::vector<double> gradient_by_head(const Tensor& dz);
+
 /// What decides which of the steps before it a query may see.
 class Span {
  public:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "adaspan/autograd/recomputed.h"
+#include "adaspan/autograd/watched.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/profile.h"
 #include "adaspan/ops/elementwise.h"
@@ -28,6 +29,17 @@ Dropout dropout_at(const std::optional<TrainingStep>& training, int64_t layer, R
                   .site = random_site(layer, place)},
           .first_sequence = training->first_sequence,
           .batch = training->batch};
+}
+
+/// z of the next layer, for attention alone: what it sends back is the gradient of the loss, to
+/// which the price of z then adds its own.
+Variable watched_span(Tape& tape, const Variable& z,
+                      const std::shared_ptr<SpanGradients>& gradients) {
+  const size_t layer = gradients->size();
+  gradients->emplace_back(static_cast<size_t>(z.shape()[-1]), 0.0);
+  return watched(tape, z, [gradients, layer](const Tensor& dz) {
+    (*gradients)[layer] = gradient_by_head(dz);
+  });
 }
 
 }  // namespace
@@ -70,7 +82,8 @@ BlockLoss Transformer::loss(Tape& tape, const Tensor& ids, const Tensor& targets
                 .nll = nll.value().item(),
                 .mean_z = std::move(body.mean_z),
                 .widest_z = std::move(body.widest_z),
-                .memory = std::move(body.memory)};
+                .memory = std::move(body.memory),
+                .span_gradients = std::move(body.span_gradients)};
   if (body.span_price) {
     const Variable span_loss = scale(tape, body.span_price, config_.span_loss);
     out.span_loss = span_loss.value().item();
@@ -97,6 +110,7 @@ Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memo
   const Timed timed("forward graph", 0, 0);  // without the ops: checks, spans, memory, recording
   check_inputs(ids, memory);
   Body out;
+  out.span_gradients = std::make_shared<SpanGradients>();
   const BlockPositions positions = positions_->of_block(tape);
   Variable h = embedding_->forward(tape, ids);  // [M,B,H]
   h = dropout(
@@ -109,6 +123,7 @@ Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memo
     if (spans.price) {
       out.span_price = out.span_price ? add(tape, out.span_price, spans.price) : spans.price;
     }
+    if (spans.z) spans.z = watched_span(tape, spans.z, out.span_gradients);
     out.mean_z.push_back(spans.mean_z);
     out.widest_z.push_back(spans.widest_z);
     out.memory.push_back(past.extended(h.shared_value(), spans.memory_length));

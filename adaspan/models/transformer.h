@@ -30,6 +30,9 @@ struct TrainingStep {
   bool recompute = false;      ///< make layers' activations again backward: no bit depends on it
 };
 
+/// d(loss)/dz of each layer and head, as gradient_by_head() has them.
+using SpanGradients = std::vector<std::vector<double>>;
+
 /// What one block of tokens costs, and what it leaves behind.
 struct BlockLoss {
   Variable total;                          ///< [1]: nll + span_loss, to be differentiated
@@ -38,6 +41,9 @@ struct BlockLoss {
   std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
   std::vector<std::vector<float>> widest_z;  ///< the same, of the token that looks furthest
   Memory memory;                             ///< for the next block
+  /// Of the nll alone, without the span loss: written by the backward pass, and with the factor
+  /// that it begins with. Without layers where spans are fixed.
+  std::shared_ptr<const SpanGradients> span_gradients;
 };
 
 /// What the model says of the next token after each step of a block.
@@ -118,6 +124,7 @@ class Transformer {
     Variable span_price;  // [1]: sum over layers; absent if they have none
     std::vector<std::vector<float>> mean_z, widest_z;
     Memory memory;
+    std::shared_ptr<SpanGradients> span_gradients;
   };
   Body forward(Tape& tape, const Tensor& ids, const Memory& memory,
                const std::optional<TrainingStep>& training) const;

@@ -60,6 +60,20 @@ void add_evaluation_shape(CLI::App& command, EvaluationShape& shape) {
   add("block-sz", shape.block, "tokens of a row at a time; likewise");
 }
 
+void add_weights(CLI::App& command, Weights& weights) {
+  command
+      .add_option_function<std::string>(
+          "--weights",
+          [&weights](const std::string& given) {
+            require_alternative("weights", given, "last|ema");
+            weights = given == "ema" ? Weights::ema : Weights::last;
+          },
+          "of the checkpoint: the last ones, or their average, which a training with --ema keeps")
+      ->type_name("last|ema")
+      ->default_str("last")
+      ->take_last();
+}
+
 void add_threads(CLI::App& command, int& threads) {
   command
       .add_option_function<std::string>(

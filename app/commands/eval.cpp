@@ -153,7 +153,7 @@ void check_other(const EvaluationArguments& arguments, const Corpus& corpus) {
 
 Other evaluate_other(Output& output, const EvaluationArguments& arguments, const Corpus& corpus,
                      const PartEvaluation& result) {
-  const LoadedModel loaded = open_model(output, arguments.against);
+  const LoadedModel loaded = open_model(output, arguments.against, arguments.weights);
   const PartEvaluation other =
       evaluate_part(loaded, corpus, arguments.part, Protocol::exact, arguments.shape);
   return {.path = arguments.against,
@@ -166,7 +166,7 @@ Other evaluate_other(Output& output, const EvaluationArguments& arguments, const
 
 void print_evaluation(Output& output, const Process& process,
                       const EvaluationArguments& arguments) {
-  std::optional<LoadedModel> loaded = open_model(output, arguments.checkpoint);
+  std::optional<LoadedModel> loaded = open_model(output, arguments.checkpoint, arguments.weights);
   const Corpus corpus = open_corpus(*loaded, arguments.checkpoint, arguments.data);
   if (!arguments.against.empty()) check_other(arguments, corpus);
   const PartEvaluation result =
@@ -178,6 +178,7 @@ void print_evaluation(Output& output, const Process& process,
   ordered_json json = {
       {"part", name(arguments.part)}, {"loss", result.loss}, {name(unit), shown},
       {"tokens", result.tokens},      {"step", step},        {"reading", corpus.reading_text()}};
+  if (arguments.weights == Weights::ema) json["weights"] = "ema";
   json.update(json_of(result.score));
   json.update(json_of_protocol(result));
   Rows rows;
@@ -211,6 +212,7 @@ void add_eval(CLI::App& app) {
   EvaluationArguments& arguments = options->arguments;
   add_checkpoint(*command, arguments.checkpoint);
   add_data(*command, arguments.data);
+  add_weights(*command, arguments.weights);
   add_text(*command, "part", options->part, "train|valid|test", "of the corpus");
   add_text(*command, "against", arguments.against, "FILE",
            "another checkpoint, to be compared token by token");

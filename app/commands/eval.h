@@ -12,7 +12,8 @@ namespace adaspan::cli {
 
 struct EvaluationArguments {
   std::string checkpoint;
-  std::string data;  ///< the checkpoint's own corpus where it is empty
+  Weights weights = Weights::last;  ///< of the checkpoint, and of the other one
+  std::string data;                 ///< the checkpoint's own corpus where it is empty
   Part part = Part::test;
   Protocol protocol = Protocol::exact;
   EvaluationShape shape;

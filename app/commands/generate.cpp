@@ -24,6 +24,7 @@ struct GenerateArguments {
   std::string checkpoint, data, unknown = "refuse";
   std::optional<std::string> prompt;
   GenerateOptions generate;
+  Weights weights = Weights::last;
   int threads = 0;
 };
 
@@ -50,7 +51,7 @@ std::vector<int32_t> prompt_ids(GenerateArguments& options, const Corpus& corpus
 void write(GenerateArguments& options) {
   const Process process = open_process(process_options(options.output, options.threads));
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
-  const LoadedModel loaded = open_model(options.output, checkpoint);
+  const LoadedModel loaded = open_model(options.output, checkpoint, options.weights);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
   const std::vector<int32_t> prompt = prompt_ids(options, corpus);
   require_memory("this generation",
@@ -75,6 +76,7 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateArguments>();
   add_checkpoint(*command, options->checkpoint);
   add_data(*command, options->data);
+  add_weights(*command, options->weights);
   command
       ->add_option("--prompt", options->prompt,
                    "text to go on from; if not given, the first token of the test part")

@@ -24,6 +24,7 @@ using nlohmann::ordered_json;
 struct ReportArguments {
   Output output;
   std::string checkpoint, data;
+  Weights weights = Weights::last;
   int threads = 0;
 };
 
@@ -82,7 +83,7 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
 void print_report(ReportArguments& options) {
   const Process process = open_process(process_options(options.output, options.threads));
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
-  const LoadedModel loaded = open_model(options.output, checkpoint);
+  const LoadedModel loaded = open_model(options.output, checkpoint, options.weights);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
   options.output.note(fmt::format("evaluating {} tokens of test text on {}",
                                   with_commas(corpus.part(Part::test).size()), process.text()));
@@ -105,6 +106,7 @@ void add_report(CLI::App& app) {
   auto options = std::make_shared<ReportArguments>();
   add_checkpoint(*command, options->checkpoint);
   add_data(*command, options->data);
+  add_weights(*command, options->weights);
   add_threads(*command, options->threads);
   add_output(*command, options->output);
   add_examples(*command, {"adaspan report --checkpoint runs/demo/checkpoint.safetensors",

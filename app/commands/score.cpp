@@ -25,6 +25,7 @@ using nlohmann::ordered_json;
 struct ScoreArguments {
   Output output;
   std::string file, checkpoint, data;
+  Weights weights = Weights::last;
   ScoreTextOptions options;
   int threads = 0;
 };
@@ -133,7 +134,7 @@ void score(ScoreArguments& arguments) {
   const std::string text = from_input ? read_standard_input() : read_text(arguments.file);
   const std::string name = from_input ? "standard input" : arguments.file;
   const std::filesystem::path checkpoint = choose_checkpoint(output, arguments.checkpoint);
-  const LoadedModel loaded = open_model(output, checkpoint);
+  const LoadedModel loaded = open_model(output, checkpoint, arguments.weights);
   const Corpus corpus = open_corpus(loaded, checkpoint, arguments.data);
   const TextScore score = score_text(loaded, corpus, text, name, arguments.options);
   output.note(fmt::format("scored on {}", process.text()));
@@ -167,6 +168,7 @@ void add_score(CLI::App& app) {
   add_word(*command, "FILE", arguments->file, "FILE", "the text; - for standard input");
   add_checkpoint(*command, arguments->checkpoint);
   add_data(*command, arguments->data);
+  add_weights(*command, arguments->weights);
   command->add_flag("--independent", arguments->options.independent,
                     "each line from empty memory, after an end of a line; where the corpus has "
                     "none, a line's first token is not scored");

@@ -134,6 +134,14 @@ NamedTensor memory_tensor(Trainer::MemoryOf text, int64_t layer, std::vector<Lay
           [parts = std::move(parts)](const ByteSink& sink) { visit_bytes(parts, sink); }};
 }
 
+std::vector<NamedTensor> state_of(Trainer& trainer) {
+  std::vector<NamedTensor> tensors = state_of(trainer.model(), trainer.optimizer());
+  if (WeightAverage* average = trainer.average()) {
+    for (const auto& [name, tensor] : average->state()) tensors.push_back({name, tensor});
+  }
+  return tensors;
+}
+
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& one : tensors) {
@@ -151,12 +159,13 @@ double checkpoint_bytes(const TrainingConfig& c, const std::vector<std::vector<f
   const BlockSizes n{c.batch.sequences, c.batch.block, c.run.steps() * c.batch.block};
   const double weights = parameter_count(c.model) * sizeof(float);
   const double memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
-  return weights * (1.0 + static_cast<double>(state_slots(c.optimizer.kind))) +
+  const double averages = c.optimizer.average > 0 ? 1 : 0;
+  return weights * (1.0 + averages + static_cast<double>(state_slots(c.optimizer.kind))) +
          memories * joined_memory(c.model, n, z);
 }
 
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer) {
-  std::vector<NamedTensor> tensors = state_of(trainer.model(), trainer.optimizer());
+  std::vector<NamedTensor> tensors = state_of(trainer);
   for (const auto text : {Trainer::MemoryOf::train, Trainer::MemoryOf::valid}) {
     if (!trainer.remembers(text)) continue;
     for (int64_t l = 0; l < trainer.config().model.layers; ++l) {
@@ -197,9 +206,9 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 
-void copy_weights(Transformer& model, const SafetensorsFile& file) {
+void copy_weights(Transformer& model, const SafetensorsFile& file, Weights which) {
   for (Parameter* p : model.parameters().all()) {
-    copy_tensor(p->value(), file, p->name());
+    copy_tensor(p->value(), file, which == Weights::ema ? average_name(p->name()) : p->name());
     check_bounds(*p);
   }
 }
@@ -253,6 +262,13 @@ CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer) {
     if (!trainer.remembers(text) || (text == Trainer::MemoryOf::valid && !rolled)) continue;
     for (int64_t l = 0; l < trainer.config().model.layers; ++l) {
       restore_memory(file, trainer, text, l);
+    }
+  }
+  if (WeightAverage* average = trainer.average()) {
+    if (header.config.optimizer.average > 0) {
+      for (const auto& [name, tensor] : average->state()) copy_tensor(*tensor, file, name);
+    } else {
+      average->restart();
     }
   }
   if (!trainer.validates_as(header.config)) trainer.forget_best();

@@ -46,10 +46,14 @@ Evaluation evaluate_as_reference(const Transformer& model, const TokenStream& st
 
 }  // namespace
 
-LoadedModel load_model(const std::filesystem::path& path) {
+LoadedModel load_model(const std::filesystem::path& path, Weights weights) {
   const SafetensorsFile file = open_checkpoint(path);
   LoadedModel loaded{read_header(file), nullptr, ""};
   const TrainingConfig& config = loaded.header.config;
+  require(weights == Weights::last || config.optimizer.average > 0,
+          "[checkpoint] expected averaged weights in {}; got a checkpoint without; take the last "
+          "ones, or train with optimizer.average, as 0.999",
+          path.string());
   ModelConfig model = config.model;
   if (model.precision == DType::bf16 && !bf16_obstacle().empty()) {
     model.precision = DType::f32;
@@ -62,7 +66,7 @@ LoadedModel load_model(const std::filesystem::path& path) {
     require_memory("this model's weights", need, "use a machine with more");
   }
   loaded.model = make_model(model, file);
-  copy_weights(*loaded.model, file);
+  copy_weights(*loaded.model, file, weights);
   return loaded;
 }
 

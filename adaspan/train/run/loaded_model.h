@@ -20,9 +20,9 @@ struct LoadedModel {
   std::unique_ptr<Transformer> model;
   std::string note;  ///< what the user should know; empty if nothing
 };
-/// Throws Error as open_checkpoint, read_header and copy_weights do, OutOfMemory when there is not
-/// enough for the weights.
-LoadedModel load_model(const std::filesystem::path& path);
+/// Throws Error as open_checkpoint, read_header and copy_weights do, and when the checkpoint keeps
+/// no such weights; OutOfMemory when there is not enough for them.
+LoadedModel load_model(const std::filesystem::path& path, Weights weights = Weights::last);
 
 /// The corpus at `data`, or if that is empty the one the checkpoint was trained on. Throws Error as
 /// Corpus::open and check_vocabulary do.

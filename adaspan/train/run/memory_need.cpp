@@ -97,6 +97,7 @@ MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   const BlockSizes looked_at{rows, c.batch.block, past};
   MemoryNeed step = weights_need(c.model);
   step.optimizer = step.weights * state_slots(c.optimizer.kind);
+  if (c.optimizer.average > 0) step.weights *= 2;
   step.memory = parts * kept_memory(c.model, part, z);
   MemoryNeed validation = step;
   const double validated = kept_memory(c.model, looked_at, z);

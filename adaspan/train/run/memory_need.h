@@ -13,7 +13,7 @@ namespace adaspan {
 /// In bytes, at the moment when all together are most; as doubles, which sizes that no machine has
 /// do not overflow.
 struct MemoryNeed {
-  double weights = 0, gradients = 0, optimizer = 0;
+  double weights = 0, gradients = 0, optimizer = 0;  ///< of training with their average, if any
   double activations = 0;  ///< values, those saved for the backward pass, and their gradients
   double memory = 0;       ///< what the layers remember: of training, and of validation
   double workspace = 0;    ///< of ops at work

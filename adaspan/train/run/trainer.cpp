@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/trainer.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <new>
@@ -29,6 +31,17 @@ double unsigned_nan(double x) {
   return std::isnan(x) ? std::abs(x) : x;
 }
 
+/// sum += more, of each layer and head; an empty sum is 0
+void add_to(SpanGradients& sum, const SpanGradients& more) {
+  if (sum.empty()) {
+    sum = more;
+    return;
+  }
+  for (size_t l = 0; l < more.size(); ++l) {
+    for (size_t h = 0; h < more[l].size(); ++h) sum[l][h] += more[l][h];
+  }
+}
+
 bool is_rolling(const TrainingConfig& config) {
   return config.run.validation == ValidationMode::rolling;
 }
@@ -43,7 +56,11 @@ Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream tr
       optimizer_(make_optimizer(config_.optimizer, model_.parameters().all())),
       train_(std::move(train), config_.batch.sequences, config_.batch.block, seed()),
       valid_(std::move(valid), config_.batch.sequences, config_.batch.block, seed()),
-      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())) {
+      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())),
+      guard_(config_.run.divergence) {
+  if (const double decay = config_.optimizer.average; decay > 0) {
+    average_.emplace(model_.parameters().all(), decay);
+  }
   if (is_rolling(config_)) valid_memory_ = model_.fresh_memory(config_.batch.sequences);
 }
 
@@ -68,19 +85,56 @@ StepReport Trainer::step() {
   }
   const GradientNorms norms = gradient_norms(model_.parameters().all());
   report.gradient_norm = norms.all;
-  require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
-          "[train] expected a finite loss and gradient; got {} and {} at step {}; what was saved "
-          "stays; try a smaller schedule.learning_rate, a longer schedule.warmup or "
-          "optimizer.grad_clip",
-          unsigned_nan(report.loss), unsigned_nan(report.gradient_norm), report.step);
-
   report.learning_rate = learning_rate_at(report.step, config_);
-  const int64_t remembered = origin_ ? origin_->optimizer_steps : 0;
-  optimizer_->update(report.learning_rate, remembered + report.step, norms);
+  report.span_penalty = span_penalty(config_.model);
+  report.skips = guard_.state().skips;
+  if (guard_.diverged(report.loss, report.gradient_norm)) {
+    skip(report);
+    return report;
+  }
+
+  guard_.accept(report.gradient_norm);
+  optimizer_->update(report.learning_rate, updates_done() + 1, norms);
+  if (average_) average_->update();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
   losses_.training = report.loss;
+  doctor_.add(report.span_gradients, report.mean_z);
+  report.penalty_too_high = doctor_.warns(step_, report.span_penalty);
   return report;
+}
+
+int64_t Trainer::updates_done() const {
+  return step_ - guard_.state().skips + (origin_ ? origin_->optimizer_steps : 0);
+}
+
+void Trainer::skip(StepReport& report) {
+  if (!guard_.may_skip()) fail_diverged(report);
+  for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
+  if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
+    // Whatever made them so may be in the memory, which later blocks would read.
+    for (Memory& memory : memory_) memory = model_.fresh_memory(part_size());
+  }
+  guard_.skip();
+  report.skipped = true;
+  report.skips = guard_.state().skips;
+  report.skips_in_a_row = guard_.state().in_a_row;
+  step_ = report.step;
+}
+
+void Trainer::fail_diverged(const StepReport& report) const {
+  const int64_t skips = guard_.state().in_a_row;
+  const std::string after =
+      skips > 0 ? fmt::format(", after {} skipped in a row before it", skips) : "";
+  const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+  const std::string expected =
+      finite ? fmt::format("a gradient of at most {} times the mean length of {:.4g}",
+                           config_.run.divergence.factor, guard_.mean_norm())
+             : "a finite loss and gradient";
+  fail(
+      "[train] expected {}; got {} and {} at step {}{}; what was saved stays; try a smaller "
+      "schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
+      expected, unsigned_nan(report.loss), unsigned_nan(report.gradient_norm), report.step, after);
 }
 
 void Trainer::undo(const BlockReader::Position& before, int64_t part, const char* why) {
@@ -105,6 +159,7 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   BlockLoss out = model_.loss(tape, part.inputs, part.targets, memory, training);
   tape.backward(scale(tape, out.total, share));
   memory = std::move(out.memory);
+  add_to(report.span_gradients, *out.span_gradients);  // which have their share
 
   report.loss += out.nll * share;
   report.span_loss += out.span_loss * share;
@@ -144,7 +199,8 @@ ValidationReport Trainer::validate() {
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
   if (best) losses_.best_validation = loss;
-  return {.step = step_, .loss = loss, .best = best};
+  losses_.without_best = best ? 0 : losses_.without_best + 1;
+  return {.step = step_, .loss = loss, .best = best, .without_best = losses_.without_best};
 }
 
 int64_t validation_blocks(const TrainingConfig& config, int64_t tokens) {
@@ -168,7 +224,10 @@ Trainer::Progress Trainer::progress() const {
           .train = train_.position(),
           .valid = valid_.position(),
           .losses = losses_,
-          .origin = origin_};
+          .origin = origin_,
+          .doctor = doctor_.state(),
+          .guard = guard_.state(),
+          .averaged = average_ ? average_->updates() : 0};
 }
 
 void Trainer::restore(Progress progress) {
@@ -177,6 +236,9 @@ void Trainer::restore(Progress progress) {
           progress.step);
   train_.seek(progress.train);
   if (remembers(MemoryOf::valid)) valid_.seek(progress.valid);
+  doctor_.restore(std::move(progress.doctor), config_.model.layers, config_.model.heads);
+  guard_.restore(progress.guard);
+  if (average_) average_->set_updates(progress.averaged);
   losses_ = progress.losses;
   origin_ = std::move(progress.origin);
   step_ = progress.step;
