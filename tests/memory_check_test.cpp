@@ -136,7 +136,7 @@ TEST_CASE("a run that goes on is judged by the spans that it has, and by what it
   REQUIRE(saved.text == "saved");
   const MemoryState now = machine_with(1.05 * need_of(c));
   CHECK(has(refusal(c, now), "batch.split"));
-  CHECK(has(refusal(c, machine_with(60 * kMega)), "no batch.split makes it fit"));
+  CHECK(has(refusal(c, machine_with(60 * kMega)), "neither batch.split nor batch.recompute makes it fit"));
   std::ofstream(c.run.checkpoint) << "damaged";
   CHECK(refusal(c, now) == "");
 }
