@@ -8,7 +8,7 @@ source "$(cd "$(dirname "$0")" && pwd)/support/cases.sh"
 
 # --- the manual ---------------------------------------------------------------------------------
 accept -- man --out pages
-expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 21 ]
+expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 22 ]
 accept ".TH ADASPAN\\-BENCH\\-STEP 1" "\\fB\\-\\-profile\\fR" -- man bench step
 expect "it is the one written" cmp -s "$work/out" pages/adaspan-bench-step.1
 refuse "expected the name of a command" -- man bench stpe
