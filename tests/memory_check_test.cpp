@@ -102,6 +102,19 @@ TEST_CASE("what is proposed fits, and is the first that does") {
 
   TrainingConfig most = c;
   most.batch.split = c.batch.sequences;
+  const auto again = proposed(0.95 * need_of(most));
+  REQUIRE(again);
+  CHECK(again->batch.recompute);
+  CHECK(again->batch.sequences == c.batch.sequences);
+
+  most.batch.recompute = true;
+  const auto narrow = proposed(0.97 * need_of(most));
+  REQUIRE(narrow);
+  CHECK(narrow->model.cache_precision == CachePrecision::bf16);
+  CHECK(narrow->batch.sequences == c.batch.sequences);
+
+  if (bf16_obstacle().empty()) most.model.precision = DType::bf16;
+  most.model.cache_precision = CachePrecision::bf16;
   const auto batch = proposed(0.95 * need_of(most));
   REQUIRE(batch);
   CHECK(batch->batch.sequences < c.batch.sequences);
@@ -136,7 +149,8 @@ TEST_CASE("a run that goes on is judged by the spans that it has, and by what it
   REQUIRE(saved.text == "saved");
   const MemoryState now = machine_with(1.05 * need_of(c));
   CHECK(has(refusal(c, now), "batch.split"));
-  CHECK(has(refusal(c, machine_with(60 * kMega)), "neither batch.split nor batch.recompute makes it fit"));
+  CHECK(has(refusal(c, machine_with(60 * kMega)),
+            "neither batch.split nor batch.recompute makes it fit"));
   std::ofstream(c.run.checkpoint) << "damaged";
   CHECK(refusal(c, now) == "");
 }
