@@ -102,19 +102,25 @@ TEST_CASE("what is proposed fits, and is the first that does") {
 
   TrainingConfig most = c;
   most.batch.split = c.batch.sequences;
-  const auto again = proposed(0.95 * need_of(most));
+  most.batch.recompute = true;
+  const auto again = proposed(1.001 * need_of(most));
   REQUIRE(again);
   CHECK(again->batch.recompute);
-  CHECK(again->batch.sequences == c.batch.sequences);
+  CHECK(again->model.cache_precision == c.model.cache_precision);
 
-  most.batch.recompute = true;
-  const auto narrow = proposed(0.97 * need_of(most));
+  const double in_f32 = need_of(most);
+  most.model.cache_precision = CachePrecision::bf16;
+  REQUIRE(need_of(most) < 0.99 * in_f32);
+  const auto narrow = proposed(1.001 * need_of(most));
   REQUIRE(narrow);
   CHECK(narrow->model.cache_precision == CachePrecision::bf16);
+  CHECK(narrow->model.precision == DType::f32);
   CHECK(narrow->batch.sequences == c.batch.sequences);
 
-  if (bf16_obstacle().empty()) most.model.precision = DType::bf16;
-  most.model.cache_precision = CachePrecision::bf16;
+  if (bf16_obstacle().empty()) {
+    most.model.cache_precision = CachePrecision::of_activations;
+    most.model.precision = DType::bf16;
+  }
   const auto batch = proposed(0.95 * need_of(most));
   REQUIRE(batch);
   CHECK(batch->batch.sequences < c.batch.sequences);
