@@ -103,31 +103,33 @@ TEST_CASE("what is proposed fits, and is the first that does") {
   TrainingConfig most = c;
   most.batch.split = c.batch.sequences;
   most.batch.recompute = true;
-  const auto again = proposed(1.001 * need_of(most));
-  REQUIRE(again);
-  CHECK(again->batch.recompute);
-  CHECK(again->model.cache_precision == c.model.cache_precision);
-
-  const double in_f32 = need_of(most);
   most.model.cache_precision = CachePrecision::bf16;
-  REQUIRE(need_of(most) < 0.99 * in_f32);
-  const auto narrow = proposed(1.001 * need_of(most));
-  REQUIRE(narrow);
-  CHECK(narrow->model.cache_precision == CachePrecision::bf16);
-  CHECK(narrow->model.precision == DType::f32);
-  CHECK(narrow->batch.sequences == c.batch.sequences);
-
-  if (bf16_obstacle().empty()) {
-    most.model.cache_precision = CachePrecision::of_activations;
-    most.model.precision = DType::bf16;
-  }
-  const auto batch = proposed(0.95 * need_of(most));
+  if (bf16_obstacle().empty()) most.model.precision = DType::bf16;
+  const auto batch = proposed(0.9 * need_of(most));
   REQUIRE(batch);
   CHECK(batch->batch.sequences < c.batch.sequences);
   CHECK(batch->batch.block == c.batch.block);
   CHECK_FALSE(proposed(0.95 * need_of(most), /*going_on=*/true));
   CHECK_FALSE(proposed(1 * kMega));
   CHECK(has(refusal(c, machine_with(30 * kMega)), "take a smaller model"));
+}
+
+TEST_CASE("before a smaller batch activations are made again, and then numbers are narrower") {
+  TrainingConfig c = small_config();
+  c.model.precision = DType::f32;
+  c.batch.exact_split = true;  // no batch.split takes less
+  const auto proposed_for_need_of = [&](const TrainingConfig& leaner) {
+    REQUIRE(need_of(leaner) < 0.99 * need_of(c));
+    const auto found = settings_that_fit(c, starting_spans(c.model), /*going_on=*/false,
+                                         machine_with(1.001 * need_of(leaner)));
+    REQUIRE(found);
+    return changes_text(c, *found);
+  };
+  TrainingConfig leaner = c;
+  leaner.batch.recompute = true;
+  CHECK(proposed_for_need_of(leaner) == "batch.recompute");
+  leaner.model.cache_precision = CachePrecision::bf16;
+  CHECK(proposed_for_need_of(leaner) == "batch.recompute and model.cache_precision bf16");
 }
 
 TEST_CASE("full spans are a warning in one line, never a refusal") {
