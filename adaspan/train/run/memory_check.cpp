@@ -194,7 +194,8 @@ void require_training_memory(const TrainingConfig& config, const Spans& z, bool 
   const std::optional<FreeMemory> limit = lacking(need, now);
   if (!limit) return;
   std::string advice = "no batch or block makes it fit: take a smaller model";
-  if (going_on) advice = "neither batch.split nor batch.recompute makes it fit: go on where there is more";
+  if (going_on)
+    advice = "neither batch.split nor batch.recompute makes it fit: go on where there is more";
   if (const auto fitting = settings_that_fit(config, z, going_on, now)) {
     advice = fmt::format("{} would need {}", changes_text(config, *fitting),
                          bytes_text(counted(training_need(*fitting, z), limit->limit)));
