@@ -56,16 +56,32 @@ constexpr Help kHelp[] = {
     {"stages", "Optimizer", "STAGES",
      "stages that the run goes through, each at a factor of --lr, as [[stage]] in a file: lengths "
      "in updates, or with an r in rounds of nbatches, as 150r@1,20r@0.1"},
+    {"lr-schedule", "Optimizer", "flat|cosine|inverse-sqrt|linear",
+     "how the learning rate goes on after warm-up; cosine and linear come down over the whole run"},
+    {"lr-min-factor", "Optimizer", "", "share of --lr that cosine and linear end at"},
+    {"ema", "Optimizer", "",
+     "keep an average of the weights that follows them by 1 - EMA a step, as 0.999, for eval and "
+     "others to use (--weights ema); 0: none"},
     {"grad-clip", "Optimizer", "", "largest gradient norm that counts in full; 0: no clipping"},
     {"batch-sz", "Batch", "", "sequences per batch, B"},
     {"batch-split", "Batch", "", "parts that a batch is worked on in, one after another"},
     {"exact-split", "Batch", "",
      "work on the same small groups of sequences whatever the --batch-split: the same bits"},
+    {"recompute", "Batch", "",
+     "make each layer's activations again in the backward pass rather than keep them: the same "
+     "bits, less memory, more time"},
     {"block-sz", "Batch", "", "tokens of a sequence per step, M"},
     {"nbatches", "Run", "", "steps between validations and checkpoints"},
     {"niter", "Run", "", "how many times nbatches steps to train, over all stages"},
     {"steps", "Run", "",
      "length of the whole run in updates, in place of --niter; 0: as --niter says"},
+    {"patience", "Run", "", "end after so many validations in a row without a new best; 0: do not"},
+    {"on-divergence", "Run", "stop|skip",
+     "what to do with a step whose loss or gradient is not finite: end the run, or make no update "
+     "and go on"},
+    {"max-skips", "Run", "", "steps in a row that may be skipped so before the run ends"},
+    {"divergence-factor", "Run", "",
+     "a gradient norm above so many times its running mean counts as diverged, too; 0: none does"},
     {"validation", "Run", "fixed|rolling",
      "what a validation in training reads: fixed, the same part of the valid text each time, or "
      "rolling, what follows the last one, as the reference does"},
@@ -81,17 +97,22 @@ constexpr Help kHelp[] = {
     {"keep-last", "Run", "", "newest checkpoints to keep; older ones are named after their step"},
     {"log-steps", "Run", "", "steps between lines of metrics.jsonl"},
     {"data", "Data", "DIR", "folder of a corpus made by 'adaspan prepare'"},
-    {"data-unit", "Data", "bpc|ppl", "how losses are shown: bits per character or perplexity"},
+    {"data-unit", "Data", "bpc|ppl",
+     "how losses are shown: bits per character (of words: per token) or perplexity"},
     {"threads", "Process", "",
      "threads to use; 0: OMP_NUM_THREADS, or as many as affinity and quota allow"},
     {"precision", "Process", "f32|bf16|auto",
      "of activations; auto: bf16 where the processor computes in it"},
+    {"cache-precision", "Model", "f32|bf16|auto",
+     "of the layers' memory; auto: that of activations"},
     {"isa", "Process", "auto|plain|avx2|avx512|amx",
      "instructions to use; auto: the best there are"},
 };
 
 /// For `train` alone: others have no use for them, or a meaning of their own.
-constexpr std::string_view kOfTraining[] = {"steps", "validation", "init-from", "init-optimizer"};
+constexpr std::string_view kOfTraining[] = {
+    "steps", "validation", "init-from",     "init-optimizer", "lr-schedule",      "lr-min-factor",
+    "ema",   "patience",   "on-divergence", "max-skips",      "divergence-factor"};
 
 Flag::Kind kind_of(const ordered_json& value) {
   if (value.is_boolean()) return Flag::Kind::boolean;

@@ -9,6 +9,7 @@
 #include "adaspan/train/run/config_record.h"
 #include "app/adaptive_io_text.h"
 #include "app/run_summary.h"
+#include "app/span_health.h"
 #include "app/span_table.h"
 #include "app/token_cost.h"
 
@@ -73,6 +74,13 @@ std::string short_hash(const ordered_json& description, const char* key) {
 std::string text_of_checkpoint(const ordered_json& d) {
   std::string text = fmt::format("checkpoint after step {} of {}\n", d["step"].get<int64_t>(),
                                  d["steps"].get<int64_t>());
+  if (d.contains("skips")) {
+    text += fmt::format("{} steps skipped, which diverged\n", d["skips"].get<int64_t>());
+  }
+  if (d.contains("averaged_updates")) {
+    text += fmt::format("weights averaged over {} updates (--weights ema)\n",
+                        d["averaged_updates"].get<int64_t>());
+  }
   if (d.contains("stage")) text += d["stage"].get<std::string>() + "\n";
   for (const auto& [title, loss] : d["losses"].items()) {
     text += fmt::format("{} {:.4f} {}\n", title, loss.get<double>(), d["unit"].get<std::string>());
@@ -95,6 +103,7 @@ std::string text_of_checkpoint(const ordered_json& d) {
     text += fmt::format("how far each head looks back, in tokens:\n{}",
                         span_table(d["spans"].get<Reaches>()));
   }
+  if (d.contains("span_doctor")) text += span_health_text(d["span_doctor"]);
   return text;
 }
 
@@ -146,6 +155,13 @@ ordered_json describe(const SafetensorsFile& file, const LoadedModel& loaded) {
     description["mean_span"] = cost.mean_span;
     description["words_by_rank"] = cost.by_rank;
   }
+  if (ordered_json health = span_health(loaded); !health.is_null()) {
+    description["span_doctor"] = std::move(health);
+  }
+  if (const DivergenceGuard::State& guard = header.progress.guard; guard.skips > 0) {
+    description["skips"] = guard.skips;
+  }
+  if (config.optimizer.average > 0) description["averaged_updates"] = header.progress.averaged;
   const std::string stage = stage_text(config, header.progress.step);
   if (!stage.empty()) description["stage"] = stage;
   return description;

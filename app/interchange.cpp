@@ -59,10 +59,12 @@ std::string last_line(std::string text) {
 }
 
 void run_script(const std::string& python, const char* command, const std::filesystem::path& from,
-                const std::filesystem::path& to) {
+                const std::filesystem::path& to, Weights weights = Weights::last) {
   std::string output;
   const std::string script = (data_folder() / "tools" / "pytorch_checkpoint.py").string();
-  const int code = run({python, script, command, from.string(), to.string()}, output);
+  std::vector<std::string> words{python, script, command, from.string(), to.string()};
+  if (weights == Weights::ema) words.push_back("ema");
+  const int code = run(words, output);
   const std::string line = last_line(output);
   if (code == 2 && line.starts_with('[')) fail("{}", line);  // one of its own errors
   require(code == 0, "[python] expected {} to run {}; got exit code {}: {}", python, script, code,
@@ -134,14 +136,10 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
   const auto made = make_model(header.config.model, file);
   Transformer& model = *made;
   const auto optimizer = make_optimizer(config.optimizer, model.parameters().all());
-  header.progress.memory = model.fresh_memory(config.batch.sequences);
-  if (config.run.validation == ValidationMode::rolling) {
-    header.progress.valid_memory = header.progress.memory;
-  }
 
   copy_weights(model, file);
   for (const auto& [name, tensor] : optimizer->state()) copy_tensor(*tensor, file, name);
-  const std::vector<NamedTensor> tensors = state_of(model, *optimizer);
+  std::vector<NamedTensor> tensors = state_of(model, *optimizer);
   std::set<std::string> expected;
   for (const NamedTensor& one : tensors) expected.insert(one.name);
   for (const std::string& name : file.names()) {
@@ -150,16 +148,24 @@ int64_t PytorchCheckpoint::save(const TrainingConfig& config) const {
             "it may be of a part that is not here",
             name);
   }
+  const Memory memory = model.fresh_memory(config.batch.sequences);
+  for (const auto text : {Trainer::MemoryOf::train, Trainer::MemoryOf::valid}) {
+    const bool rolling = config.run.validation == ValidationMode::rolling;
+    if (text == Trainer::MemoryOf::valid && !rolling) continue;
+    for (int64_t l = 0; l < config.model.layers; ++l) {
+      tensors.push_back(memory_tensor(text, l, {memory[static_cast<size_t>(l)]}));
+    }
+  }
   write_checkpoint(out_, header, tensors);
   return header.progress.step;
 }
 
 void export_to_pytorch(const std::filesystem::path& checkpoint, const std::filesystem::path& file,
-                       const std::string& python) {
+                       const std::string& python, Weights weights) {
   require_new("--to-pytorch", file);
-  load_model(checkpoint);
+  load_model(checkpoint, weights);
   make_folder_of(file);
-  run_script(python, "from-safetensors", checkpoint, file);
+  run_script(python, "from-safetensors", checkpoint, file, weights);
 }
 
 }  // namespace adaspan

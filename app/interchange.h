@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include <adaspan/train/run/checkpoint.h>
 #include <adaspan/train/run/training_config.h>
 
 namespace adaspan {
@@ -35,9 +36,10 @@ class PytorchCheckpoint {
   std::filesystem::path out_, converted_;
 };
 
-/// Writes `checkpoint` to `file` as the paper's program would have saved it. Throws Error as above,
-/// and DamagedFile when the checkpoint is.
+/// Writes such weights of `checkpoint`, with the optimizer's state of the last ones, to `file` as
+/// the paper's program would have saved it. Throws Error as above, and DamagedFile when the
+/// checkpoint is.
 void export_to_pytorch(const std::filesystem::path& checkpoint, const std::filesystem::path& file,
-                       const std::string& python);
+                       const std::string& python, Weights weights = Weights::last);
 
 }  // namespace adaspan

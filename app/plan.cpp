@@ -64,15 +64,10 @@ std::vector<Way> ways_of(const TrainingConfig& c, const Spans& z, const MemorySt
 }
 
 ordered_json json_of(const MemoryNeed& need) {
-  return {{"total", need.total()},
-          {"weights", need.weights},
-          {"gradients", need.gradients},
-          {"optimizer", need.optimizer},
-          {"activations", need.activations},
-          {"memory", need.memory},
-          {"workspace", need.workspace},
-          {"saving", need.saving},
-          {"kept", need.kept},
+  return {{"total", need.total()},           {"weights", need.weights},
+          {"gradients", need.gradients},     {"optimizer", need.optimizer},
+          {"activations", need.activations}, {"memory", need.memory},
+          {"workspace", need.workspace},     {"kept", need.kept},
           {"process", need.process}};
 }
 

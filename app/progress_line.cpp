@@ -8,6 +8,7 @@
 
 #include "adaspan/train/run/metrics.h"
 #include "app/run_summary.h"
+#include "app/settings.h"
 
 namespace adaspan {
 
@@ -33,10 +34,17 @@ void ProgressLine::started(const std::optional<Resumption>& from,
 }
 
 void ProgressLine::noted(const std::string& line) {
-  output_.note(line);
+  output_.note(with_flags(line));
 }
 
 void ProgressLine::already_done(int64_t step) {
+  if (step < config_.run.steps()) {
+    output_.note(
+        fmt::format("already ended at step {} of {}: {}; raise --patience, or --patience 0, "
+                    "to go on",
+                    step, config_.run.steps(), patience_text()));
+    return;
+  }
   output_.note(fmt::format("already at step {} of {}; raise --niter (or --steps) to go on", step,
                            config_.run.steps()));
 }
@@ -79,6 +87,14 @@ void ProgressLine::validated(const ValidationReport& report) {
   output_.note(fmt::format("step {}  validation {:.3f} {}{}", report.step,
                            in_unit(report.loss, unit), name(unit),
                            report.best ? "  (best so far)" : ""));
+}
+
+std::string ProgressLine::patience_text() const {
+  return fmt::format("no better validation in {}", config_.run.patience);
+}
+
+void ProgressLine::ended_early(int64_t step) {
+  output_.note(fmt::format("ended early, after step {}: {}", step, patience_text()));
 }
 
 void ProgressLine::stopped(int64_t step) {

@@ -23,8 +23,11 @@ class ProgressLine : public RunObserver {
   void stepped(const StepReport& report, double tokens_per_second) override;
   void validated(const ValidationReport& report) override;
   void stopped(int64_t step) override;
+  void ended_early(int64_t step) override;
 
  private:
+  std::string patience_text() const;
+
   using Clock = std::chrono::steady_clock;
 
   /// Once the first steps have shown it: how long the whole run takes.

@@ -13,6 +13,8 @@
 namespace adaspan {
 namespace {
 
+using nlohmann::ordered_json;
+
 std::string spans_of(const ModelConfig& c) {
   switch (c.span_kind) {
     case SpanKind::adaptive:
@@ -30,11 +32,24 @@ std::string clusters_text(const ModelConfig& c) {
   return c.adaptive_io.on ? "; adaptive io: " + adaptive_io_text(c) : "";
 }
 
+/// ", then cosine to 0.1 of it"; empty for a flat one
+std::string shape_text(const TrainingConfig& c, const ordered_json& words) {
+  if (c.schedule.shape == ScheduleShape::flat) return "";
+  return fmt::format(
+      ", then {}{}", words.at("lr-schedule").get<std::string>(),
+      ends_at_least(c.schedule.shape) ? fmt::format(" to {} of it", c.schedule.least_share) : "");
+}
+
 std::string optimizer_of(const TrainingConfig& c) {
   const int64_t warmup = c.schedule.warmup;
-  return fmt::format("{}, learning rate {}{}", to_json(c).at("optim").get<std::string>(),
-                     c.schedule.learning_rate,
-                     warmup > 0 ? fmt::format(" after {} steps of warm-up", warmup) : "");
+  const ordered_json words = to_json(c);
+  return fmt::format(
+      "{}, learning rate {}{}{}{}", words.at("optim").get<std::string>(), c.schedule.learning_rate,
+      warmup > 0 ? fmt::format(" after {} steps of warm-up", warmup) : "", shape_text(c, words),
+      c.optimizer.average > 0
+          ? fmt::format("; an average of the weights, which follows them by {:.4g} a step",
+                        1 - c.optimizer.average)
+          : "");
 }
 
 /// " on 12,288 tokens", always the same ones

@@ -27,7 +27,8 @@ constexpr std::pair<const char*, const char*> kOtherFlags[] = {
     {"generate.top_k", "--top-k"},    {"generate.top_p", "--top-p"},
     {"generate.min_p", "--min-p"},    {"generate.unknown", "--unknown"},
     {"prepare.split", "--split"},     {"prepare.unk", "--unk"},
-    {"prepare.newline", "--newline"}};
+    {"prepare.newline", "--newline"}, {"eval.protocol", "--protocol"},
+    {"eval.against", "--against"}};
 
 bool is_auto(const SettingTexts& texts, const char* name) {
   const auto found = texts.find(name);
@@ -251,6 +252,11 @@ Settings settings_of(const SettingTexts& texts, const TrainingConfig& defaults) 
     settings.training.model.precision = bf16_obstacle().empty() ? DType::bf16 : DType::f32;
   }
   TrainingConfig& c = settings.training;
+  // A record says "auto" either way, and a run goes on with either word.
+  const bool bf16 = c.model.precision == DType::bf16;
+  if (c.model.cache_precision == (bf16 ? CachePrecision::bf16 : CachePrecision::f32)) {
+    c.model.cache_precision = CachePrecision::of_activations;
+  }
   if (!texts.contains("niter")) take_length_of_stages(c);
   check(c);
   return settings;

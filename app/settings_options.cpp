@@ -55,6 +55,12 @@ Settings SettingsOptions::resolve(Output& output, const TrainingConfig& defaults
   // Before settings_of(), which looks at what the level can do.
   const Process process = open_process(process_options(output, threads_of(texts), isa_of(texts)));
   Settings settings = settings_of(texts, defaults);
+  for (const char* name : {"adapt-io-tied", "adapt-io-divval", "adapt-io-cutoffs"}) {
+    const auto found = given_.find(name);
+    require(
+        settings.training.model.adaptive_io.on || found == given_.end() || found->second == "false",
+        "[settings] expected --adapt-io with --{}, which has no effect without it; got none", name);
+  }
   settings.process = process;
   settings.preset = preset_;
   return settings;

@@ -115,8 +115,7 @@ TEST_CASE("so does one in bf16, whose memory is saved as it is") {
   for (int i = 0; i < 3; ++i) run.step();
   save_checkpoint(place.path, run);
   const SafetensorsFile file(place.path);
-  const LayerMemory memory = run.progress().memory[1];
-  CHECK(same_bits(file.tensor("memory.train.1"), memory.joined()));
+  CHECK(same_bits(file.tensor("memory.train.1"), memory_of(run, 1)));
   CHECK(file.tensor("memory.train.1").type() == DType::bf16);
   CHECK(file.tensor("key_pe").type() == DType::f32);
 }
@@ -129,10 +128,9 @@ TEST_CASE("a memory is saved as one tensor, whatever it is made of") {
   for (int i = 0; i < 4; ++i) run.step();
   save_checkpoint(place.path, run);
   const SafetensorsFile file(place.path);
-  const Memory memory = run.progress().memory;
   CHECK(file.shape("memory.train.1") == Shape{24, 4, 16});
-  CHECK(same_bits(file.tensor("memory.train.0"), memory[0].joined()));
-  CHECK(same_bits(file.tensor("memory.train.1"), memory[1].joined()));
+  CHECK(same_bits(file.tensor("memory.train.0"), memory_of(run, 0)));
+  CHECK(same_bits(file.tensor("memory.train.1"), memory_of(run, 1)));
 }
 
 TEST_CASE("a model trained in bf16 runs in f32 where bf16 cannot, and says so") {

@@ -37,7 +37,78 @@ expect "a finished run does nothing more" cmp -s $metrics before.jsonl
 
 accept '"part":"test"' '"bpc":' '"tokens":' -- eval --checkpoint run/ckpt --json
 accept '"part":"valid"' -- eval --checkpoint run/ckpt --data data --part valid --json
-accept '"part":"valid"' '"part":"test"' -- \
+value() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" "$work/out"; }
+# near A B BOUND: their relative difference
+near() { awk -v a="$1" -v b="$2" -v e="$3" 'BEGIN { d = a - b; exit !(a > 0 && d * d <= (e * b) ^ 2) }'; }
+accept '"protocol":"exact"' '"not_scored":1,' '"bits_per_character":' -- eval --checkpoint run/ckpt --json
+exact=$(value loss)
+expect "all bytes but one are scored" [ "$(value tokens)" = "$(value characters)" ]
+nats=$(value nats)
+tokens=$(value tokens)
+for shape in "1 16" "3 7" "9 100000"; do
+  # shellcheck disable=SC2086
+  set -- $shape
+  accept "\"batch\":$1," -- eval --checkpoint run/ckpt --json --batch-sz "$1" --block-sz "$2"
+  expect "rows and blocks change no value" near "$(value loss)" "$exact" 1e-6
+done
+accept '"protocol":"reference"' '"batch":8,"block":16,"warm_up":0' -- \
+  eval --checkpoint run/ckpt --json --protocol reference
+expect "the reference drops a tail" [ "$(value not_scored)" -gt 8 ]
+accept "reference: 8 rows from empty memory" "tokens not scored" -- \
+  eval --checkpoint run/ckpt --protocol reference
+accept "standard error" "none: fewer than 20,000 tokens" "exact: every token but the first" -- \
+  eval --checkpoint run/ckpt
+accept "run/best.safetensors: " "difference" "cannot be told" -- \
+  eval --checkpoint run/ckpt --against run/best.safetensors
+accept '"verdict":"undecided"' '"difference_standard_error":null' -- \
+  eval --checkpoint run/ckpt --against run/best.safetensors --json
+refuse "[eval] expected neither --batch-sz nor --block-sz with --protocol reference" -- \
+  eval --checkpoint run/ckpt --protocol reference --batch-sz 4
+refuse "[eval] expected --protocol exact with --against" -- \
+  eval --checkpoint run/ckpt --protocol reference --against run/ckpt
+refuse "[eval] expected --batch-sz of 1 to " "got 0" -- eval --checkpoint run/ckpt --batch-sz 0
+refuse "[eval] expected --block-sz of at least 1; got 0" -- eval --checkpoint run/ckpt --block-sz 0
+refuse '[settings] expected --block-sz to be a whole number; got "x"' -- \
+  eval --checkpoint run/ckpt --block-sz x
+refuse "[file] expected a readable file at nowhere" -- eval --checkpoint run/ckpt --against nowhere
+accept -- train --data other --checkpoint other-run/ckpt "${tiny[@]}" --niter 1
+refuse "[checkpoint] expected the vocabulary" -- \
+  eval --checkpoint run/ckpt --against other-run/ckpt
+seq 1 8000 >counted  # of which the training part has three blocks of 10,000
+accept -- prepare --input counted --out counted-data
+accept -- train --data data --checkpoint early/ckpt "${tiny[@]}" --niter 1
+against=(--data counted-data --part train --json --against)
+accept '"standard_error_blocks":3' '"verdict":"better"' -- \
+  eval --checkpoint run/ckpt "${against[@]}" early/ckpt
+better=$(sed 's/.*"difference":-\([0-9.]*\),.*/\1/' "$work/out")
+accept '"verdict":"worse"' "\"difference\":$better" -- \
+  eval --checkpoint early/ckpt "${against[@]}" run/ckpt
+accept "this one is better than the other" " +- " -- \
+  eval --checkpoint run/ckpt --data counted-data --part train --against early/ckpt
+
+# --- any text -----------------------------------------------------------------------------------
+tail -c "$((tokens + 1))" text >test-part
+accept '"lines":' '"not_scored":1,' -- score test-part --checkpoint run/ckpt --json
+expect "a part's text costs what the part does" near "$(tail -n 1 "$work/out" | sed 's/.*"nats":\([^,]*\).*/\1/')" "$nats" 1e-9
+expect "an object a line, and one" [ "$(wc -l <"$work/out")" = $(($(wc -l <test-part) + 1)) ]
+head -n 3 text >few
+accept "line  bytes" "bits per byte" "memory passes from line to line" -- score few --checkpoint run/ckpt
+accept "each line from empty memory, after an end of a line" -- \
+  score few --checkpoint run/ckpt --independent
+command_line="adaspan score -"
+"$program" score - --checkpoint run/ckpt --quiet <few >"$work/piped" 2>"$work/err"
+expect "standard input is a text, too" cmp -s "$work/piped" <("$program" score few --checkpoint run/ckpt --quiet)
+printf 'a\xff\xe2\x82\n' >no-utf8
+accept 'a\xff\xe2\x82' -- score no-utf8 --checkpoint run/ckpt
+accept '"text":"a\\xff\\xe2\\x82"' -- score no-utf8 --checkpoint run/ckpt --json
+refuse "[score] expected a text with a token to score" "got none in empty (0 bytes)" -- \
+  score empty --checkpoint run/ckpt
+refuse "[file] expected a readable file at nowhere" -- score nowhere --checkpoint run/ckpt
+refuse "[file] expected a regular file at data" -- score data --checkpoint run/ckpt
+refuse "FILE is required" -- score --checkpoint run/ckpt
+rm -f few test-part no-utf8
+
+accept '"part":"valid"' '"part":"test"' '"protocol":"exact"' -- \
   train --full-eval-mode --json --data data --checkpoint run/ckpt "${tiny[@]}"
 accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" \
   "FLOPS a token (multiply-add = 1) at a mean span of " -- \
@@ -62,6 +133,11 @@ accept '"peak_share":' '"seconds":' '"tokens_per_s":' '"useful_gflops":' '"gemm_
   bench step --json --spans trained --steps 1 "${bench[@]}"
 accept 'span attention backward' 'waiting' 'the rest' -- \
   bench step --profile --spans full --steps 1 "${bench[@]}"
+accept '"bytes":' '"checkpoint":"given/ckpt"' -- \
+  bench checkpoint --json --spans trained --data data "${bench[@]}" given/ckpt
+accept "going on from step 2" "step              4 of 4" -- \
+  train --data data --checkpoint given/ckpt "${bench[@]}" --steps 4 --recompute
+accept '"nlayers": 2' -- inspect given/ckpt
 accept '"gemm_peak_gflops":' '"disturbed":' '"gemm_peak_spread":' '"spread":' '"span":7' '"forward_s":' '"backward_s":' '"span":32' -- \
   bench attention --json --span 7 --span 32 "${bench[@]}"
 accept 'gemm_peak_gflops' 'feed-forward 2' 'weight_gradient' 'spread' -- bench gemm "${bench[@]}"
@@ -135,7 +211,8 @@ old=$tests/data/format_2.safetensors
 cp -r "$tests/data/old_bytes/corpus" old-data
 loss_of() { sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out"; }
 while read -r part loss; do
-  accept '"step":40' -- eval --checkpoint "$old" --data old-data --part "$part" --json
+  accept '"step":40' -- eval --checkpoint "$old" --data old-data --part "$part" --json \
+    --protocol reference
   expect "the loss that its own version found" awk -v a="$(loss_of)" -v b="$loss" \
     'BEGIN { exit !((a - b) ^ 2 <= (1e-6 * b) ^ 2) }'
 done <<'LOSSES'
@@ -171,10 +248,10 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
 # --- help ---------------------------------------------------------------------------------------
-commands=(prepare presets plan train eval report generate inspect diff repro parity bench import export
+commands=(prepare presets plan train eval score report generate inspect diff repro parity bench import export
   completion man)
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
-for command in "${commands[@]}" "bench step" "bench attention" "bench gemm"; do
+for command in "${commands[@]}" "bench step" "bench checkpoint" "bench attention" "bench gemm"; do
   # shellcheck disable=SC2086
   accept "Usage: adaspan $command" "Examples:" -- $command --help
   sed -n '/^Examples:/,$ s/^  //p' "$work/out" >>"$work/examples"
@@ -305,7 +382,7 @@ refuse "[corpus] expected a prepared corpus in nowhere" -- train --data nowhere 
 refuse "expected at least 68 tokens" "batch of 4 and blocks of 16; got 54" -- \
   train --data short-data --checkpoint new/ckpt "${tiny[@]}"
 refuse "expected at least 136 tokens" "batch of 8 and blocks of 16" -- \
-  eval --checkpoint run/ckpt --data short-data --part valid
+  eval --checkpoint run/ckpt --data short-data --part valid --protocol reference
 refuse '[settings] expected the name of a preset; got "enwik9"; did you mean enwik8?; there are: ' "enwik8" -- \
   train --preset enwik9
 refuse '[settings] expected the name of a preset; got "../presets/demo"' -- \
@@ -340,7 +417,11 @@ refuse "[bench] expected --adapt-span without --dynamic-span" "got --dynamic-spa
   bench attention "${tiny[@]}" --dynamic-span
 refuse "[bench] expected --span in [1, 32], the limit --attn-span; got 33" -- \
   bench attention "${bench[@]}" --span 4 --span 33
-refuse "[bench] expected step, attention or gemm; got none" -- bench
+refuse "[bench] expected the name of a new file; got given/ckpt" "there already" -- \
+  bench checkpoint "${bench[@]}" --data data given/ckpt
+refuse "[bench] expected --adapt-span without --dynamic-span" -- \
+  bench checkpoint "${bench[@]}" --dynamic-span --data data other.ckpt
+refuse "[bench] expected step, checkpoint, attention or gemm; got none" -- bench
 refuse "not expected: foo" -- bench foo
 while read -r spans got; do
   echo "$spans" >spans.json

@@ -40,7 +40,10 @@ TrainingConfig unusual_config() {
   c.schedule.stages = {{150, true, 1}, {20000, false, 0.1}};
   c.model.span_kind = SpanKind::dynamic;
   c.model.precision = DType::bf16;
+  c.model.cache_precision = CachePrecision::bf16;
   c.optimizer.kind = OptimizerKind::adam;
+  c.schedule.shape = ScheduleShape::inverse_sqrt;
+  c.run.divergence.action = OnDivergence::skip;
   c.run.data_unit = DataUnit::ppl;
   c.run.validation = ValidationMode::rolling;
   return c;
@@ -156,6 +159,7 @@ TEST_CASE("a value of the wrong kind is refused by its path and changes nothing"
          "lengths of at least 1 and factors above 0, as 150000@1,20000@0.1");
   refuse("precision", "model.precision", "auto", "f32 or bf16");
   refuse("precision", "model.precision", "i32", "f32 or bf16");
+  refuse("cache-precision", "model.cache_precision", "f16", "f32, bf16 or auto");
   CHECK(same(c, TrainingConfig()));
 }
 
@@ -173,10 +177,14 @@ TEST_CASE("fields that a record lacks have their defaults") {
   ordered_json json = to_json(given);
   json.erase("batch-split");
   json.erase("stages");
+  json.erase("cache-precision");
+  json.erase("recompute");
   const TrainingConfig c = config_from_json(json);
   CHECK(c.model.layers == 7);
   CHECK(c.schedule.stages.empty());
   CHECK(c.batch.split == 1);
+  CHECK_FALSE(c.batch.recompute);
+  CHECK(c.model.cache_precision == CachePrecision::of_activations);
 }
 
 TEST_CASE("cut-offs are a text in records, and a record before them has none in use") {

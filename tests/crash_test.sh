@@ -22,8 +22,9 @@ fail() {
 # Weights large enough for half of the time to go into saving them
 settings=(--nlayers 2 --hid-sz 64 --pers-mem-size 256 --nheads 2 --attn-span 32 --dynamic-span
   --adapt-span-ramp 8 --dropout 0.2 --optim adam --lr 0.003 --batch-sz 2 --batch-split 2
-  --block-sz 8 --nbatches 2 --niter 40 --stages 30,20r@0.5,30@0.1 --log-steps 1 --threads 1
-  --keep-last 3)
+  --block-sz 8 --nbatches 2 --niter 64 --stages 30,20r@0.5,58@0.1 --log-steps 1 --threads 1
+  --keep-last 3 --lr-schedule cosine --lr-min-factor 0.1 --lr-warmup 10 --ema 0.95 --patience 1000
+  --on-divergence skip --divergence-factor 1.02 --max-skips 1000)
 awk 'BEGIN { for (i = 0; i < 700; ++i) printf "%d %s\n", i * i % 97, i % 3 ? "span" : "head" }' >text
 "$program" prepare --format bytes --input text --out data >/dev/null
 mkdir whole broken
@@ -47,6 +48,7 @@ remains() {
   )
 }
 remains whole >expected
+grep -q '"skipped":true' whole/run/metrics.jsonl || fail "no step of the undisturbed run was skipped"
 
 pause() { sleep "0.$(printf '%03d' $((RANDOM % $1)))"; }
 

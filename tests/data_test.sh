@@ -20,7 +20,7 @@ told() {
 # --- corpora and runs of the time when the bytes' vocabulary had only those of the text ----------
 # Made on `text`, by the last version that made such corpora, which found this loss.
 cp -r "$tests/data/old_bytes" old
-accept -- eval --checkpoint old/checkpoint.safetensors --data old/corpus --json
+accept -- eval --checkpoint old/checkpoint.safetensors --data old/corpus --json --protocol reference
 expect "the loss that its own version found" awk \
   -v a="$(sed -n 's/.*"loss":\([0-9.]*\).*/\1/p' "$work/out")" \
   'BEGIN { exit !((a - 2.3511630467) ^ 2 <= 1e-10) }'

@@ -123,6 +123,10 @@ TEST_CASE("Adam remembers how many updates its state is of, also where a run goe
   there.step = 0;
   there.origin = begun.origin();
   begun.restore(there);
+  for (int64_t l = 0; l < c.model.layers; ++l) {
+    const auto text = Trainer::MemoryOf::train;
+    begun.set_layer_memory(text, l, source.layer_memory(text, l));
+  }
   straight.step();
   begun.step();
   CHECK(same_weights(weights(begun), weights(straight)));

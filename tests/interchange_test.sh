@@ -14,7 +14,8 @@ agree() {
 }
 
 evaluated() {
-  "$program" eval --checkpoint "$1" --data corpus --part test --json --quiet | sed 's/.*"loss":\([0-9.]*\).*/\1/'
+  "$program" eval --checkpoint "$1" --data corpus --part test --protocol reference --json --quiet "${@:2}" |
+    sed 's/.*"loss":\([0-9.]*\).*/\1/'
 }
 
 refused() { # text command...
@@ -107,6 +108,21 @@ for number, slots in theirs["optimizer"]["state"].items():
 END
   echo "$name: losses agree, both ways"
 done
+
+# Of a training that keeps averaged weights either can be exported.
+mkdir averaged
+cp untied/start.safetensors averaged/run.safetensors
+"$program" train --data corpus --checkpoint averaged/run.safetensors --niter 5 --ema 0.9 \
+  "${sizes[@]}" "${case[@]}" --precision f32 >/dev/null 2>&1
+for weights in last ema; do
+  "$program" export --checkpoint averaged/run.safetensors --weights $weights \
+    --to-pytorch $weights.pt --python "$python" >/dev/null
+  twin_losses eval --from $weights.pt >theirs
+  evaluated averaged/run.safetensors --weights $weights >ours
+  agree theirs ours || fail "averaged: test loss $(cat ours), of the twin with $weights $(cat theirs)"
+  cp ours $weights.loss
+done
+cmp -s last.loss ema.loss && fail 'averaged: the two exports are of one loss'
 
 # What the file tells need not be told.
 "$program" import --from-pytorch adagrad.pt --out bare.safetensors --python "$python" >/dev/null

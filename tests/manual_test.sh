@@ -8,7 +8,7 @@ source "$(cd "$(dirname "$0")" && pwd)/support/cases.sh"
 
 # --- the manual ---------------------------------------------------------------------------------
 accept -- man --out pages
-expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 20 ]
+expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 22 ]
 accept ".TH ADASPAN\\-BENCH\\-STEP 1" "\\fB\\-\\-profile\\fR" -- man bench step
 expect "it is the one written" cmp -s "$work/out" pages/adaspan-bench-step.1
 refuse "expected the name of a command" -- man bench stpe
@@ -64,7 +64,7 @@ completes() {
 }
 completes tr :: train
 completes bench st :: step
-completes bench '' :: attention gemm step
+completes bench '' :: attention checkpoint gemm step
 completes train --nl :: --nlayers
 completes train --adapt-span-c :: --adapt-span-cache
 completes train --preset enw :: enwik8 enwik8_large enwik8_pers enwik8_pers_small enwik8_small
@@ -72,6 +72,9 @@ completes train --optim a :: adagrad adam
 completes train --optim = a :: adagrad adam
 completes train --lr 1 --optim s :: sgd
 completes eval --part '' :: test train valid
+completes eval --protocol r :: reference
+completes score --ind :: --independent
+completes score f :: folder
 completes prepare --format w :: words
 completes bench step --spans t :: trained
 completes train --config a :: "a file.toml"

@@ -9,6 +9,7 @@
 
 #include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/random.h"
+#include "tests/support/memory_values.h"
 
 namespace adaspan {
 namespace {
@@ -30,7 +31,7 @@ Value large(int64_t steps, float first) {
 }
 
 std::vector<float> values(const LayerMemory& memory) {
-  const Tensor all = memory.joined().converted(DType::f32);
+  const Tensor all = values_of({memory}).converted(DType::f32);
   return {all.values().begin(), all.values().end()};
 }
 
@@ -46,7 +47,7 @@ std::vector<float> numbers(const LayerMemory& memory) {
 }
 
 TEST_CASE("memory keeps the newest steps of what was and what came") {
-  const LayerMemory old(run_of(2, 0));
+  const LayerMemory old = LayerMemory(1, 2).extended(run_of(2, 0), 2);
   const Value x = run_of(3, 10);
   CHECK(values(old.extended(x, 4)) == std::vector<float>{2, 3, 10, 11, 12, 13, 14, 15});
   CHECK(values(old.extended(x, 3)) == std::vector<float>{10, 11, 12, 13, 14, 15});
@@ -70,8 +71,39 @@ TEST_CASE("memory has the type of its values") {
   CHECK(nothing.type() == DType::bf16);
   const LayerMemory one = nothing.extended(run_of(3, 0, DType::bf16), 2);
   CHECK(one.type() == DType::bf16);
-  CHECK(one.joined().type() == DType::bf16);
+  CHECK(values_of({one}).type() == DType::bf16);
   CHECK(values(one) == std::vector<float>{2, 3, 4, 5});
+}
+
+TEST_CASE("a memory in bf16 rounds what comes in f32") {
+  const Value x = share(Tensor::of({1, 1, 2}, std::vector<float>{1.00390625f, -3}));
+  const LayerMemory one = LayerMemory(1, 2, DType::bf16).extended(x, 5);
+  CHECK(one.type() == DType::bf16);
+  CHECK(values(one) == std::vector<float>{1, -3});  // 1 + 2^-8 lies between two, the even one wins
+}
+
+TEST_CASE("the parts of a batch lie side by side, however their steps are cut") {
+  Tensor all({5, 4, 3});
+  std::iota(all.data(), all.data() + all.elements(), 0.0f);
+  std::vector<LayerMemory> parts(2, LayerMemory(2, 3));
+  extend_side_by_side(parts, all.clone());
+  CHECK(parts[1].shape() == Shape{5, 2, 3});
+  CHECK(values(parts[1])[0] == 6);
+  CHECK(side_by_side(parts) == all.shape());
+  const Tensor back = values_of(parts);
+  CHECK(std::ranges::equal(back.values(), all.values()));
+
+  std::vector<LayerMemory> whole(1, LayerMemory(4, 3));
+  extend_side_by_side(whole, all.clone());
+  CHECK(std::ranges::equal(values_of(whole).values(), all.values()));
+
+  // Large steps, which are not joined: each part in other segments.
+  std::vector<LayerMemory> cut(2, LayerMemory(1, 1 << 19));
+  for (int i = 0; i < 3; ++i) cut[0] = cut[0].extended(large(2, static_cast<float>(2 * i)), 6);
+  for (int i = 0; i < 2; ++i) cut[1] = cut[1].extended(large(3, static_cast<float>(3 * i)), 6);
+  const Tensor both = values_of(cut);
+  CHECK(both.shape() == Shape{6, 2, 1 << 19});
+  for (int64_t i = 0; i < 12; ++i) CHECK(both.data()[i << 19] == static_cast<float>(i / 2));
 }
 
 TEST_CASE("blocks that are kept whole are shared, and let go when they are out of reach") {

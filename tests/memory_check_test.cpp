@@ -102,13 +102,34 @@ TEST_CASE("what is proposed fits, and is the first that does") {
 
   TrainingConfig most = c;
   most.batch.split = c.batch.sequences;
-  const auto batch = proposed(0.95 * need_of(most));
+  most.batch.recompute = true;
+  most.model.cache_precision = CachePrecision::bf16;
+  if (bf16_obstacle().empty()) most.model.precision = DType::bf16;
+  const auto batch = proposed(0.9 * need_of(most));
   REQUIRE(batch);
   CHECK(batch->batch.sequences < c.batch.sequences);
   CHECK(batch->batch.block == c.batch.block);
   CHECK_FALSE(proposed(0.95 * need_of(most), /*going_on=*/true));
   CHECK_FALSE(proposed(1 * kMega));
   CHECK(has(refusal(c, machine_with(30 * kMega)), "take a smaller model"));
+}
+
+TEST_CASE("before a smaller batch activations are made again, and then numbers are narrower") {
+  TrainingConfig c = small_config();
+  c.model.precision = DType::f32;
+  c.batch.exact_split = true;  // no batch.split takes less
+  const auto proposed_for_need_of = [&](const TrainingConfig& leaner) {
+    REQUIRE(need_of(leaner) < 0.99 * need_of(c));
+    const auto found = settings_that_fit(c, starting_spans(c.model), /*going_on=*/false,
+                                         machine_with(1.001 * need_of(leaner)));
+    REQUIRE(found);
+    return changes_text(c, *found);
+  };
+  TrainingConfig leaner = c;
+  leaner.batch.recompute = true;
+  CHECK(proposed_for_need_of(leaner) == "batch.recompute");
+  leaner.model.cache_precision = CachePrecision::bf16;
+  CHECK(proposed_for_need_of(leaner) == "batch.recompute and model.cache_precision bf16");
 }
 
 TEST_CASE("full spans are a warning in one line, never a refusal") {
@@ -136,7 +157,8 @@ TEST_CASE("a run that goes on is judged by the spans that it has, and by what it
   REQUIRE(saved.text == "saved");
   const MemoryState now = machine_with(1.05 * need_of(c));
   CHECK(has(refusal(c, now), "batch.split"));
-  CHECK(has(refusal(c, machine_with(60 * kMega)), "no batch.split makes it fit"));
+  CHECK(has(refusal(c, machine_with(60 * kMega)),
+            "neither batch.split nor batch.recompute makes it fit"));
   std::ofstream(c.run.checkpoint) << "damaged";
   CHECK(refusal(c, now) == "");
 }

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <sstream>
 #include <string>
 
 #include "adaspan/core/buffer_pool.h"
@@ -13,7 +15,7 @@
 #include "adaspan/models/span.h"
 #include "adaspan/ops/process.h"
 #include "adaspan/train/run/checkpoint.h"
-#include "adaspan/train/run/evaluate.h"
+#include "adaspan/train/run/exact_evaluation.h"
 #include "tests/support/child.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_run.h"
@@ -43,8 +45,8 @@ TrainingConfig small_config(SpanKind kind) {
   return c;
 }
 
-/// The peak of training with these spans, a validation and a checkpoint.
-double peak_of_training(const TrainingConfig& c, const Spans& z) {
+/// Training with these spans, a validation and a checkpoint; its text tells of the pool.
+ChildResult trained(const TrainingConfig& c, const Spans& z) {
   const TemporaryFolder folder;
   const ChildResult child = in_child([&] {
     open_process({.threads = 1});
@@ -62,10 +64,12 @@ double peak_of_training(const TrainingConfig& c, const Spans& z) {
     }
     trainer.validate();
     save_checkpoint(folder.path() / "c", trainer);
-    return std::string();
+    const PoolUse use = pool_use();
+    return "tensors " + bytes_text(static_cast<double>(use.peak)) + ", the pool " +
+           bytes_text(static_cast<double>(use.reserved));
   });
   CHECK_MESSAGE((child.ended && !child.threw), child.text);
-  return child.peak;
+  return child;
 }
 
 void check_near(double estimate, double peak) {
@@ -76,7 +80,10 @@ void check_near(double estimate, double peak) {
 
 void check_training(const TrainingConfig& c, const Spans& z) {
   open_process({.threads = 1});
-  check_near(training_need(c, z).total(), peak_of_training(c, z));
+  const MemoryNeed need = training_need(c, z);
+  const ChildResult child = trained(c, z);
+  INFO(need.text() << ", kept " << bytes_text(need.kept) << "; " << child.text);
+  check_near(need.total(), child.peak);
 }
 
 Spans full(const ModelConfig& c) {
@@ -117,6 +124,103 @@ TEST_CASE("what a training takes is known before: in parts, with Adam, in bf16")
   c.batch.split = 1;
   c.model.precision = DType::bf16;
   check_training(c, mixed(c.model));
+}
+
+TEST_CASE("what a training takes is known before: activations that are made again") {
+  for (SpanKind kind : kSpanKinds) {
+    TrainingConfig c = small_config(kind);
+    c.model.layers = 8;
+    c.batch.recompute = true;
+    const double kept = training_need(c, starting_spans(c.model)).total();
+    check_training(c, starting_spans(c.model));
+    c.batch.recompute = false;
+    CHECK(kept < 0.75 * training_need(c, starting_spans(c.model)).total());
+  }
+  TrainingConfig c = small_config(SpanKind::adaptive);
+  c.batch.recompute = true;
+  c.batch.sequences = 32;
+  c.batch.split = 2;
+  check_training(c, mixed(c.model));
+  c.model.precision = DType::bf16;
+  c.model.persistent = 600;
+  check_training(c, full(c.model));
+}
+
+/// The widest z of each head in a training of dynamic spans, which learns them.
+Spans widest_of_training(const TrainingConfig& c) {
+  Spans widest = starting_spans(c.model);
+  const ChildResult child = in_child([&] {
+    open_process({.threads = 1});
+    const int64_t size = c.batch.sequences * (8 * c.batch.block + 1);
+    TokenStream stream = random_stream(size, c.model.vocabulary);
+    Trainer trainer(c, c.model.vocabulary, stream, stream);
+    std::string text;
+    for (int64_t i = 0; i < c.run.steps(); ++i) {
+      for (const auto& layer : trainer.step().widest_z) {
+        for (float z : layer) text += std::to_string(z) + " ";
+      }
+    }
+    return text;
+  });
+  std::istringstream numbers(child.text);
+  for (int64_t i = 0; i < c.run.steps(); ++i) {
+    for (auto& layer : widest) {
+      for (float& z : layer) {
+        float now = 0;
+        REQUIRE(static_cast<bool>(numbers >> now));
+        z = std::max(z, now);
+      }
+    }
+  }
+  return widest;
+}
+
+TEST_CASE("what a training takes is known before: dynamic spans that grow, by the widest of them") {
+  TrainingConfig c = small_config(SpanKind::dynamic);
+  c.model.persistent = 600;
+  c.batch.split = 4;
+  open_process({.threads = 1});
+  const Spans widest = widest_of_training(c);
+  CHECK(widest[3][0] > 4 * starting_spans(c.model)[3][0]);
+  check_training(c, widest);
+  c.batch.split = 1;
+  check_training(c, widest_of_training(c));
+}
+
+TEST_CASE("what a training takes is known before: dynamic spans in parts") {
+  TrainingConfig c = small_config(SpanKind::dynamic);
+  c.schedule.learning_rate = 0;
+  c.batch.split = 4;
+  check_training(c, starting_spans(c.model));
+  c.model.persistent = 600;
+  check_training(c, starting_spans(c.model));
+  c.batch.split = 1;
+  check_training(c, starting_spans(c.model));
+  c.batch.sequences = 32;
+  c.batch.exact_split = true;
+  check_training(c, starting_spans(c.model));
+  c.model.precision = DType::bf16;
+  check_training(c, starting_spans(c.model));
+}
+
+TEST_CASE("what a training takes is known before: a memory in bf16") {
+  TrainingConfig c = small_config(SpanKind::fixed);
+  c.batch.block = 64;
+  c.run.steps_per_round = 12;
+  const double wide = training_need(c, full(c.model)).memory;
+  c.model.cache_precision = CachePrecision::bf16;
+  CHECK(training_need(c, full(c.model)).memory < 0.6 * wide);
+  check_training(c, full(c.model));
+  c.batch.recompute = true;
+  check_training(c, full(c.model));
+}
+
+TEST_CASE("what a training takes is known before: with an average of many weights") {
+  TrainingConfig c = small_config(SpanKind::adaptive);
+  c.model.inner = 8192;
+  c.batch.sequences = 4;
+  c.optimizer.average = 0.999;
+  check_training(c, starting_spans(c.model));
 }
 
 TEST_CASE("what a training takes is known before: persistent vectors") {
@@ -180,6 +284,33 @@ TEST_CASE("what an evaluation takes is known before") {
   });
   REQUIRE((child.ended && !child.threw));
   check_near(evaluation_need(c.model, B, M, size, starting_spans(c.model)).total(), child.peak);
+}
+
+TEST_CASE("what an exact evaluation takes is known before: one row of long blocks, many rows") {
+  open_process({.threads = 1});
+  const auto check = [](SpanKind kind, const EvaluationShape& shape) {
+    CAPTURE(static_cast<int>(kind));
+    CAPTURE(shape.block.value_or(0));
+    const TrainingConfig c = small_config(kind);
+    const TokenStream stream = random_stream(100000, c.model.vocabulary);
+    const ChildResult child = in_child([&] {
+      const Transformer model(c.model, 1);
+      evaluate_exactly(model, stream, plan_exact(model, c.batch, stream, shape),
+                       [](const ScoredToken&) {});
+      return std::string();
+    });
+    REQUIRE((child.ended && !child.threw));
+    const EvaluationPlan plan = plan_exact(Transformer(c.model, 1), c.batch, stream, shape);
+    check_near(evaluation_need(c.model, plan.B, plan.M, plan.B * plan.columns(stream.size),
+                               starting_spans(c.model))
+                   .total(),
+               child.peak);
+  };
+  for (const EvaluationShape& shape :
+       {EvaluationShape{.rows = 1, .block = 8192}, EvaluationShape{.rows = 32, .block = 128}}) {
+    check(SpanKind::fixed, shape);
+    check(SpanKind::adaptive, shape);
+  }
 }
 
 void check_generation(ModelConfig c, int64_t prompt, const DecoderOptions& options) {

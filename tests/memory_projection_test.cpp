@@ -204,6 +204,32 @@ TEST_CASE("a bf16 memory gives what its widened values give, rounded" *
   check_threads(half, w);
 }
 
+TEST_CASE("a bf16 memory with all else in f32 is projected as its rounded values") {
+  // Heads and segments of several pieces: 1024 rows make one.
+  for (const auto& [B, steps] : {std::pair{2, MemorySteps{3, 5}}, {64, MemorySteps{33, 20}}}) {
+    const int64_t C = std::ranges::max(steps);
+    const Tensor rounded = random_tensor({C, B, 9}, 1).converted(DType::bf16);
+    const Array exact(rounded.converted(DType::f32));
+    for (const Segments& memory : {whole(rounded.clone()), cut(rounded, {2, C - 2})}) {
+      const auto project = [&memory, &steps = steps](Tape& tape, const Variables& w) {
+        return memory_projection(tape, memory, w[0], w[1], steps, DType::f32);
+      };
+      check_op(project,
+               [&, &own = steps](const Arrays& w) { return projection_of(exact, w[0], w[1], own); },
+               {random_tensor({6, 9}, 2), random_tensor({6, 9}, 3)});
+    }
+  }
+}
+
+TEST_CASE("a result of a type that the memory cannot give throws") {
+  Tape tape;
+  CHECK_THROWS_WITH_AS(memory_projection(tape, whole(Tensor::zeros({5, 2, 4})), zeros({4, 4}),
+                                         zeros({4, 4}), {1}, DType::bf16),
+                       "[memory_projection] expected a result of the memory's type, or f32 from "
+                       "bf16; got bf16 from f32",
+                       Error);
+}
+
 TEST_CASE("a memory and weights that do not fit throw") {
   Tape tape;
   const auto project = [&](Shape memory, Shape wk, Shape wv, const MemorySteps& memory_steps) {

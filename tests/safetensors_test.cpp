@@ -105,6 +105,39 @@ std::string small_file() {
 
 }  // namespace
 
+TEST_CASE("rows of a tensor are read alone, and all its bytes block by block") {
+  const TemporaryFolder folder;
+  Tensor x({5, 2, 3});
+  for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = static_cast<float>(i);
+  const Tensor h = x.converted(DType::bf16);
+  write_safetensors(folder / "file", {{"x", &x}, {"h", &h}}, {});
+  const SafetensorsFile file(folder / "file");
+  CHECK(file.type("h") == DType::bf16);
+  for (const char* name : {"x", "h"}) {
+    const Tensor some = file.rows(name, 1, 3);
+    CHECK(some.shape() == Shape{2, 2, 3});
+    CHECK(some.converted(DType::f32).data()[0] == 6);
+    CHECK(some.converted(DType::f32).data()[11] == 17);
+    CHECK(file.rows(name, 5, 5).elements() == 0);
+    size_t bytes = 0;
+    file.read_blocks(name, [&](std::span<const std::byte> block) { bytes += block.size(); });
+    CHECK(bytes == file.tensor(name).bytes());
+  }
+}
+
+TEST_CASE("what gives its bytes in pieces is written as the tensor that it stands for") {
+  const TemporaryFolder folder;
+  Tensor x({4, 2});
+  for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = static_cast<float>(i);
+  const auto in_pieces = [&](const ByteSink& sink) {
+    for (size_t i = 0; i < 4; ++i) sink(std::as_bytes(x.values().subspan(2 * i, 2)));
+  };
+  write_safetensors(folder / "whole", {{"x", &x}}, {});
+  write_safetensors(folder / "pieces", {{"x", Shape{4, 2}, DType::f32, in_pieces}}, {});
+  CHECK(read_text(folder / "pieces") == read_text(folder / "whole"));
+  SafetensorsFile(folder / "pieces").verify();
+}
+
 TEST_CASE("tensors and metadata that were written are read back") {
   const TemporaryFolder folder;
   const Tensor x = Tensor::of(Shape{2, 3}, kFloats);

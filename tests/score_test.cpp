@@ -39,12 +39,10 @@ struct Prepared {
     const int64_t n = file.size() - (with_last ? 1 : 2);
     std::vector<int32_t> ids(static_cast<size_t>(n + 1));
     file.read(0, n + 1, ids.data());
-    Tensor inputs = Tensor::of({n, 1}, std::span<const int32_t>(ids.data(), ids.size() - 1));
-    Tensor targets = Tensor::of({n, 1}, std::span<const int32_t>(ids.data() + 1, ids.size() - 1));
-    Tensor losses({n, 1});
-    for (int64_t i = 0; i < n; ++i) losses.data()[i] = static_cast<float>(i + 1);
     ScoreKeeper keeper(opened, Part::test);
-    keeper.add(inputs, targets, losses);
+    for (size_t i = 1; i < ids.size(); ++i) {
+      keeper.add(ids[i - 1], ids[i], static_cast<double>(i));
+    }
     return keeper.score(with_last);
   }
 
@@ -74,6 +72,15 @@ TEST_CASE("bytes: words begin after white space, and every token is a byte") {
   CHECK(*found.words == 2);  // c and de: of ab, the first byte was not scored
   CHECK(*found.bits_per_byte() == Approx(found.nats / (8 * std::numbers::ln2)));
   CHECK_FALSE(found.perplexity_without_line_ends().has_value());
+}
+
+TEST_CASE("characters are as many as the bytes that begin one") {
+  const Score found = Prepared({TextFormat::enwik8}, "a\xc3\xa4 \xe2\x82\xac").score();
+  CHECK(*found.bytes == 6);
+  CHECK(*found.characters == 3);  // without the a, and the end of the line that was added
+  CHECK(*found.bits_per_character() == Approx(found.nats / (3 * std::numbers::ln2)));
+  CHECK_FALSE(Prepared({TextFormat::words}, "the cat").score().characters.has_value());
+  CHECK_FALSE(Prepared({TextFormat::enwik8, Newline::drop}, "ab c").score().characters.has_value());
 }
 
 TEST_CASE("an end of a line that was added after the text is no byte of it") {

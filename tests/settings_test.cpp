@@ -278,6 +278,24 @@ TEST_CASE("precision is as asked for, and by itself the fastest that can run") {
         "[settings] expected --precision to be f32, bf16 or auto; got \"half\"");
 }
 
+TEST_CASE("the memory's precision is a word of its own only where it differs from activations'") {
+  const auto cache = [](const char* precision, const char* asked) {
+    return settings_of({{"precision", precision}, {"cache-precision", asked}})
+        .training.model.cache_precision;
+  };
+  CHECK(cache("f32", "auto") == CachePrecision::of_activations);
+  CHECK(cache("f32", "f32") == CachePrecision::of_activations);
+  CHECK(cache("f32", "bf16") == CachePrecision::bf16);
+  CHECK(refusal("cache-precision", "half") ==
+        "[settings] expected --cache-precision to be f32, bf16 or auto; got \"half\"");
+  if (!bf16_obstacle().empty()) return;
+  CHECK(cache("bf16", "bf16") == CachePrecision::of_activations);
+  CHECK_THROWS_WITH_AS(cache("bf16", "f32"),
+                       "[model] expected model.cache_precision bf16 or auto with activations in "
+                       "bf16; got f32; a memory holds no more than they do",
+                       Error);
+}
+
 TEST_CASE("the level of instructions is named, or the best there is") {
   CHECK(isa_of(SettingTexts{}) == best_isa());
   CHECK(isa_of({{"isa", "auto"}}) == best_isa());

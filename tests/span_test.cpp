@@ -70,6 +70,7 @@ TEST_CASE("adaptive spans are the limit times a learned ratio, under the referen
   CHECK(spans.z.value().data()[1] == 256);
   CHECK(spans.price.value().item() == (512 + 256) / 2);
   CHECK(spans.mean_z == std::vector<float>{512, 256});
+  CHECK(spans.widest_z == spans.mean_z);
   CHECK(spans.effective == Steps{512 + 33, 256 + 33});
   CHECK(spans.memory_steps == Steps{300, 256 + 33});
   CHECK(adaptive.of(0).memory_steps == Steps{0, 0});
@@ -93,6 +94,8 @@ TEST_CASE("dynamic spans are S sigmoid(v.x + b) for each token and head") {
   CHECK(z[3] == doctest::Approx(1024 * sigmoid(3 - 4)));
   const double mean = 512 * (sigmoid(-4) + sigmoid(-1));  // of head 1
   CHECK(spans.mean_z[1] == doctest::Approx(mean));
+  CHECK(spans.widest_z[0] == z[0]);
+  CHECK(spans.widest_z[1] == z[3]);
   CHECK(spans.price.value().item() == doctest::Approx((1024 * sigmoid(-4) + mean) / 2));
   CHECK(spans.effective[1] == static_cast<int64_t>(std::floor(1024 * sigmoid(-1) + 32)) + 1);
   CHECK(spans.memory_length == 1024);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "adaspan/autograd/recomputed.h"
 #include "adaspan/core/buffer_pool.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
@@ -236,6 +237,61 @@ TEST_CASE("a second backward pass throws and changes no gradient") {
   tape.backward(loss);
   CHECK_THROWS_WITH_AS(tape.backward(loss), doctest::Contains("backward once a forward"), Error);
   CHECK(values_of(a.grad()) == Values{1, 1});
+}
+
+TEST_CASE("backward from any value takes the gradient of that value") {
+  Parameter a("a", vector_of({1, 2, 3}));
+  Tape tape;
+  const Variable square = multiply(tape, a.variable(), a.variable());
+  tape.backward(square, vector_of({1, 0, -2}));
+  CHECK(values_of(a.grad()) == Values{2, 0, -12});
+  CHECK(tape.entries().empty());
+}
+
+TEST_CASE("backward from a value with a gradient that does not fit it throws") {
+  Parameter a("a", vector_of({1, 2}));
+  Tape tape;
+  const Variable y = increment(tape, a.variable());
+  CHECK_THROWS_WITH_AS(tape.backward(y, vector_of({1, 2, 3})),
+                       "[increment] expected a gradient of shape [2]; got [3]", Error);
+  CHECK_THROWS_WITH_AS(tape.backward(a.variable(), vector_of({1, 2})),
+                       doctest::Contains("got one that is not on it"), Error);
+}
+
+TEST_CASE("what is made again in the backward pass has the same gradients and saves nothing") {
+  Parameter a("a", vector_of({1, 2, 3})), b("b", vector_of({4, 5, 6}));
+  Tape tape;
+  int runs = 0;
+  std::weak_ptr<const Tensor> inner;
+  const Variable x = increment(tape, a.variable());
+  const Variable y = recomputed(tape, "twice", {x}, [&runs, &inner, &b, x](Tape& now) {
+    ++runs;
+    const Variable product_of_both = multiply(now, x, b.variable());
+    inner = product_of_both.shared_value();
+    return multiply(now, product_of_both, x);  // (a + 1)^2 b
+  });
+  CHECK(runs == 1);
+  CHECK(inner.expired());
+  CHECK(values_of(y.value()) == Values{16, 45, 96});
+  const Variable loss = sum(tape, multiply(tape, x, y));  // (a + 1)^3 b
+  CHECK(tape.entries().size() == 4);
+  tape.backward(loss);
+  CHECK(runs == 2);
+  CHECK(values_of(a.grad()) == Values{3 * 4 * 4, 3 * 9 * 5, 3 * 16 * 6});
+  CHECK(values_of(b.grad()) == Values{8, 27, 64});
+}
+
+TEST_CASE("on a tape that records nothing it is made once") {
+  Parameter a("a", vector_of({1, 2}));
+  Tape tape(Tape::Mode::evaluation);
+  int runs = 0;
+  const Variable y = recomputed(tape, "once", {a.variable()}, [&](Tape& now) {
+    ++runs;
+    return increment(now, a.variable());
+  });
+  CHECK(runs == 1);
+  CHECK_FALSE(y.requires_grad());
+  CHECK(tape.entries().empty());
 }
 
 TEST_CASE("backward from a value of many elements throws") {

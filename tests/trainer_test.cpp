@@ -15,6 +15,7 @@
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
 #include "adaspan/train/run/evaluate.h"
+#include "adaspan/train/run/fixed_validation.h"
 #include "tests/support/tiny_run.h"
 
 namespace adaspan {
@@ -126,6 +127,21 @@ TEST_CASE("a step reports its loss, learning rate, gradient norm and spans") {
   CHECK(trainer.step().learning_rate == Approx(s.schedule.learning_rate / 2));
 }
 
+TEST_CASE("a step reports the widest span of any token, whatever the parts of the batch") {
+  TrainingConfig s = tiny_config(SpanKind::dynamic);
+  Trainer one = random_trainer(s);
+  s.batch.split = 2;
+  Trainer parts = random_trainer(s);
+  for (int i = 0; i < 4; ++i) {
+    const StepReport whole = one.step(), split = parts.step();
+    CHECK(split.widest_z[1][1] == Approx(whole.widest_z[1][1]).epsilon(1e-5));
+    if (i > 0) CHECK(whole.widest_z[1][1] > 1.001f * whole.mean_z[1][1]);
+  }
+  s = tiny_config(SpanKind::adaptive);
+  const StepReport adaptive = random_trainer(s).step();
+  CHECK(adaptive.widest_z == adaptive.mean_z);
+}
+
 TEST_CASE("between stages nothing but the learning rate changes") {
   TrainingConfig one = tiny_config(SpanKind::adaptive), two = one;
   one.schedule.warmup = two.schedule.warmup = 6;
@@ -139,8 +155,65 @@ TEST_CASE("between stages nothing but the learning rate changes") {
   const Trainer::Progress a = plain.progress(), b = staged.progress();
   CHECK(a.train.column == b.train.column);
   CHECK(a.losses.best_validation == b.losses.best_validation);
-  for (size_t l = 0; l < a.memory.size(); ++l)
-    CHECK(same_bits(a.memory[l].joined(), b.memory[l].joined()));
+  for (int64_t l = 0; l < 2; ++l) CHECK(same_bits(memory_of(plain, l), memory_of(staged, l)));
+}
+
+/// Losses, gradient norms and weights of some steps.
+void check_same_bits(const TrainingConfig& a, const TrainingConfig& b) {
+  Trainer one = random_trainer(a), other = random_trainer(b);
+  for (int i = 0; i < 4; ++i) {
+    const StepReport first = one.step(), second = other.step();
+    CHECK(first.loss == second.loss);
+    CHECK(first.gradient_norm == second.gradient_norm);
+  }
+  CHECK(same_weights(weights(one), weights(other)));
+  for (int64_t l = 0; l < a.model.layers; ++l) {
+    CHECK(same_bits(memory_of(one, l), memory_of(other, l)));
+  }
+}
+
+TEST_CASE("layers' activations that are made again change no bit") {
+  for (SpanKind kind : kSpanKinds) {
+    for (int variant = 0; variant < 7; ++variant) {
+      CAPTURE(static_cast<int>(kind));
+      CAPTURE(variant);
+      TrainingConfig s = tiny_config(kind);
+      s.model.layers = 3;
+      s.model.dropout = 0.3f;
+      s.model.embedding_dropout = 0.1f;
+      s.optimizer.kind = variant == 0 ? OptimizerKind::sgd : OptimizerKind::adagrad;
+      s.optimizer.momentum = variant == 0 ? 0.9 : 0;
+      if (variant == 1) s.model.persistent = 6;
+      if (variant == 2) s.batch.split = 2;
+      if (variant == 3) s.batch.exact_split = true;
+      if (variant == 4) s.model.adaptive_io = {.on = true, .tied = true, .cutoffs = {2, 5}};
+      if (variant == 5) s.model.cache_precision = CachePrecision::bf16;
+      if (variant == 6 && bf16_obstacle().empty()) s.model.precision = DType::bf16;
+      TrainingConfig again = s;
+      again.batch.recompute = true;
+      check_same_bits(s, again);
+    }
+  }
+}
+
+TEST_CASE("a memory in bf16 trains about as one in f32") {
+  for (SpanKind kind : kSpanKinds) {
+    CAPTURE(static_cast<int>(kind));
+    TrainingConfig s = tiny_config(kind);
+    s.model.cache_precision = CachePrecision::bf16;
+    Trainer rounded = random_trainer(s);
+    s.model.cache_precision = CachePrecision::of_activations;
+    Trainer whole = random_trainer(s);
+    double apart = 0;
+    for (int i = 0; i < 6; ++i) {
+      apart = std::max(apart, std::abs(rounded.step().loss / whole.step().loss - 1));
+    }
+    CHECK(apart < 1e-3);
+    CHECK(apart > 0);
+    CHECK(memory_of(rounded, 1).type() == DType::bf16);
+    CHECK(memory_of(whole, 1).type() == DType::f32);
+    CHECK(rounded.validate().loss == Approx(whole.validate().loss).epsilon(1e-2));
+  }
 }
 
 TEST_CASE("a batch in 2 or 4 parts gives the loss and the weights of one piece") {
@@ -242,12 +315,33 @@ TEST_CASE("validations read the same text each time, from empty memory, and keep
   CHECK(first == evaluate(trainer.model(), random_stream(300, kVocabulary, 2), s.batch.sequences,
                           s.batch.block)
                      .loss);
-  CHECK(trainer.progress().valid_memory.empty());
+  CHECK(!trainer.remembers(Trainer::MemoryOf::valid));
   CHECK(trainer.progress().valid == BlockReader::Position());
   for (int i = 0; i < 3; ++i) trainer.step();
   const double later = trainer.validate().loss;
   CHECK(later != first);
   CHECK(trainer.validate().loss == later);
+}
+
+TEST_CASE("a fixed validation goes through its text a few rows at a time") {
+  CHECK(validation_rows(64) == 8);
+  CHECK(validation_rows(12) == 6);
+  CHECK(validation_rows(7) == 7);
+  CHECK(validation_rows(11) == 1);
+  TrainingConfig s = tiny_config(SpanKind::dynamic);
+  s.batch.sequences = 12;
+  s.run.steps_per_round = 31;
+  Trainer trainer = random_trainer(s);
+  trainer.step();
+  const double all_at_once =
+      evaluate(trainer.model(), random_stream(300, kVocabulary, 2), 12, s.batch.block).loss;
+  const double loss = trainer.validate().loss;
+  CHECK(loss == Approx(all_at_once).epsilon(1e-6));
+  CHECK(trainer.validate().loss == loss);
+  s.batch.split = 3;
+  Trainer split = random_trainer(s);
+  split.step();
+  CHECK(split.validate().loss == Approx(loss).epsilon(1e-6));
 }
 
 TEST_CASE("a fixed validation costs less than a tenth of a round, counted from sizes") {

@@ -3,7 +3,8 @@
 """Between checkpoints of the paper's PyTorch program and Adaspan's.
 
 usage: pytorch_checkpoint.py to-safetensors FILE.pt OUT.safetensors      for `adaspan import`
-       pytorch_checkpoint.py from-safetensors CHECKPOINT FILE.pt         for `adaspan export`
+       pytorch_checkpoint.py from-safetensors CHECKPOINT FILE.pt [ema]   for `adaspan export`;
+                                                     ema: of the averages of the weights
 
 The paper's program saves a dict:
   iter_no         the last round of nbatches steps that was finished, counted from 0
@@ -210,15 +211,26 @@ def model_state(weights):
     return model
 
 
+AVERAGE = "ema."
+
+
 def read_ours(path):
     tensors, header = safetensors_file.load(path, lambda name: not name.startswith("memory."))
-    return json.loads(header["settings"]), json.loads(header["progress"])["step"], tensors
+    return json.loads(header["settings"]), json.loads(header["progress"]), tensors
 
 
-def from_safetensors(source, target):
-    settings, step, tensors = loaded(read_ours, source, "a checkpoint of Adaspan")
-    weights = shared_weights.in_order_of_program(
-        {name: x for name, x in tensors.items() if not name.startswith("optim.")})
+def chosen_weights(tensors, average):
+    """{name: tensor} of the weights, or under the same names of their averages"""
+    if average:
+        return {name[len(AVERAGE):]: x for name, x in tensors.items() if name.startswith(AVERAGE)}
+    return {name: x for name, x in tensors.items() if not name.startswith(("optim.", AVERAGE))}
+
+
+def from_safetensors(source, target, average=False):
+    settings, progress, tensors = loaded(read_ours, source, "a checkpoint of Adaspan")
+    step = progress["step"]
+    updates = step - progress.get("guard", {}).get("skips", 0)
+    weights = shared_weights.in_order_of_program(chosen_weights(tensors, average))
     warmup, learning_rate = settings["lr-warmup"], settings["lr"]
     if warmup > 0:
         learning_rate *= min(1, step / warmup)
@@ -228,7 +240,7 @@ def from_safetensors(source, target):
         slots = SLOTS[settings["optim"]].items()
         optimizer.state[x] = {theirs: tensors[f"optim.{ours}.{name}"] for theirs, ours in slots}
         if settings["optim"] != "sgd":
-            optimizer.state[x]["step"] = step  # a number: every PyTorch makes of it what it needs
+            optimizer.state[x]["step"] = updates  # a number: every PyTorch makes of it what it needs
     state = {"iter_no": step // settings["nbatches"] - 1, "model": model_state(weights),
              "logger": {}, "optimizer": optimizer.state_dict()}
     if warmup > 0:
@@ -240,13 +252,14 @@ def from_safetensors(source, target):
 
 def main():
     commands = {"to-safetensors": to_safetensors, "from-safetensors": from_safetensors}
-    if len(sys.argv) != 4 or sys.argv[1] not in commands:
+    average = sys.argv[1:2] + sys.argv[4:] == ["from-safetensors", "ema"]
+    if len(sys.argv) != 4 + average or sys.argv[1] not in commands:
         raise Refused(f"[pytorch] expected {' or '.join(commands)} and two files; got "
                       f"{keys(sys.argv[1:])}")
-    source, target = sys.argv[2:]
+    source, target = sys.argv[2:4]
     written = f"{target}.tmp"  # what is at the target stays until the new file is whole
     try:
-        commands[sys.argv[1]](source, written)
+        commands[sys.argv[1]](source, written, *([True] if average else []))
         os.replace(written, target)
     finally:
         if os.path.exists(written):

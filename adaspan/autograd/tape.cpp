@@ -20,25 +20,34 @@ Variable Tape::record(std::string op, std::vector<Variable> inputs, Value output
   return {std::move(output), std::move(gradient)};
 }
 
-void Tape::backward(const Variable& loss) {
+void Tape::check_recorded(const Variable& y) const {
   const bool recorded = std::any_of(entries_.rbegin(), entries_.rend(), [&](const Entry& entry) {
-    return entry.output == loss.shared_gradient();
+    return entry.output == y.shared_gradient();
   });
   require(recorded,
           "[backward] expected a loss recorded on this tape; got {}; run forward with a recording "
           "tape, and backward once a forward",
-          !loss                  ? "none"
-          : loss.requires_grad() ? "one that is not on it"
-                                 : "one without a gradient");
+          !y                  ? "none"
+          : y.requires_grad() ? "one that is not on it"
+                              : "one without a gradient");
+}
+
+void Tape::backward(const Variable& loss) {
+  check_recorded(loss);
   require(loss.shape().elements() == 1, "[backward] expected a scalar loss; got shape {}",
           loss.shape().text());
+  backward(loss, Tensor::filled(loss.shape(), 1));
+}
+
+void Tape::backward(const Variable& y, Tensor dy) {
+  check_recorded(y);
   const Timed timed("backward graph", 0, 0);  // without the ops: walking, and giving back
-  loss.grad().add(Tensor::filled(loss.shape(), 1));
+  y.grad().add(std::move(dy));
   while (!entries_.empty()) {
     const Entry entry = std::move(entries_.back());
     entries_.pop_back();
-    Tensor dy = entry.output->take();
-    if (!dy.empty()) entry.backward(std::move(dy));
+    Tensor gradient = entry.output->take();
+    if (!gradient.empty()) entry.backward(std::move(gradient));
   }
 }
 

@@ -38,6 +38,9 @@ class Tape {
   /// Entries, and the values they saved, are released as they are passed; the tape is empty after.
   /// Throws Error unless `loss` is a recorded scalar.
   void backward(const Variable& loss);
+  /// The same from any recorded value y: adds dy * dy/d(parameter), `dy` being the gradient of y.
+  /// Throws Error unless y was recorded, and as Gradient::add does.
+  void backward(const Variable& y, Tensor dy);
 
   struct Entry {
     std::string op;
@@ -48,6 +51,8 @@ class Tape {
   const std::vector<Entry>& entries() const { return entries_; }
 
  private:
+  void check_recorded(const Variable& y) const;
+
   Mode mode_;
   std::vector<Entry> entries_;
 };

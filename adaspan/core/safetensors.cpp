@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
@@ -179,18 +180,40 @@ const Shape& SafetensorsFile::shape(const std::string& name) const {
   return entry(name).shape;
 }
 
-Tensor SafetensorsFile::tensor(const std::string& name) const {
+DType SafetensorsFile::type(const std::string& name) const {
   const Entry& e = entry(name);
   for (DType type : {DType::f32, DType::bf16, DType::i32}) {
-    if (e.type != type_name(type)) continue;
-    Tensor result(e.shape, type);
-    with_any_type(type, [&]<class T>(T) {
-      file_.read(e.begin, {reinterpret_cast<std::byte*>(result.data<T>()), result.bytes()});
-    });
-    return result;
+    if (e.type == type_name(type)) return type;
   }
   fail("[safetensors] expected {} in {} to be F32, BF16 or I32; got {}", name, path_.string(),
        e.type);
+}
+
+Tensor SafetensorsFile::read(const Entry& e, Shape shape, DType type, size_t offset) const {
+  Tensor result(std::move(shape), type);
+  with_any_type(type, [&]<class T>(T) {
+    file_.read(e.begin + offset, {reinterpret_cast<std::byte*>(result.data<T>()), result.bytes()});
+  });
+  return result;
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name) const {
+  return read(entry(name), shape(name), type(name), 0);
+}
+
+Tensor SafetensorsFile::rows(const std::string& name, int64_t begin, int64_t end) const {
+  std::vector<int64_t> extents = shape(name).extents();
+  assert(!extents.empty() && 0 <= begin && begin <= end && end <= extents[0]);
+  extents[0] = 1;
+  const size_t row = static_cast<size_t>(Shape(extents).elements()) * size_of(type(name));
+  extents[0] = end - begin;
+  return read(entry(name), Shape(std::move(extents)), type(name), static_cast<size_t>(begin) * row);
+}
+
+void SafetensorsFile::read_blocks(
+    const std::string& name, const std::function<void(std::span<const std::byte>)>& visit) const {
+  const Entry& e = entry(name);
+  file_.read_blocks(e.begin, e.end, visit);
 }
 
 template <class T>

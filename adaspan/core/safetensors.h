@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -47,8 +48,15 @@ class SafetensorsFile {
   bool has(const std::string& name) const { return entries_.contains(name); }
   /// Throws Error when there is no such tensor.
   const Shape& shape(const std::string& name) const;
-  /// An F32, BF16 or I32 tensor. Throws Error when there is none of that name, or of another type.
+  /// F32, BF16 or I32. Throws Error when there is no such tensor, or it is of another type.
+  DType type(const std::string& name) const;
+  /// The whole tensor, or rows [begin, end) of its first axis; without bytes in memory beside
+  /// those. Throws Error as type() does.
   Tensor tensor(const std::string& name) const;
+  Tensor rows(const std::string& name, int64_t begin, int64_t end) const;
+  /// Calls visit(block) for its bytes in turn, at most kFileBlock at a time.
+  void read_blocks(const std::string& name,
+                   const std::function<void(std::span<const std::byte>)>& visit) const;
   /// The values of an F32, BF16, F64 or I32 tensor.
   std::vector<double> doubles(const std::string& name) const;
 
@@ -59,6 +67,7 @@ class SafetensorsFile {
     size_t begin, end;  // bytes, from the start of the file
   };
   const Entry& entry(const std::string& name) const;
+  Tensor read(const Entry& entry, Shape shape, DType type, size_t offset) const;
   template <class T>
   std::vector<double> widened(const Entry& entry) const;
   void read_header();
@@ -71,9 +80,24 @@ class SafetensorsFile {
   std::map<std::string, Entry> entries_;
 };
 
+/// What is to be written: a tensor, or whatever gives the bytes of one. It is asked for them more
+/// than once, by any thread.
 struct NamedTensor {
+  /// `tensor` must stay.
+  NamedTensor(std::string tensor_name, const Tensor* tensor);
+  NamedTensor(std::string tensor_name, Shape its_shape, DType its_type,
+              std::function<void(const ByteSink&)> its_bytes)
+      : name(std::move(tensor_name)),
+        shape(std::move(its_shape)),
+        type(its_type),
+        write(std::move(its_bytes)) {}
+
+  size_t bytes() const { return static_cast<size_t>(shape.elements()) * size_of(type); }
+
   std::string name;
-  const Tensor* tensor;
+  Shape shape;
+  DType type;
+  std::function<void(const ByteSink&)> write;  ///< all bytes, in order
 };
 
 /// Writes the tensors in the order given, with checksums, by atomic_write. Throws Error as that

@@ -26,30 +26,37 @@ std::string header_sum(std::string header) {
 
 using namespace safetensors;
 
+NamedTensor::NamedTensor(std::string tensor_name, const Tensor* tensor)
+    : NamedTensor(std::move(tensor_name), tensor->shape(), tensor->type(),
+                  [tensor](const ByteSink& sink) {
+                    with_any_type(tensor->type(),
+                                  [&]<class T>(T) { sink(std::as_bytes(tensor->values<T>())); });
+                  }) {
+  assert(!tensor->empty());
+}
+
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  const auto bytes_of = [&](size_t i) {
-    const Tensor& t = *tensors[i].tensor;
-    return with_any_type(t.type(), [&]<class T>(T) { return std::as_bytes(t.values<T>()); });
-  };
   std::vector<std::string> sums(tensors.size());
   parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
-    sums[static_cast<size_t>(i)] = sha256(bytes_of(static_cast<size_t>(i)));
+    Sha256 sum;
+    tensors[static_cast<size_t>(i)].write(
+        [&](std::span<const std::byte> bytes) { sum.update(bytes); });
+    sums[static_cast<size_t>(i)] = sum.digits();
   });
 
   nlohmann::ordered_json header = {{kMetadata, metadata}},
                          sum_of = nlohmann::ordered_json::object();
   size_t at = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const auto& [name, tensor] = tensors[i];
-    assert(!tensor->empty());
+    const auto& [name, shape, type, write] = tensors[i];
     require(name != kMetadata, "[safetensors] expected a tensor name other than {}", kMetadata);
     require(!header.contains(name), "[safetensors] expected distinct names; got {} twice", name);
-    header[name] = {{"dtype", type_name(tensor->type())},
-                    {"shape", tensor->shape().extents()},
-                    {"data_offsets", {at, at + tensor->bytes()}}};
+    const size_t end = at + tensors[i].bytes();
+    header[name] = {
+        {"dtype", type_name(type)}, {"shape", shape.extents()}, {"data_offsets", {at, end}}};
     sum_of[name] = sums[i];
-    at += tensor->bytes();
+    at = end;
   }
   std::string text;
   try {
@@ -67,7 +74,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
   atomic_write(path, [&](const ByteSink& sink) {
     sink(std::as_bytes(std::span(&header_size, 1)));
     sink(std::as_bytes(std::span(text)));
-    for (size_t i = 0; i < tensors.size(); ++i) sink(bytes_of(i));
+    for (const NamedTensor& one : tensors) one.write(sink);
   });
 }
 

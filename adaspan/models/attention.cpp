@@ -62,8 +62,8 @@ class SpanAttention : public Attention {
     const LayerSpans& spans = inputs.spans;
     const Variable key = key_.variable(), value = value_.variable();
     const Variable qkv = linear(tape, inputs.x, {query_.variable(), key, value});  // [M,B,3H]
-    const Variable past =
-        memory_projection(tape, inputs.memory.segments(), key, value, spans.memory_steps);
+    const Variable past = memory_projection(tape, inputs.memory.segments(), key, value,
+                                            spans.memory_steps, qkv.type());
     const Variable heads =
         span_attention(tape,
                        {.qkv = qkv,

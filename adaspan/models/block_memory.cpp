@@ -2,6 +2,7 @@
 #include "adaspan/models/block_memory.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "adaspan/models/io_memory.h"
 #include "adaspan/models/memory_cache.h"
@@ -18,7 +19,14 @@ int64_t memory_steps(const ModelConfig& c, const BlockSizes& n, const std::vecto
 }
 
 StepsInUse steps_in_use(const ModelConfig& c, const BlockSizes& n, const std::vector<float>& z) {
-  return steps_in_use(memory_steps(c, n, z), n.M, n.B, c.hidden, c.precision);
+  StepsInUse steps = steps_in_use(memory_steps(c, n, z), n.M, n.B, c.hidden, c.cache_type());
+  if (c.cache_type() != c.precision) steps.copied += std::exchange(steps.shared, 0);  // rounded
+  return steps;
+}
+
+/// So many steps of a layer's memory.
+double cache_bytes(const ModelConfig& c, const BlockSizes& n, int64_t steps) {
+  return buffer_bytes(static_cast<double>(steps) * n.B * c.hidden, c.cache_type());
 }
 
 AttentionSizes attention_sizes(const ModelConfig& c, const BlockSizes& n,
@@ -33,7 +41,8 @@ AttentionSizes attention_sizes(const ModelConfig& c, const BlockSizes& n,
                    .memory_steps = {},
                    .segments = steps_in_use(c, n, z).segments,
                    .type = c.precision,
-                   .dropout = c.dropout > 0};
+                   .dropout = c.dropout > 0,
+                   .memory_type = c.cache_type()};
   const int64_t C = memory_steps(c, n, z);
   for (float head : z) {
     const bool fixed = c.span_kind == SpanKind::fixed;
@@ -62,6 +71,14 @@ struct LayerBuffers {
   double rows;
   double h, qkv, kv, inner, scales, moments, z_values;
   double persistent;  ///< keys and values, scaled
+
+  /// What is saved for the backward pass: the input and z in any case, and what is made of them:
+  /// qkv, kv, heads, attended; x, inner, transformed.
+  double input() const { return h + 2 * z_values; }
+  double made() const {
+    const double feed_forward = inner > 0 ? 2 * h + inner + moments : 0;
+    return 2 * h + qkv + kv + scales + moments + persistent + feed_forward;
+  }
 
   LinearSizes linear(const ModelConfig& c, int64_t in, int64_t out, bool stacked = false) const {
     return {static_cast<int64_t>(rows), in, out, c.precision, c.precision, stacked};
@@ -106,23 +123,24 @@ double parameter_count(const ModelConfig& c) {
 }
 
 BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
-                            const std::vector<std::vector<float>>& z, bool gradients_kept) {
+                            const std::vector<std::vector<float>>& z, const TrainingWay& way) {
+  const bool gradients_kept = way.gradients_kept;
   Peak peak;
-  // Forward: what each layer saves, the part before its feed-forward layer and that of it.
+  // Forward: what each layer saves. Of those that are made again, that is their input.
   double saved = saved_by_input(c, n.B * n.M);
-  const auto attention_of = [](const LayerBuffers& b) {  // h, qkv, kv, heads, attended
-    return 3 * b.h + b.qkv + b.kv + b.scales + b.moments + 2 * b.z_values + b.persistent;
-  };
-  const auto feed_forward_of = [](const LayerBuffers& b) {  // x, inner, transformed
-    return b.inner > 0 ? 2 * b.h + b.inner + b.moments : 0;
-  };
-  for (const auto& layer : z) {
-    const LayerBuffers b(c, n, layer);
-    const StepsInUse memory = steps_in_use(c, n, layer);
-    peak.add_other(b.kv);
-    saved += attention_of(b) + feed_forward_of(b);
-    saved += buffer_bytes(static_cast<double>(memory.copied) * n.B * c.hidden, c.precision);
+  const auto made_again = [&](size_t l) { return way.recompute && l + 1 < z.size(); };
+  double kv_once = 0;  // with its gradient: layers that are made again have it one at a time
+  for (size_t l = 0; l < z.size(); ++l) {
+    const LayerBuffers b(c, n, z[l]);
+    if (made_again(l)) {
+      kv_once = std::max(kv_once, 2 * b.kv);
+    } else {
+      peak.add_other(b.kv);
+    }
+    saved += b.input() + (made_again(l) ? 0 : b.made());
+    saved += cache_bytes(c, n, steps_in_use(c, n, z[l]).copied);
   }
+  peak.add_other(kv_once);
 
   // The output head, forward and backward.
   double gradients = gradients_kept ? parameter_count(c) : 0;
@@ -139,9 +157,10 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
 
   // Backward: what a layer saved goes, its weights' gradients come. dh: of its output and input.
   add_gradients(static_cast<double>(c.head_width()) * c.span_limit);
-  for (auto layer = z.rbegin(); layer != z.rend(); ++layer) {
-    const LayerBuffers b(c, n, *layer);
-    const double dh = b.h;
+  for (size_t l = z.size(); l-- > 0;) {
+    const LayerBuffers b(c, n, z[l]);
+    if (made_again(l)) saved += b.made();
+    const double dh = b.h + (made_again(l) ? b.h : 0);  // the output, too, is there again
     peak.see(saved + dh, gradients, layer_norm_backward_workspace(n.B * n.M, c.hidden));
     if (b.inner > 0) {
       add_gradients(feed_forward_weights(c));
@@ -163,7 +182,7 @@ BlockMemory training_memory(const ModelConfig& c, const BlockSizes& n,
     peak.see(saved + dh + dqkv, gradients, memory_projection_backward_workspace(b.sizes));
     peak.see(saved + dh + b.qkv, gradients,
              linear_backward_workspace(b.linear(c, c.hidden, 3 * c.hidden, /*stacked=*/true)));
-    saved -= steps_in_use(c, n, *layer).shared > 0 ? 0 : b.h;
+    saved -= steps_in_use(c, n, z[l]).shared > 0 ? 0 : b.h;
   }
   add_gradients(input_weights(c));
   const HeadMoment input = input_backward_memory(c, n.B * n.M);
@@ -180,8 +199,7 @@ BlockMemory evaluation_memory(const ModelConfig& c, const BlockSizes& n,
     const LayerBuffers b(c, n, layer);
     const StepsInUse steps = steps_in_use(c, n, layer);
     const double h = steps.shared > 0 ? 0 : b.h;  // else it is part of the memory
-    memory += buffer_bytes(static_cast<double>(steps.shared + steps.copied) * n.B * c.hidden,
-                           c.precision);
+    memory += cache_bytes(c, n, steps.shared + steps.copied);
     const double attention = memory + h + b.qkv + b.kv + b.z_values + b.persistent;
     attention_most = std::max(attention_most, b.qkv + b.kv);
     inner_most = b.inner;
@@ -209,8 +227,7 @@ double kept_memory(const ModelConfig& c, const BlockSizes& n,
                    const std::vector<std::vector<float>>& z) {
   double bytes = 0;
   for (const auto& layer : z) {
-    const auto steps = static_cast<double>(steps_in_use(c, n, layer).held);
-    bytes += buffer_bytes(steps * n.B * c.hidden, c.precision);
+    bytes += cache_bytes(c, n, steps_in_use(c, n, layer).held);
   }
   return bytes;
 }
@@ -218,10 +235,7 @@ double kept_memory(const ModelConfig& c, const BlockSizes& n,
 double joined_memory(const ModelConfig& c, const BlockSizes& n,
                      const std::vector<std::vector<float>>& z) {
   double bytes = 0;
-  for (const auto& layer : z) {
-    const auto steps = static_cast<double>(memory_steps(c, n, layer));
-    bytes += buffer_bytes(steps * n.B * c.hidden, c.precision);
-  }
+  for (const auto& layer : z) bytes += cache_bytes(c, n, memory_steps(c, n, layer));
   return bytes;
 }
 

@@ -29,12 +29,17 @@ struct BlockMemory {
   double total() const { return activations + gradients + workspace; }
 };
 
+/// How a block is trained with.
+struct TrainingWay {
+  bool gradients_kept = false;  ///< there are some before it, of another part of the batch
+  bool recompute = false;       ///< layers' activations are made again: TrainingStep::recompute
+};
+
 /// z: the span of each layer and head, in steps.
 ///
-/// Of a block that is trained with: forward and backward. `gradients_kept`: whether there are
-/// gradients before it, of another part of the batch.
+/// Of a block that is trained with: forward and backward.
 BlockMemory training_memory(const ModelConfig& config, const BlockSizes& n,
-                            const std::vector<std::vector<float>>& z, bool gradients_kept);
+                            const std::vector<std::vector<float>>& z, const TrainingWay& way);
 /// Of one that is only looked at.
 BlockMemory evaluation_memory(const ModelConfig& config, const BlockSizes& n,
                               const std::vector<std::vector<float>>& z, HeadResult result);
@@ -42,7 +47,7 @@ BlockMemory evaluation_memory(const ModelConfig& config, const BlockSizes& n,
 /// What the layers' memories hold between two blocks.
 double kept_memory(const ModelConfig& config, const BlockSizes& n,
                    const std::vector<std::vector<float>>& z);
-/// The same as one tensor for each layer, as a checkpoint has it.
+/// The same as a checkpoint has it.
 double joined_memory(const ModelConfig& config, const BlockSizes& n,
                      const std::vector<std::vector<float>>& z);
 

@@ -36,16 +36,25 @@ MemorySegment whole(Tensor steps) {
   return {share(std::move(steps)), 0, count};
 }
 
-/// Copies `count` sequences of each step, from sequence `first` of [C,B,H] to sequence `to_first`.
-void copy_sequences(Tensor& to, int64_t to_first, const Tensor& from, int64_t first,
-                    int64_t count) {
+/// Sequences [first, first+count) of steps [C,B,H]: a copy.
+Tensor sequences_of(const Tensor& from, int64_t first, int64_t count) {
   const int64_t C = from.shape()[0], B = from.shape()[1], H = from.shape()[2];
-  const int64_t to_B = to.shape()[1];
+  Tensor some({C, count, H}, from.type());
   with_type(from.type(), [&]<class T>(T) {
     for (int64_t c = 0; c < C; ++c) {
-      std::copy_n(from.data<T>() + (c * B + first) * H, count * H,
-                  to.data<T>() + (c * to_B + to_first) * H);
+      std::copy_n(from.data<T>() + (c * B + first) * H, count * H, some.data<T>() + c * count * H);
     }
+  });
+  return some;
+}
+
+/// The bytes of the steps of a segment, or of one of them.
+std::span<const std::byte> bytes_from(const MemorySegment& segment, int64_t first, int64_t steps) {
+  const Tensor& value = *segment.value;
+  const size_t step = static_cast<size_t>(value.shape()[1] * value.shape()[2]);
+  return with_type(value.type(), [&]<class T>(T) {
+    return std::as_bytes(value.values<T>().subspan(
+        static_cast<size_t>(segment.begin + first) * step, static_cast<size_t>(steps) * step));
   });
 }
 
@@ -56,12 +65,8 @@ size_t bytes_of(const MemorySegment& segment) {
 
 }  // namespace
 
-LayerMemory::LayerMemory(int64_t B, int64_t H, DType type)
-    : LayerMemory(share(Tensor({0, B, H}, type))) {}
-
-LayerMemory::LayerMemory(Value steps) {
-  const int64_t count = steps->shape()[0];
-  segments_.push_back({std::move(steps), 0, count});
+LayerMemory::LayerMemory(int64_t B, int64_t H, DType type) {
+  segments_.push_back({share(Tensor({0, B, H}, type)), 0, 0});
 }
 
 int64_t LayerMemory::steps() const {
@@ -74,10 +79,10 @@ Shape LayerMemory::shape() const {
 }
 
 LayerMemory LayerMemory::extended(const Value& x, int64_t length) const {
-  assert(x->type() == type());
   LayerMemory next = *this;
   std::vector<MemorySegment>& all = next.segments_;
-  all.push_back({x, 0, x->shape()[0]});
+  const bool same = x->type() == type();
+  all.push_back({same ? x : share(x->converted(type())), 0, x->shape()[0]});
   // Only the newest `length` steps.
   int64_t excess = std::max<int64_t>(0, steps_in(all) - length);
   while (all.size() > 1 && all[0].steps <= excess) {
@@ -101,10 +106,6 @@ LayerMemory LayerMemory::extended(const Value& x, int64_t length) const {
   return next;
 }
 
-Tensor LayerMemory::joined() const {
-  return copy_of(segments_);
-}
-
 StepsInUse steps_in_use(int64_t length, int64_t M, int64_t B, int64_t H, DType type) {
   // Of the blocks that it reaches into, all but the oldest are whole.
   const int64_t blocks = length / M, rest = length % M;
@@ -114,39 +115,57 @@ StepsInUse steps_in_use(int64_t length, int64_t M, int64_t B, int64_t H, DType t
                .copied = copies ? rest : 0,
                .segments = blocks + 1};
   const double bytes = static_cast<double>(length) * B * H * size_of(type);
-  if (bytes <= kSmall) n.copied = std::max(n.copied, length);  // joined with the newest
+  if (bytes <= kSmall && length > M)
+    n.copied = std::max(n.copied, length);  // joined with the newest
   return n;
 }
 
-Memory sequences_of(const Memory& batch, int64_t first, int64_t count) {
-  Memory part;
-  for (const LayerMemory& layer : batch) {
-    const Tensor all = layer.joined();
-    Tensor some({layer.steps(), count, all.shape()[2]}, layer.type());
-    copy_sequences(some, 0, all, first, count);
-    part.emplace_back(share(std::move(some)));
+Shape side_by_side(const std::vector<LayerMemory>& parts) {
+  int64_t B = 0;
+  for (const LayerMemory& part : parts) {
+    assert(part.steps() == parts[0].steps());
+    B += part.shape()[1];
   }
-  return part;
+  return {parts[0].steps(), B, parts[0].shape()[2]};
 }
 
-Memory side_by_side(const std::vector<Memory>& parts) {
-  if (parts.size() == 1) return parts[0];
-  Memory batch;
-  for (size_t l = 0; l < parts[0].size(); ++l) {
-    int64_t B = 0;
-    for (const Memory& part : parts) B += part[l].shape()[1];
-    const Shape first = parts[0][l].shape();
-    Tensor all({first[0], B, first[2]}, parts[0][l].type());
-    int64_t sequence = 0;
-    for (const Memory& part : parts) {
-      const Tensor some = part[l].joined();
-      assert(some.shape()[0] == first[0]);
-      copy_sequences(all, sequence, some, 0, some.shape()[1]);
-      sequence += some.shape()[1];
+void visit_bytes(const std::vector<LayerMemory>& parts,
+                 const std::function<void(std::span<const std::byte>)>& visit) {
+  if (parts.size() == 1) {
+    for (const MemorySegment& segment : parts[0].segments()) {
+      visit(bytes_from(segment, 0, segment.steps));
     }
-    batch.emplace_back(share(std::move(all)));
+    return;
   }
-  return batch;
+  // Step by step the sequences of one part after another; of each part, where its next step is.
+  struct Place {
+    size_t segment = 0;
+    int64_t step = 0;
+  };
+  std::vector<Place> places(parts.size());
+  for (int64_t c = 0; c < parts[0].steps(); ++c) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      auto& [segment, step] = places[i];
+      const std::vector<MemorySegment>& segments = parts[i].segments();
+      while (step == segments[segment].steps) {
+        ++segment;
+        step = 0;
+      }
+      visit(bytes_from(segments[segment], step++, 1));
+    }
+  }
+}
+
+void extend_side_by_side(std::vector<LayerMemory>& parts, Tensor steps) {
+  const int64_t count = steps.shape()[0], B = steps.shape()[1];
+  const auto extend = [&](LayerMemory& part, Tensor its_own) {
+    part = part.extended(share(std::move(its_own)), part.steps() + count);
+  };
+  if (parts.size() == 1) return extend(parts[0], std::move(steps));
+  const int64_t each = B / static_cast<int64_t>(parts.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    extend(parts[i], sequences_of(steps, static_cast<int64_t>(i) * each, each));
+  }
 }
 
 Memory empty_memory(int64_t layers, int64_t B, int64_t H, DType type) {

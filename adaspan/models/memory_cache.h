@@ -3,6 +3,9 @@
 // steps (Dai et al. 2019). They are values, not variables: no gradient flows into the past.
 #pragma once
 
+#include <cstddef>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include <adaspan/ops/memory_projection.h>
@@ -16,8 +19,6 @@ class LayerMemory {
  public:
   /// No steps.
   LayerMemory(int64_t B, int64_t H, DType type = DType::f32);
-  /// All steps of a value [C,B,H].
-  explicit LayerMemory(Value steps);
 
   int64_t steps() const;
   /// [C,B,H]
@@ -27,13 +28,11 @@ class LayerMemory {
   const std::vector<MemorySegment>& segments() const { return segments_; }
 
   /// The memory for the next block: the last `length` steps of this one followed by x [M,B,H], or
-  /// all of them if there are not so many. It shares the values that it is made of, but for two
-  /// cases: when less than three quarters of a value's steps are left, these are copied, so that
-  /// the whole value need not be kept; and small neighbours are joined into one, so that there are
-  /// few segments.
+  /// all of them if there are not so many. It shares the values that it is made of, but for three
+  /// cases: x of another type is rounded to that of the memory; when less than three quarters of a
+  /// value's steps are left, these are copied, so that the whole value need not be kept; and small
+  /// neighbours are joined into one, so that there are few segments.
   LayerMemory extended(const Value& x, int64_t length) const;
-  /// All steps as one tensor.
-  Tensor joined() const;
 
  private:
   std::vector<MemorySegment> segments_;
@@ -52,10 +51,13 @@ StepsInUse steps_in_use(int64_t length, int64_t M, int64_t B, int64_t H, DType t
 /// One per layer.
 using Memory = std::vector<LayerMemory>;
 
-/// Sequences [first, first+count) of a batch's memory: copies.
-Memory sequences_of(const Memory& batch, int64_t first, int64_t count);
-/// The memory of a batch, from that of its parts in order, all of equally many steps.
-Memory side_by_side(const std::vector<Memory>& parts);
+/// The memory of one layer for a batch that is worked on in parts, from that of the parts in order,
+/// all of equally many steps: its shape [C,B,H], and its bytes from first to last, piece by piece.
+Shape side_by_side(const std::vector<LayerMemory>& parts);
+void visit_bytes(const std::vector<LayerMemory>& parts,
+                 const std::function<void(std::span<const std::byte>)>& visit);
+/// Adds steps [C,B,H] of the whole batch to the memory of its equally large parts.
+void extend_side_by_side(std::vector<LayerMemory>& parts, Tensor steps);
 
 Memory empty_memory(int64_t layers, int64_t B, int64_t H, DType type = DType::f32);
 

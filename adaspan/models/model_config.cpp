@@ -77,6 +77,10 @@ void check(const ModelConfig& c) {
   require(c.precision == DType::f32 || bf16_obstacle().empty(),
           "[model] expected model.precision f32, since {}; got bf16; use model.precision f32",
           bf16_obstacle());
+  require(c.cache_precision != CachePrecision::f32 || c.precision == DType::f32,
+          "[model] expected model.cache_precision bf16 or auto with activations in {}; got f32; a "
+          "memory holds no more than they do",
+          name(c.precision));
   require(c.span_loss >= 0 && std::isfinite(c.span_loss),
           "[model] expected model.span_loss of at least 0; got {}", c.span_loss);
 }

@@ -22,6 +22,9 @@ struct AdaptiveIo {
   std::vector<int64_t> cutoffs{20000, 40000, 200000};  ///< first ids of the clusters but the first
 };
 
+/// Type of the layers' memory: half of it is needed in bf16.
+enum class CachePrecision { of_activations, f32, bf16 };
+
 struct ModelConfig {
   int64_t vocabulary = 0;   ///< V
   int64_t layers = 8;       ///< L
@@ -41,8 +44,13 @@ struct ModelConfig {
   AdaptiveIo adaptive_io = {};
   /// Type of activations and their gradients; parameters, sums and losses are f32.
   DType precision = DType::f32;
+  CachePrecision cache_precision = CachePrecision::of_activations;
 
   int64_t head_width() const { return hidden / heads; }  ///< D
+  /// Type of the layers' memory.
+  DType cache_type() const {
+    return cache_precision == CachePrecision::bf16 ? DType::bf16 : precision;
+  }
 };
 
 /// Throws Error, naming the field as "model.<field>", when sizes are out of range or do not fit

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/ops/layout.h"
@@ -21,6 +22,7 @@ class FixedSpan : public Span {
     return {.z = {},
             .price = {},
             .mean_z = std::vector<float>(K_, static_cast<float>(S_)),
+            .widest_z = std::vector<float>(K_, static_cast<float>(S_)),
             .effective = std::vector<int64_t>(K_, S_),
             .memory_steps = std::vector<int64_t>(K_, std::min(S_, C)),
             .memory_length = S_};
@@ -47,6 +49,7 @@ class AdaptiveSpan : public Span {
     spans.price = mean(tape, spans.z);
     const auto z = spans.z.value().values();
     spans.mean_z.assign(z.begin(), z.end());
+    spans.widest_z = spans.mean_z;
     for (float head : z) {
       const int64_t E = effective_span(head, config_.ramp, S);
       spans.effective.push_back(E);
@@ -85,6 +88,7 @@ class DynamicSpan : public Span {
         linear(tape, x, weight_.variable(), bias_.variable(), {.type = DType::f32});  // [M,B,K]
     spans.z = scale(tape, sigmoid(tape, logit), static_cast<float>(S));
     spans.price = mean(tape, spans.z);
+    spans.widest_z.assign(K, 0);
     spans.effective.assign(K, 1);
     spans.memory_steps.assign(K, 0);
     std::vector<double> sums(K, 0);
@@ -93,6 +97,7 @@ class DynamicSpan : public Span {
       for (size_t h = 0; h < K; ++h, ++z) {
         const int64_t E = effective_span(*z, config_.ramp, S), time = row / B;
         sums[h] += *z;
+        spans.widest_z[h] = std::max(spans.widest_z[h], *z);
         spans.effective[h] = std::max(spans.effective[h], E);
         // The query of this time has `time` steps of the block before those of the memory.
         spans.memory_steps[h] = std::max(spans.memory_steps[h], std::min(E - time, C));
@@ -112,6 +117,14 @@ class DynamicSpan : public Span {
 };
 
 }  // namespace
+
+std::vector<double> gradient_by_head(const Tensor& dz) {
+  const auto K = static_cast<size_t>(dz.shape()[-1]);
+  std::vector<double> sums(K, 0);
+  const std::span<const float> d = dz.values();
+  for (size_t i = 0; i < d.size(); ++i) sums[i % K] += d[i];
+  return sums;
+}
 
 std::unique_ptr<Span> make_span(const ModelConfig& config, ParameterStore& store, int64_t layer) {
   switch (config.span_kind) {

@@ -21,10 +21,15 @@ struct LayerSpans {
   Variable z;                         ///< [K] (adaptive) or [M,B,K] (dynamic), f32; absent: all S
   Variable price;                     ///< [1]: the mean of z, which the span loss sums; absent: 0
   std::vector<float> mean_z;          ///< of each head, in steps; S where z is absent
+  std::vector<float> widest_z;        ///< the largest of each head: what memory and work go by
   std::vector<int64_t> effective;     ///< E of each head, from its largest z
   std::vector<int64_t> memory_steps;  ///< of each head: how far back into C steps any query sees
   int64_t memory_length = 0;          ///< steps to keep for the next block
 };
+
+/// d(loss)/dz of each head, from that of a layer's z, [K] or [M,B,K]: of dynamic spans the sum over
+/// all tokens, which is what a head's spans feel when all of them grow by a step.
+std::vector<double> gradient_by_head(const Tensor& dz);
 
 /// What decides which of the steps before it a query may see.
 class Span {

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "adaspan/autograd/recomputed.h"
+#include "adaspan/autograd/watched.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/profile.h"
 #include "adaspan/ops/elementwise.h"
@@ -27,6 +29,17 @@ Dropout dropout_at(const std::optional<TrainingStep>& training, int64_t layer, R
                   .site = random_site(layer, place)},
           .first_sequence = training->first_sequence,
           .batch = training->batch};
+}
+
+/// z of the next layer, for attention alone: what it sends back is the gradient of the loss, to
+/// which the price of z then adds its own.
+Variable watched_span(Tape& tape, const Variable& z,
+                      const std::shared_ptr<SpanGradients>& gradients) {
+  const size_t layer = gradients->size();
+  gradients->emplace_back(static_cast<size_t>(z.shape()[-1]), 0.0);
+  return watched(tape, z, [gradients, layer](const Tensor& dz) {
+    (*gradients)[layer] = gradient_by_head(dz);
+  });
 }
 
 }  // namespace
@@ -68,7 +81,9 @@ BlockLoss Transformer::loss(Tape& tape, const Tensor& ids, const Tensor& targets
   BlockLoss out{.total = nll,
                 .nll = nll.value().item(),
                 .mean_z = std::move(body.mean_z),
-                .memory = std::move(body.memory)};
+                .widest_z = std::move(body.widest_z),
+                .memory = std::move(body.memory),
+                .span_gradients = std::move(body.span_gradients)};
   if (body.span_price) {
     const Variable span_loss = scale(tape, body.span_price, config_.span_loss);
     out.span_loss = span_loss.value().item();
@@ -100,6 +115,7 @@ Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memo
   const Timed timed("forward graph", 0, 0);  // without the ops: checks, spans, memory, recording
   check_inputs(ids, memory);
   Body out;
+  out.span_gradients = std::make_shared<SpanGradients>();
   const BlockPositions positions = positions_->of_block(tape);
   Variable h = embedding_->forward(tape, ids);  // [M,B,H]
   h = dropout(
@@ -108,32 +124,53 @@ Transformer::Body Transformer::forward(Tape& tape, const Tensor& ids, const Memo
   for (int64_t l = 0; l < config_.layers; ++l) {
     const Layer& layer = layers_[static_cast<size_t>(l)];
     const LayerMemory& past = memory[static_cast<size_t>(l)];
-    const LayerSpans spans = layer.span->of(tape, h, past.steps());
+    LayerSpans spans = layer.span->of(tape, h, past.steps());
     if (spans.price) {
       out.span_price = out.span_price ? add(tape, out.span_price, spans.price) : spans.price;
     }
+    if (spans.z) spans.z = watched_span(tape, spans.z, out.span_gradients);
     out.mean_z.push_back(spans.mean_z);
+    out.widest_z.push_back(spans.widest_z);
     out.memory.push_back(past.extended(h.shared_value(), spans.memory_length));
 
-    const Variable attended = layer.attention->forward(
-        tape,
-        {.x = h,
-         .memory = past,
-         .spans = spans,
-         .positions = positions,
-         .dropout = dropout_at(training, l, RandomRole::attention_dropout, config_.dropout)},
-        /*residual=*/h);
-    h = layer.norm1.forward(tape, attended);
-    if (!layer.feed_forward) continue;
-    const Variable transformed = layer.feed_forward->forward(
-        tape, h, dropout_at(training, l, RandomRole::inner_dropout, config_.dropout),
-        /*residual=*/h);
-    h = layer.norm2->forward(tape, transformed);
+    LayerContext context{
+        .memory = past,
+        .spans = std::move(spans),
+        .positions = positions,
+        .attention_dropout =
+            dropout_at(training, l, RandomRole::attention_dropout, config_.dropout),
+        .inner_dropout = dropout_at(training, l, RandomRole::inner_dropout, config_.dropout)};
+    // The last layer's activations are the first to be needed: there is nothing to gain from them.
+    if (!training || !training->recompute || l + 1 == config_.layers) {
+      h = layer_forward(tape, layer, h, context);
+      continue;
+    }
+    std::vector<Variable> inputs = {h, context.spans.z, positions.scores};
+    h = recomputed(tape, "layer", std::move(inputs),
+                   [&layer, h, context = std::move(context)](Tape& now) {
+                     return layer_forward(now, layer, h, context);
+                   });
   }
   out.h = dropout(
       tape, h,
       dropout_at(training, kModelItself, RandomRole::output_dropout, config_.embedding_dropout));
   return out;
+}
+
+Variable Transformer::layer_forward(Tape& tape, const Layer& layer, const Variable& h,
+                                    const LayerContext& context) {
+  const Variable attended = layer.attention->forward(tape,
+                                                     {.x = h,
+                                                      .memory = context.memory,
+                                                      .spans = context.spans,
+                                                      .positions = context.positions,
+                                                      .dropout = context.attention_dropout},
+                                                     /*residual=*/h);
+  const Variable x = layer.norm1.forward(tape, attended);
+  if (!layer.feed_forward) return x;
+  const Variable transformed =
+      layer.feed_forward->forward(tape, x, context.inner_dropout, /*residual=*/x);
+  return layer.norm2->forward(tape, transformed);
 }
 
 void Transformer::check_inputs(const Tensor& ids, const Memory& memory) const {
@@ -142,14 +179,14 @@ void Transformer::check_inputs(const Tensor& ids, const Memory& memory) const {
           layers_.size(), ids.shape().text(), memory.size());
   for (const LayerMemory& c : memory) {
     require(c.shape()[1] == ids.shape()[1] && c.shape()[2] == config_.hidden &&
-                c.type() == config_.precision,
+                c.type() == config_.cache_type(),
             "[transformer] expected memory [C,{},{}] of type {}; got {} of type {}", ids.shape()[1],
-            config_.hidden, name(config_.precision), c.shape().text(), name(c.type()));
+            config_.hidden, name(config_.cache_type()), c.shape().text(), name(c.type()));
   }
 }
 
 Memory Transformer::fresh_memory(int64_t sequences) const {
-  return empty_memory(config_.layers, sequences, config_.hidden, config_.precision);
+  return empty_memory(config_.layers, sequences, config_.hidden, config_.cache_type());
 }
 
 std::vector<Parameter*> Transformer::span_ratios() {

@@ -27,7 +27,11 @@ struct TrainingStep {
   uint32_t step = 0;
   int64_t first_sequence = 0;  ///< place of this part's first sequence in the whole batch
   int64_t batch = 0;           ///< sequences in the whole batch
+  bool recompute = false;      ///< make layers' activations again backward: no bit depends on it
 };
+
+/// d(loss)/dz of each layer and head, as gradient_by_head() has them.
+using SpanGradients = std::vector<std::vector<double>>;
 
 /// What one block of tokens costs, and what it leaves behind.
 struct BlockLoss {
@@ -35,7 +39,11 @@ struct BlockLoss {
   float nll = 0;                           ///< mean negative log-likelihood of the targets, nats
   float span_loss = 0;                     ///< lambda sum over layers of mean z; 0 for fixed spans
   std::vector<std::vector<float>> mean_z;  ///< of each layer and head, in steps
-  Memory memory;                           ///< for the next block
+  std::vector<std::vector<float>> widest_z;  ///< the same, of the token that looks furthest
+  Memory memory;                             ///< for the next block
+  /// Of the nll alone, without the span loss: written by the backward pass, and with the factor
+  /// that it begins with. Without layers where spans are fixed.
+  std::shared_ptr<const SpanGradients> span_gradients;
 };
 
 /// What the model says of the next token after each step of a block.
@@ -60,6 +68,7 @@ class Transformer {
 
   /// ids and targets [M,B] int32, memory of the block before (fresh_memory at the start of a
   /// stream). Throws Error when these do not fit.
+  /// The model must outlive what is recorded on `tape`.
   BlockLoss loss(Tape& tape, const Tensor& ids, const Tensor& targets, const Memory& memory,
                  const std::optional<TrainingStep>& training = {}) const;
 
@@ -108,15 +117,25 @@ class Transformer {
     std::optional<FeedForward> feed_forward;  ///< none with persistent vectors; nor norm2
     std::optional<Norm> norm2;
   };
+  /// What a layer's work on a block depends on, beside its input.
+  struct LayerContext {
+    LayerMemory memory;
+    LayerSpans spans;
+    BlockPositions positions;
+    Dropout attention_dropout, inner_dropout;
+  };
   /// What the layers make of a block.
   struct Body {
     Variable h;           // [M,B,H]: the last layer's output
     Variable span_price;  // [1]: sum over layers; absent if they have none
-    std::vector<std::vector<float>> mean_z;
+    std::vector<std::vector<float>> mean_z, widest_z;
     Memory memory;
+    std::shared_ptr<SpanGradients> span_gradients;
   };
   Body forward(Tape& tape, const Tensor& ids, const Memory& memory,
                const std::optional<TrainingStep>& training) const;
+  static Variable layer_forward(Tape& tape, const Layer& layer, const Variable& h,
+                                const LayerContext& context);
   void check_inputs(const Tensor& ids, const Memory& memory) const;
 
   const ModelConfig config_;

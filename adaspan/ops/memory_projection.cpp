@@ -114,8 +114,26 @@ Tensor by_head(const Tensor& wk, const Tensor& wv, int64_t K) {
   return w;
 }
 
+/// The rows of a piece of work in the type that products take: where they lie, or a copy that lasts
+/// as long as this.
+class PieceRows {
+ public:
+  PieceRows(const ConstMatrix& rows, DType type) : rows_(rows) {
+    if (rows.type == type) return;
+    wide_ = Tensor({rows.rows, rows.columns});
+    const bf16* const from = static_cast<const bf16*>(rows.data);  // rows without gaps
+    std::transform(from, from + wide_.elements(), wide_.data(), [](bf16 x) { return to_float(x); });
+    rows_ = matrix(std::as_const(wide_));
+  }
+  const ConstMatrix& rows() const { return rows_; }
+
+ private:
+  Tensor wide_;
+  ConstMatrix rows_;
+};
+
 void check(const std::vector<MemorySegment>& memory, const Variable& wk, const Variable& wv,
-           const std::vector<int64_t>& memory_steps) {
+           const std::vector<int64_t>& memory_steps, DType type) {
   require(!memory.empty(), "[memory_projection] expected at least one segment; got none");
   int64_t C = 0;
   for (const MemorySegment& segment : memory) {
@@ -138,6 +156,12 @@ void check(const std::vector<MemorySegment>& memory, const Variable& wk, const V
   require(wk.type() == DType::f32 && wv.type() == DType::f32,
           "[memory_projection] expected weights of type f32; got {} and {}", name(wk.type()),
           name(wv.type()));
+  const DType own = memory[0].value->type();
+  require(
+      type == own || (own == DType::bf16 && type == DType::f32),
+      "[memory_projection] expected a result of the memory's type, or f32 from bf16; got {} from "
+      "{}",
+      name(type), name(own));
   for (int64_t steps : memory_steps) {
     require(steps >= 0 && steps <= C,
             "[memory_projection] expected memory steps in [0, {}]; got {}", C, steps);
@@ -147,11 +171,12 @@ void check(const std::vector<MemorySegment>& memory, const Variable& wk, const V
 }  // namespace
 
 Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory, const Variable& wk,
-                           const Variable& wv, const std::vector<int64_t>& memory_steps) {
-  check(memory, wk, wv, memory_steps);
+                           const Variable& wv, const std::vector<int64_t>& memory_steps,
+                           std::optional<DType> result_type) {
+  const DType type = result_type.value_or(memory.empty() ? DType::f32 : memory[0].value->type());
+  check(memory, wk, wv, memory_steps, type);
   const auto K = static_cast<int64_t>(memory_steps.size());
   const int64_t D = wk.shape()[0] / K;
-  const DType type = memory[0].value->type();
   const Work work(memory, memory_steps);
 
   const Timed timed("memory products", work.flops(D), work.bytes(D, type));
@@ -170,7 +195,8 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
     const Work::Piece& piece = work.pieces[static_cast<size_t>(i)];
     const int64_t y_end = piece.y_begin + piece.end - piece.begin;
     products[static_cast<size_t>(piece.head)]->run(
-        matrix(y).rows_of(piece.y_begin * work.B, y_end * work.B), past.of(piece));
+        matrix(y).rows_of(piece.y_begin * work.B, y_end * work.B),
+        PieceRows(past.of(piece), type).rows());
   });
 
   // saved: memory
@@ -189,7 +215,7 @@ Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory,
                          sums[static_cast<size_t>(piece.head)]->run(
                              piece.index,
                              matrix(dy).rows_of(piece.y_begin * work.B, y_end * work.B),
-                             again.of(piece));
+                             PieceRows(again.of(piece), dy.type()).rows());
                        });
                        const auto finish = [&](const GradientRef& gradient, int64_t first) {
                          if (!gradient.wanted()) return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <adaspan/autograd/tape.h>
@@ -17,12 +18,14 @@ struct MemorySegment {
 /// Keys and values of a layer's memory, for each head only as far back as it looks:
 ///   y_h = memory[C - steps_h .. C-1] [wk_h; wv_h]^T,   wk_h, wv_h the D rows that belong to head h
 ///   memory: segments of C steps in all, oldest first, at least one (perhaps of no steps), f32 or
-///   bf16; wk, wv [H,H]; K memory steps -> y [sum of memory steps, B, 2D] of the memory's type, one
-///   head after another
+///   bf16; wk, wv [H,H]; K memory steps -> y [sum of memory steps, B, 2D], one head after another
+/// y has the type of the memory, or is f32 from a memory in bf16 if `type` says so: all is then
+/// computed in f32, from the memory's rounded values.
 /// Where one segment ends and the next begins changes no bit. The memory is past input: no gradient
 /// goes into it, but wk and wv get their share.
 /// Throws Error when the shapes or types do not fit or a number of steps is not in [0, C].
 Variable memory_projection(Tape& tape, const std::vector<MemorySegment>& memory, const Variable& wk,
-                           const Variable& wv, const std::vector<int64_t>& memory_steps);
+                           const Variable& wv, const std::vector<int64_t>& memory_steps,
+                           std::optional<DType> type = {});
 
 }  // namespace adaspan

@@ -39,11 +39,13 @@ int64_t steps_per_piece(const AttentionSizes& n) {
   return std::max<int64_t>(1, kRowsPerPiece / std::max<int64_t>(n.B, 1));
 }
 
-/// Pieces that lie in two segments are copied.
+/// Pieces that lie in two segments are copied; those of another type widened, while at work.
 double copied_pieces(const AttentionSizes& n) {
   const int64_t pieces = chunk_count(*std::ranges::max_element(n.memory_steps), steps_per_piece(n));
-  return static_cast<double>(std::min(pieces, n.segments)) *
-         buffer_bytes(static_cast<double>(steps_per_piece(n) * n.B) * n.H(), n.type);
+  const double numbers = static_cast<double>(steps_per_piece(n) * n.B) * n.H();
+  const double widened = n.memory_type == n.type ? 0 : at_work(pieces * n.K) * buffer(numbers);
+  return static_cast<double>(std::min(pieces, n.segments)) * buffer_bytes(numbers, n.memory_type) +
+         widened;
 }
 
 /// Sizes that all tiles of a call share, as PassSetup has them, and the buffers of one thread.

@@ -42,6 +42,7 @@ struct AttentionSizes {
   int64_t segments;                                    ///< that the memory lies in, about
   DType type;
   bool dropout;
+  DType memory_type;  ///< of the memory that keys and values are made from
 
   int64_t H() const { return K * D; }
   double total_memory_steps() const;

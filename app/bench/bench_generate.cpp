@@ -11,6 +11,7 @@
 #include "adaspan/models/decode/decoder.h"
 #include "adaspan/ops/kernels/row_kernels.h"
 #include "app/bench/bench_step.h"
+#include "app/bench/given_spans.h"
 #include "app/bench/steady_training.h"
 #include "app/bench/turns.h"
 

@@ -13,7 +13,7 @@
 #include "adaspan/core/file.h"
 #include "adaspan/core/random.h"
 #include "adaspan/core/shallow_json.h"
-#include "adaspan/models/memory_cache.h"
+#include "app/bench/given_spans.h"
 
 namespace adaspan {
 namespace {
@@ -73,34 +73,6 @@ Spans spans_of_file(const std::string& path, const ModelConfig& config) {
   return spans;
 }
 
-/// [B,H] normal numbers, as the layer norms before a memory make.
-Tensor random_step(const TrainingConfig& c) {
-  const RandomKey key{.purpose = Purpose::benchmark, .site = 1};
-  Tensor step({c.batch.sequences, c.model.hidden});
-  for (int64_t i = 0; i < step.elements(); ++i) {
-    step.data()[i] = static_cast<float>(random_normal(key, static_cast<uint64_t>(i)));
-  }
-  return step.converted(c.model.precision);
-}
-
-/// All the memory that layers keep, of one step again and again: only with it does a step cost what
-/// the steps of a run cost.
-Memory full_memory(const TrainingConfig& c, const Spans& spans) {
-  const Tensor step = random_step(c);
-  Memory memory;
-  for (const auto& layer : spans) {
-    const int64_t C = memory_length(c.model, std::ranges::max(layer));
-    Tensor steps({C, step.shape()[0], step.shape()[1]}, step.type());
-    with_type(step.type(), [&]<class T>(T) {
-      for (int64_t i = 0; i < C; ++i) {
-        std::ranges::copy(step.values<T>(), steps.data<T>() + i * step.elements());
-      }
-    });
-    memory.emplace_back(share(std::move(steps)));
-  }
-  return memory;
-}
-
 /// The spans stay where a pattern puts them, but for the noise of a step.
 TrainingConfig without_price(TrainingConfig config) {
   config.model.span_loss = 0;
@@ -126,15 +98,6 @@ Spans span_pattern(const std::string& name, const ModelConfig& config) {
   return spans;
 }
 
-void set_spans(Transformer& model, const Spans& spans) {
-  const std::vector<Parameter*> ratios = model.span_ratios();
-  for (size_t l = 0; l < ratios.size(); ++l) {
-    for (size_t h = 0; h < spans[l].size(); ++h) {
-      ratios[l]->value().data()[h] = spans[l][h] / static_cast<float>(model.config().span_limit);
-    }
-  }
-}
-
 SteadyTraining::SteadyTraining(const TrainingConfig& config, Spans spans, int64_t steps)
     : SteadyTraining(without_price(config), std::move(spans),
                      random_tokens(config.batch.sequences * ((steps + 1) * config.batch.block + 1),
@@ -142,10 +105,7 @@ SteadyTraining::SteadyTraining(const TrainingConfig& config, Spans spans, int64_
 
 SteadyTraining::SteadyTraining(const TrainingConfig& config, Spans spans, const TokenStream& tokens)
     : spans_(std::move(spans)), trainer_(config, config.model.vocabulary, tokens, tokens) {
-  Trainer::Progress progress = trainer_.progress();
-  progress.memory = full_memory(config, spans_);
-  progress.train.column = config.batch.block;  // at column 0 the stream would begin anew
-  trainer_.restore(std::move(progress));
+  fill_memory(trainer_, spans_);
 }
 
 void SteadyTraining::step() {

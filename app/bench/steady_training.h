@@ -16,9 +16,6 @@ namespace adaspan {
 /// Error for anything else, or when the file does not fit the model.
 std::vector<std::vector<float>> span_pattern(const std::string& name, const ModelConfig& config);
 
-/// Gives adaptive heads these spans.
-void set_spans(Transformer& model, const std::vector<std::vector<float>>& spans);
-
 class SteadyTraining {
  public:
   /// For up to `steps` steps on random tokens (with adaptive input and output as frequent as words

@@ -2,15 +2,19 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "adaspan/core/error.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
+#include "adaspan/train/run/memory_check.h"
 #include "app/bench/bench_attention.h"
 #include "app/bench/bench_gemm.h"
 #include "app/bench/bench_generate.h"
 #include "app/bench/bench_step.h"
+#include "app/bench/given_spans.h"
+#include "app/bench/steady_training.h"
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/settings_options.h"
@@ -98,21 +102,52 @@ Names names_of_step() {
   return names;
 }
 
+/// Whatever a run that goes on from it must have the same.
+Names names_of_checkpoint() {
+  Names names = names_of_step();
+  names.emplace_back("data");
+  names.emplace_back("validation");
+  return names;
+}
+
+void add_spans(CLI::App& command, std::string& spans) {
+  add_text(command, "spans", spans, "initial|trained|full|FILE",
+           "what the heads look back; FILE: JSON with z of each layer and head");
+}
+
+struct GivenSpans {
+  std::string spans = "trained", file;
+};
+
+ordered_json bench_checkpoint(const TrainingConfig& config, const GivenSpans& options) {
+  require_settable_spans(config.model);
+  const auto spans = span_pattern(options.spans, config.model);
+  const Corpus corpus = Corpus::open(config.run.data);
+  TrainingConfig known = config;
+  known.model.vocabulary = corpus.identity().vocabulary;
+  require_training_memory(known, spans, /*going_on=*/false);
+  Trainer trainer(known, corpus.identity(), TokenStream::of(corpus, Part::train),
+                  TokenStream::of(corpus, Part::valid));
+  save_given_spans(options.file, trainer, spans);
+  return {{"spans", options.spans},
+          {"checkpoint", options.file},
+          {"bytes", std::filesystem::file_size(options.file)}};
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "how fast this machine is");
   bench->require_subcommand(0, 1);  // as the program itself: else a misspelt one would be missing
   bench->callback([bench] {
-    require(
-        !bench->get_subcommands().empty(),
-        "[bench] expected step, attention or gemm; got none; 'adaspan bench --help' tells more");
+    require(!bench->get_subcommands().empty(),
+            "[bench] expected step, checkpoint, attention or gemm; got none; 'adaspan bench "
+            "--help' tells more");
   });
   add_benchmark<BenchStepOptions>(
       *bench, "step", "one training step on random tokens", names_of_step(),
       [](CLI::App& command, BenchStepOptions& options) {
-        add_text(command, "spans", options.spans, "initial|trained|full|FILE",
-                 "what the heads look back; FILE: JSON with z of each layer and head");
+        add_spans(command, options.spans);
         add_whole_number(command, "steps", options.steps, "steps to time; the best counts");
         command.add_flag("--profile", options.profile, "where the time of a step goes");
       },
@@ -146,6 +181,16 @@ void add_bench(CLI::App& app) {
         return bench_generate(config.model, options);
       },
       "adaspan bench generate --preset enwik8_small --spans trained --json");
+  add_benchmark<GivenSpans>(
+      *bench, "checkpoint", "a checkpoint with given spans and a full memory, to train on from",
+      names_of_checkpoint(),
+      [](CLI::App& command, GivenSpans& options) {
+        add_spans(command, options.spans);
+        add_word(command, "file", options.file, "FILE", "the checkpoint to write");
+      },
+      bench_checkpoint,
+      "adaspan bench checkpoint --preset enwik8_small --spans trained "
+      "runs/x/checkpoint.safetensors");
   struct None {};
   add_benchmark<None>(
       *bench, "gemm", "the matrix products of one layer",

@@ -11,6 +11,7 @@ void add_train(CLI::App& app);
 void add_presets(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_score(CLI::App& app);
 void add_report(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);

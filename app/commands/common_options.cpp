@@ -42,6 +42,38 @@ void add_data(CLI::App& command, std::string& data) {
            "folder of the corpus, if it is not the one that the checkpoint names");
 }
 
+void add_evaluation_shape(CLI::App& command, EvaluationShape& shape) {
+  const auto add = [&](const std::string& name, std::optional<int64_t>& number, const char* help) {
+    command
+        .add_option_function<std::string>(
+            "--" + name,
+            [&number, name](const std::string& given) {
+              number = whole_number<int64_t>(name, given);
+            },
+            help)
+        ->type_name("INTEGER")
+        ->take_last();
+  };
+  add("batch-sz", shape.rows,
+      "rows that the text is read in; changes speed and memory, no value; if not given, as many as "
+      "cost little and fit");
+  add("block-sz", shape.block, "tokens of a row at a time; likewise");
+}
+
+void add_weights(CLI::App& command, Weights& weights) {
+  command
+      .add_option_function<std::string>(
+          "--weights",
+          [&weights](const std::string& given) {
+            require_alternative("weights", given, "last|ema");
+            weights = given == "ema" ? Weights::ema : Weights::last;
+          },
+          "of the checkpoint: the last ones, or their average, which a training with --ema keeps")
+      ->type_name("last|ema")
+      ->default_str("last")
+      ->take_last();
+}
+
 void add_threads(CLI::App& command, int& threads) {
   command
       .add_option_function<std::string>(

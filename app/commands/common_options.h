@@ -9,6 +9,9 @@
 #include <optional>
 #include <string>
 
+#include <adaspan/train/run/checkpoint.h>
+#include <adaspan/train/run/exact_evaluation.h>
+
 #include "app/output.h"
 #include "app/whole_number.h"
 
@@ -43,6 +46,11 @@ CLI::Option* add_whole_number(CLI::App& command, const std::string& name, Intege
 /// corpus it was trained on.
 void add_checkpoint(CLI::App& command, std::string& checkpoint);
 void add_data(CLI::App& command, std::string& data);
+
+/// --batch-sz and --block-sz of an evaluation, which decides them itself where they are left out.
+void add_evaluation_shape(CLI::App& command, EvaluationShape& shape);
+/// --weights last|ema: which of a checkpoint's weights.
+void add_weights(CLI::App& command, Weights& weights);
 
 /// --threads, as in 'train'.
 void add_threads(CLI::App& command, int& threads);

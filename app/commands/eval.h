@@ -4,14 +4,23 @@
 #include <string>
 
 #include <adaspan/ops/process.h>
-#include <adaspan/train/data/corpus.h>
+#include <adaspan/train/run/loaded_model.h>
 
 #include "app/output.h"
 
 namespace adaspan::cli {
 
-/// Evaluates a checkpoint on a part of its corpus, or of the one at `data`: one result.
-void print_evaluation(Output& output, const Process& process, const std::string& checkpoint,
-                      const std::string& data, Part part);
+struct EvaluationArguments {
+  std::string checkpoint;
+  Weights weights = Weights::last;  ///< of the checkpoint, and of the other one
+  std::string data;                 ///< the checkpoint's own corpus where it is empty
+  Part part = Part::test;
+  Protocol protocol = Protocol::exact;
+  EvaluationShape shape;
+  std::string against;  ///< another checkpoint; none where it is empty
+};
+
+/// Evaluates a checkpoint on a part of a corpus, and another one beside it: one result.
+void print_evaluation(Output& output, const Process& process, const EvaluationArguments& arguments);
 
 }  // namespace adaspan::cli

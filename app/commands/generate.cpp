@@ -35,6 +35,7 @@ struct GenerateArguments {
   GenerateOptions generate;
   int64_t samples = 1;
   bool stats = false;
+  Weights weights = Weights::last;
   int threads = 0;
 };
 
@@ -111,7 +112,7 @@ void write(GenerateArguments& options) {
           "[generate] expected --samples from 1 to {}; got {}", kMostTexts, options.samples);
   const Process process = open_process(process_options(options.output, options.threads));
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
-  const LoadedModel loaded = open_model(options.output, checkpoint);
+  const LoadedModel loaded = open_model(options.output, checkpoint, options.weights);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
   const std::vector<int32_t> prompt = prompt_ids(options, corpus);
   const DecoderOptions of_decoder{.texts = options.samples, .storage = storage_of(options, loaded)};
@@ -174,6 +175,7 @@ void add_generate(CLI::App& app) {
   SamplingOptions& sampling = options->generate.sampling;
   add_checkpoint(*command, options->checkpoint);
   add_data(*command, options->data);
+  add_weights(*command, options->weights);
   command
       ->add_option("--prompt", options->prompt,
                    "text to go on from; if not given, the first token of the test part")

@@ -59,12 +59,14 @@ void add_export(CLI::App& app) {
   struct Options {
     Output output;
     std::string checkpoint, to, python = "python3";
+    Weights weights = Weights::last;
   };
   CLI::App* command = app.add_subcommand(
       "export", "make of a checkpoint one that the paper's PyTorch program can go on from");
   auto options = std::make_shared<Options>();
   add_checkpoint(*command, options->checkpoint);
   add_text(*command, "to-pytorch", options->to, "FILE", "file to write, a new one")->required();
+  add_weights(*command, options->weights);
   add_python(*command, options->python);
   add_output(*command, options->output);
   add_examples(*command,
@@ -72,7 +74,7 @@ void add_export(CLI::App& app) {
                 "demo.pt"});
   command->callback([options] {
     export_to_pytorch(choose_checkpoint(options->output, options->checkpoint), options->to,
-                      options->python);
+                      options->python, options->weights);
     options->output.result({{"file", options->to}}, fmt::format("wrote {}", options->to));
   });
 }

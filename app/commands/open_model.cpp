@@ -28,9 +28,13 @@ fs::path choose_checkpoint(Output& output, const std::string& given) {
   return path;
 }
 
-LoadedModel open_model(Output& output, const fs::path& path) {
-  LoadedModel loaded = load_model(path);
+LoadedModel open_model(Output& output, const fs::path& path, Weights weights) {
+  LoadedModel loaded = load_model(path, weights);
   if (!loaded.note.empty()) output.note(loaded.note);
+  if (weights == Weights::ema) {
+    output.note(fmt::format("with weights averaged over {} updates",
+                            with_commas(loaded.header.progress.averaged)));
+  }
   return loaded;
 }
 

@@ -14,7 +14,8 @@ namespace adaspan::cli {
 std::filesystem::path choose_checkpoint(Output& output, const std::string& given);
 
 /// load_model(), noting what the user should know of the model.
-LoadedModel open_model(Output& output, const std::filesystem::path& path);
+LoadedModel open_model(Output& output, const std::filesystem::path& path,
+                       Weights weights = Weights::last);
 
 /// open_corpus() for the checkpoint at `path`. Where it names its corpus by a path that leads
 /// nowhere from here, the error says so, and where the corpus may be.

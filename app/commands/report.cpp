@@ -11,6 +11,7 @@
 #include "app/commands/commands.h"
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
+#include "app/loss_text.h"
 #include "app/run_summary.h"
 #include "app/span_table.h"
 #include "app/threads.h"
@@ -23,6 +24,7 @@ using nlohmann::ordered_json;
 struct ReportArguments {
   Output output;
   std::string checkpoint, data;
+  Weights weights = Weights::last;
   int threads = 0;
 };
 
@@ -32,8 +34,8 @@ std::string text_of(const Report& report, const Reaches& reaches, const Checkpoi
   const DataUnit unit = config.run.data_unit;
   const std::string stage = stage_text(config, header.progress.step);
   std::string text =
-      fmt::format("{} of the test text ({} tokens), after {} steps{}; {}:\n", name(unit),
-                  report.test.tokens, header.progress.step,
+      fmt::format("{} of the test text ({} tokens), after {} steps{}; {}:\n",
+                  unit_text(unit, corpus.format()), report.test.tokens, header.progress.step,
                   stage.empty() ? "" : fmt::format(" ({})", stage), corpus.reading_text());
   text += fmt::format("  {:<10} {:.3f}\n", "adaspan", in_unit(report.test.loss, unit));
   for (const auto& [command, bpc] : report.yardsticks) {
@@ -81,7 +83,7 @@ ordered_json json_of(const Report& report, const Reaches& reaches, const Checkpo
 void print_report(ReportArguments& options) {
   const Process process = open_process(process_options(options.output, options.threads));
   const std::filesystem::path checkpoint = choose_checkpoint(options.output, options.checkpoint);
-  const LoadedModel loaded = open_model(options.output, checkpoint);
+  const LoadedModel loaded = open_model(options.output, checkpoint, options.weights);
   const Corpus corpus = open_corpus(loaded, checkpoint, options.data);
   options.output.note(fmt::format("evaluating {} tokens of test text on {}",
                                   with_commas(corpus.part(Part::test).size()), process.text()));
@@ -104,6 +106,7 @@ void add_report(CLI::App& app) {
   auto options = std::make_shared<ReportArguments>();
   add_checkpoint(*command, options->checkpoint);
   add_data(*command, options->data);
+  add_weights(*command, options->weights);
   add_threads(*command, options->threads);
   add_output(*command, options->output);
   add_examples(*command, {"adaspan report --checkpoint runs/demo/checkpoint.safetensors",

@@ -41,6 +41,14 @@ void print_result(Output& output, const Trainer& trainer) {
     json[key + "_" + name(unit)] = in_unit(loss, unit);
     rows.emplace_back(title, fmt::format("{:.4f} {}", in_unit(loss, unit), name(unit)));
   };
+  if (const int64_t skips = trainer.guard().state().skips; skips > 0) {
+    json["skips"] = skips;
+    rows.emplace_back("skipped", fmt::format("{} steps, which diverged", skips));
+  }
+  if (trainer.steps_done() < c.run.steps() && trainer.out_of_patience()) {
+    json["ended_early"] = true;
+    rows.emplace_back("ended early", fmt::format("no better validation in {}", c.run.patience));
+  }
   add("train", "last step's loss", losses.training);
   add("valid", "last validation", losses.validation);
   add("best_valid", "best validation", losses.best_validation);
@@ -88,8 +96,13 @@ void train(Output& output, Settings settings) {
         default_checkpoint(settings.preset, config.run.data, corpus.identity()).string();
   }
   if (settings.full_eval_mode) {
-    print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::valid);
-    print_evaluation(output, settings.process, config.run.checkpoint, config.run.data, Part::test);
+    for (const Part part : {Part::valid, Part::test}) {
+      EvaluationArguments arguments;
+      arguments.checkpoint = config.run.checkpoint;
+      arguments.data = config.run.data;
+      arguments.part = part;
+      print_evaluation(output, settings.process, arguments);
+    }
     return;
   }
   outlive_pipes();

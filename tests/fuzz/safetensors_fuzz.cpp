@@ -44,8 +44,9 @@ void read_input(std::string_view input) {
     metadata[added] = copy.metadata(added);
   }
   assert(copy.metadata() == metadata && copy.names().size() == named.size());
-  for (const auto& [name, tensor] : named) {
-    assert(copy.shape(name) == file.shape(name) && same(copy.doubles(name), file.doubles(name)));
+  for (const NamedTensor& one : named) {
+    assert(copy.shape(one.name) == file.shape(one.name) &&
+           same(copy.doubles(one.name), file.doubles(one.name)));
   }
 }
 

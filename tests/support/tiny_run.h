@@ -8,6 +8,7 @@
 
 #include <adaspan/train/run/trainer.h>
 #include "tests/support/gradient_check.h"
+#include "tests/support/memory_values.h"
 
 namespace adaspan {
 
@@ -76,6 +77,11 @@ inline bool same_weights(const std::vector<Tensor>& a, const std::vector<Tensor>
   bool same = a.size() == b.size();
   for (size_t i = 0; same && i < a.size(); ++i) same = same_bits(a[i], b[i]);
   return same;
+}
+
+/// What is remembered of the training text in a layer.
+inline Tensor memory_of(const Trainer& trainer, int64_t layer) {
+  return values_of(trainer.layer_memory(Trainer::MemoryOf::train, layer));
 }
 
 }  // namespace adaspan

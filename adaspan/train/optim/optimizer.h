@@ -21,6 +21,7 @@ struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::sgd;
   double momentum = 0.9;  ///< of sgd
   double grad_clip = 0;   ///< largest gradient norm that counts in full; 0: no clipping
+  double average = 0;     ///< D, how slowly an average of the weights follows them; 0: none
 };
 
 /// Lengths of the gradients of parameters: sqrt of the sum of squares, added in double, in an order

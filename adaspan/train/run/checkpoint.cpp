@@ -7,8 +7,8 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <deque>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
@@ -20,10 +20,6 @@ namespace adaspan {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::string memory_name(const char* stream, size_t layer) {
-  return fmt::format("memory.{}.{}", stream, layer);
-}
 
 /// Throws Error unless a hash is that of the run, or one of them is not known.
 void check_same(const char* what, const std::string& own, const std::string& found,
@@ -62,10 +58,18 @@ bool all_finite(const T* x, int64_t n) {
   return sum == 0;
 }
 
-bool all_finite(const Tensor& tensor) {
-  if (tensor.type() == DType::i32) return true;
-  return with_type(tensor.type(),
-                   [&]<class T>(T) { return all_finite(tensor.data<T>(), tensor.elements()); });
+/// Whether all numbers are that `read` gives as bytes, in blocks, to the function that it is given.
+template <class Read>
+bool all_finite(DType type, const Read& read) {
+  if (type == DType::i32) return true;
+  bool finite = true;
+  read([&](std::span<const std::byte> bytes) {
+    finite = finite && with_type(type, [&]<class T>(T) {
+               return all_finite(reinterpret_cast<const T*>(bytes.data()),
+                                 static_cast<int64_t>(bytes.size() / sizeof(T)));
+             });
+  });
+  return finite;
 }
 
 void check_finite(const SafetensorsFile& file) {
@@ -73,7 +77,8 @@ void check_finite(const SafetensorsFile& file) {
   std::vector<char> finite(names.size());
   parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
     const auto k = static_cast<size_t>(i);
-    finite[k] = all_finite(file.tensor(names[k]));
+    finite[k] = all_finite(file.type(names[k]),
+                           [&](const auto& visit) { file.read_blocks(names[k], visit); });
   });
   const auto bad = std::ranges::find(finite, false);
   require(
@@ -83,24 +88,30 @@ void check_finite(const SafetensorsFile& file) {
       file.path().string(), names[static_cast<size_t>(bad - finite.begin())]);
 }
 
-Memory memory_of(const SafetensorsFile& file, const char* stream, const TrainingConfig& config) {
-  const int64_t B = config.batch.sequences, H = config.model.hidden;
-  const DType type = config.model.precision;
-  Memory memory;
-  for (size_t l = 0; l < static_cast<size_t>(config.model.layers); ++l) {
-    const std::string name = memory_name(stream, l);
-    Tensor layer = file.tensor(name);
-    const Shape& shape = layer.shape();
-    const int64_t S = config.model.span_limit;
-    require(
-        shape.rank() == 3 && shape[0] <= S && shape[1] == B && shape[2] == H &&
-            layer.type() == type,
-        "[checkpoint] expected {} of shape [C,{},{}], C at most {}, and type {}; got {} of type "
-        "{}; the file is damaged",
-        name, B, H, S, adaspan::name(type), shape.text(), adaspan::name(layer.type()));
-    memory.emplace_back(share(std::move(layer)));
+/// Puts a layer's memory in the file into the trainer, a block at a time, so that what is held is
+/// what the run held.
+void restore_memory(const SafetensorsFile& file, Trainer& trainer, Trainer::MemoryOf text,
+                    int64_t layer) {
+  const TrainingConfig& config = trainer.config();
+  const std::string name = memory_name(text, layer);
+  const Shape& shape = file.shape(name);
+  const DType type = config.model.cache_type();
+  const int64_t B = config.batch.sequences, H = config.model.hidden, S = config.model.span_limit;
+  require(shape.rank() == 3 && shape[0] <= S && shape[1] == B && shape[2] == H &&
+              file.type(name) == type,
+          "[checkpoint] expected {} of shape [C,{},{}], C at most {}, and type {}; got {} of type "
+          "{}; the file is damaged",
+          name, B, H, S, adaspan::name(type), shape.text(), adaspan::name(file.type(name)));
+
+  std::vector<LayerMemory> parts;
+  for (const LayerMemory& old : trainer.layer_memory(text, layer)) {
+    parts.emplace_back(old.shape()[1], H, type);
   }
-  return memory;
+  const int64_t C = shape[0], M = config.batch.block;
+  for (int64_t begin = 0, end = C % M; end <= C; begin = end, end += M) {
+    if (begin < end) extend_side_by_side(parts, file.rows(name, begin, end));
+  }
+  trainer.set_layer_memory(text, layer, parts);
 }
 
 }  // namespace
@@ -112,20 +123,29 @@ std::vector<NamedTensor> state_of(Transformer& model, Optimizer& optimizer) {
   return tensors;
 }
 
+std::string memory_name(Trainer::MemoryOf text, int64_t layer) {
+  return fmt::format("memory.{}.{}", text == Trainer::MemoryOf::train ? "train" : "valid", layer);
+}
+
+NamedTensor memory_tensor(Trainer::MemoryOf text, int64_t layer, std::vector<LayerMemory> parts) {
+  const Shape shape = side_by_side(parts);
+  const DType type = parts[0].type();
+  return {memory_name(text, layer), shape, type,
+          [parts = std::move(parts)](const ByteSink& sink) { visit_bytes(parts, sink); }};
+}
+
+std::vector<NamedTensor> state_of(Trainer& trainer) {
+  std::vector<NamedTensor> tensors = state_of(trainer.model(), trainer.optimizer());
+  if (WeightAverage* average = trainer.average()) {
+    for (const auto& [name, tensor] : average->state()) tensors.push_back({name, tensor});
+  }
+  return tensors;
+}
+
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
-                      std::vector<NamedTensor> tensors) {
-  const Trainer::Progress& progress = header.progress;
-  std::deque<Tensor> joined;  // does not move what it holds
-  const auto add = [&](const char* stream, const Memory& memory) {
-    for (size_t l = 0; l < memory.size(); ++l) {
-      joined.push_back(memory[l].joined());
-      tensors.push_back({memory_name(stream, l), &joined.back()});
-    }
-  };
-  add("train", progress.memory);
-  add("valid", progress.valid_memory);
+                      const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& one : tensors) {
-    require(all_finite(*one.tensor),
+    require(all_finite(one.type, one.write),
             "[checkpoint] expected finite numbers to save at {}; got others in {}; the run has "
             "diverged; what was saved stays; try a smaller schedule.learning_rate, a longer "
             "schedule.warmup or optimizer.grad_clip",
@@ -139,13 +159,21 @@ double checkpoint_bytes(const TrainingConfig& c, const std::vector<std::vector<f
   const BlockSizes n{c.batch.sequences, c.batch.block, c.run.steps() * c.batch.block};
   const double weights = parameter_count(c.model) * sizeof(float);
   const double memories = c.run.validation == ValidationMode::rolling ? 2 : 1;
-  return weights * (1.0 + static_cast<double>(state_slots(c.optimizer.kind))) +
+  const double averages = c.optimizer.average > 0 ? 1 : 0;
+  return weights * (1.0 + averages + static_cast<double>(state_slots(c.optimizer.kind))) +
          memories * joined_memory(c.model, n, z);
 }
 
 void save_checkpoint(const std::filesystem::path& path, Trainer& trainer) {
+  std::vector<NamedTensor> tensors = state_of(trainer);
+  for (const auto text : {Trainer::MemoryOf::train, Trainer::MemoryOf::valid}) {
+    if (!trainer.remembers(text)) continue;
+    for (int64_t l = 0; l < trainer.config().model.layers; ++l) {
+      tensors.push_back(memory_tensor(text, l, trainer.layer_memory(text, l)));
+    }
+  }
   write_checkpoint(path, {trainer.config(), trainer.data(), trainer.progress(), name(isa())},
-                   state_of(trainer.model(), trainer.optimizer()));
+                   tensors);
 }
 
 SafetensorsFile open_checkpoint(const std::filesystem::path& path) {
@@ -178,9 +206,9 @@ void copy_tensor(Tensor& to, const SafetensorsFile& file, const std::string& nam
   std::memcpy(to.data(), from.data(), from.bytes());
 }
 
-void copy_weights(Transformer& model, const SafetensorsFile& file) {
+void copy_weights(Transformer& model, const SafetensorsFile& file, Weights which) {
   for (Parameter* p : model.parameters().all()) {
-    copy_tensor(p->value(), file, p->name());
+    copy_tensor(p->value(), file, which == Weights::ema ? average_name(p->name()) : p->name());
     check_bounds(*p);
   }
 }
@@ -227,12 +255,22 @@ CheckpointHeader restore(const SafetensorsFile& file, Trainer& trainer) {
 
   copy_weights(trainer.model(), file);
   for (const auto& [name, tensor] : trainer.optimizer().state()) copy_tensor(*tensor, file, name);
-  Trainer::Progress progress = header.progress;
-  progress.memory = memory_of(file, "train", trainer.config());
-  if (header.config.run.validation == ValidationMode::rolling) {
-    progress.valid_memory = memory_of(file, "valid", trainer.config());
+  trainer.restore(header.progress);
+  const bool rolled = header.config.run.validation == ValidationMode::rolling;
+  for (const auto text : {Trainer::MemoryOf::train, Trainer::MemoryOf::valid}) {
+    // The memory of rolling validations is of no use to fixed ones, which have none.
+    if (!trainer.remembers(text) || (text == Trainer::MemoryOf::valid && !rolled)) continue;
+    for (int64_t l = 0; l < trainer.config().model.layers; ++l) {
+      restore_memory(file, trainer, text, l);
+    }
   }
-  trainer.restore(std::move(progress));
+  if (WeightAverage* average = trainer.average()) {
+    if (header.config.optimizer.average > 0) {
+      for (const auto& [name, tensor] : average->state()) copy_tensor(*tensor, file, name);
+    } else {
+      average->restart();
+    }
+  }
   if (!trainer.validates_as(header.config)) trainer.forget_best();
   return header;
 }

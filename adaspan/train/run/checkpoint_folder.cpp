@@ -94,10 +94,11 @@ std::optional<Resumption> CheckpointFolder::resume_from(
   std::vector<std::pair<fs::path, std::string>> damaged;
   for (const auto& [step, path] : candidates) {
     try {
-      Resumption resumption{path, {}, {}, {}};
+      Resumption resumption{path, {}, {}, {}, {}};
       const CheckpointHeader header = load_checkpoint(path, trainer);
       resumption.changed = changes_since(header, trainer);
       resumption.losses = header.progress.losses;
+      resumption.before = header.config;
       for (const auto& [bad, reason] : damaged) {
         resumption.skipped.push_back(fmt::format("skipped {}, now {}: {}", bad.string(),
                                                  set_aside(bad, "damaged").string(), reason));

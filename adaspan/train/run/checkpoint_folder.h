@@ -22,6 +22,7 @@ struct Resumption {
   std::vector<FieldChange> changed;  ///< fields that have changed since, and the instructions used
   std::vector<std::string> skipped;  ///< one line for each damaged one, and where it is now
   Losses losses;                     ///< as the checkpoint has them
+  TrainingConfig before;             ///< its configuration
 };
 
 class CheckpointFolder {

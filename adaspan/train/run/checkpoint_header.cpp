@@ -16,6 +16,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
+/// A whole number of at most `most` things that have happened; 0 where the record has none.
+int64_t count_of(const ordered_json& json, const char* key, int64_t most) {
+  const int64_t count = json.contains(key) ? whole_number(json, key) : 0;
+  require(count >= 0 && count <= most, "expected from 0 to {} as \"{}\"; got {}", most, key, count);
+  return count;
+}
+
 ordered_json to_json(const BlockReader::Position& position) {
   return {{"column", position.column}, {"restarts", position.restarts}};
 }
@@ -33,6 +40,7 @@ ordered_json to_json(const Losses& losses) {
   known("training", losses.training);
   known("validation", losses.validation);
   known("best_validation", losses.best_validation);
+  if (losses.without_best > 0) json["without_best"] = losses.without_best;
   return json;
 }
 
@@ -40,7 +48,8 @@ Losses losses_from(const ordered_json& json) {
   const Losses unknown;
   return {.training = json.value("training", unknown.training),
           .validation = json.value("validation", unknown.validation),
-          .best_validation = json.value("best_validation", unknown.best_validation)};
+          .best_validation = json.value("best_validation", unknown.best_validation),
+          .without_best = count_of(json, "without_best", kMostSteps)};
 }
 
 ordered_json to_json(const Origin& origin) {
@@ -53,6 +62,34 @@ Origin origin_from(const ordered_json& json) {
   return {.path = json.at("path").get<std::string>(),
           .sha256 = json.at("sha256").get<std::string>(),
           .optimizer_steps = whole_number(json, "optimizer_steps")};
+}
+
+ordered_json to_json(const SpanDoctor::State& doctor) {
+  return {{"steps", doctor.steps},
+          {"gradients", doctor.gradients},
+          {"z", doctor.z},
+          {"warned", doctor.warned}};
+}
+
+SpanDoctor::State doctor_from(const ordered_json& json) {
+  return {.steps = whole_number(json, "steps"),
+          .gradients = json.at("gradients").get<SpanGradients>(),
+          .z = json.at("z").get<SpanGradients>(),
+          .warned = whole_number(json, "warned")};
+}
+
+ordered_json to_json(const DivergenceGuard::State& guard) {
+  return {{"skips", guard.skips},
+          {"in_a_row", guard.in_a_row},
+          {"accepted", guard.accepted},
+          {"mean_gradient_norm", guard.mean}};
+}
+
+DivergenceGuard::State guard_from(const ordered_json& json, int64_t step) {
+  return {.skips = count_of(json, "skips", step),
+          .in_a_row = count_of(json, "in_a_row", step),
+          .accepted = count_of(json, "accepted", kMostSteps),
+          .mean = json.at("mean_gradient_norm").get<double>()};
 }
 
 /// Empty where the file knows none: made before they were kept, or imported.
@@ -104,6 +141,9 @@ std::map<std::string, std::string> metadata_of(const CheckpointHeader& header) {
                         {"train", to_json(progress.train)},
                         {"valid", to_json(progress.valid)},
                         {"losses", to_json(progress.losses)}};
+  if (progress.doctor.steps > 0) state["span_doctor"] = to_json(progress.doctor);
+  if (progress.guard.accepted + progress.guard.skips > 0) state["guard"] = to_json(progress.guard);
+  if (progress.averaged > 0) state["averaged"] = progress.averaged;
   // For other readers: stages and step, which are there, tell the same.
   if (header.config.schedule.stages.size() > 1) {
     state["stage"] = header.config.stage_at(progress.step).index + 1;
@@ -143,6 +183,11 @@ CheckpointHeader read_header(const SafetensorsFile& file) {
     header.progress.train = position_from(state.at("train"));
     header.progress.valid = position_from(state.at("valid"));
     header.progress.losses = losses_from(state.at("losses"));
+    if (state.contains("span_doctor")) header.progress.doctor = doctor_from(state["span_doctor"]);
+    if (state.contains("guard")) {
+      header.progress.guard = guard_from(state["guard"], header.progress.step);
+    }
+    header.progress.averaged = count_of(state, "averaged", kMostSteps);
     if (file.metadata().contains("init_from")) {
       header.progress.origin = origin_from(ordered_json::parse(file.metadata("init_from")));
     }

@@ -15,10 +15,10 @@ inline constexpr const char* kOlderCheckpointFormat = "adaspan checkpoint 2";
 
 struct CheckpointHeader {
   TrainingConfig config;
-  DataIdentity data;           ///< with empty hashes where the corpus is not known (imported)
-  Trainer::Progress progress;  ///< without the memories where a header is read
-  std::string isa;             ///< instructions that it was made with
-  bool resumable = true;       ///< whether its run can go on: not of format 2
+  DataIdentity data;  ///< with empty hashes where the corpus is not known (imported)
+  Trainer::Progress progress;
+  std::string isa;        ///< instructions that it was made with
+  bool resumable = true;  ///< whether its run can go on: not of format 2
 };
 
 /// The entries of the file's metadata.

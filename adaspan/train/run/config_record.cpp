@@ -44,9 +44,31 @@ struct Words<ValidationMode> {
   static constexpr const char* kind = "fixed or rolling";
 };
 template <>
+struct Words<ScheduleShape> {
+  static constexpr std::array all{std::pair{"flat", ScheduleShape::flat},
+                                  std::pair{"cosine", ScheduleShape::cosine},
+                                  std::pair{"inverse-sqrt", ScheduleShape::inverse_sqrt},
+                                  std::pair{"linear", ScheduleShape::linear}};
+  static constexpr const char* kind = "flat, cosine, inverse-sqrt or linear";
+};
+template <>
+struct Words<OnDivergence> {
+  static constexpr std::array all{std::pair{"stop", OnDivergence::stop},
+                                  std::pair{"skip", OnDivergence::skip}};
+  static constexpr const char* kind = "stop or skip";
+};
+template <>
 struct Words<DType> {
   static constexpr std::array all{std::pair{"f32", DType::f32}, std::pair{"bf16", DType::bf16}};
   static constexpr const char* kind = "f32 or bf16";
+};
+
+template <>
+struct Words<CachePrecision> {
+  static constexpr std::array all{std::pair{"auto", CachePrecision::of_activations},
+                                  std::pair{"f32", CachePrecision::f32},
+                                  std::pair{"bf16", CachePrecision::bf16}};
+  static constexpr const char* kind = "f32, bf16 or auto";
 };
 
 /// Whether JSON can hold the text.

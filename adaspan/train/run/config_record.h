@@ -68,15 +68,23 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"lr", "schedule.learning_rate", changeable}, schedule.learning_rate);
   visit(Field{"momentum", "optimizer.momentum", changeable}, optimizer.momentum);
   visit(Field{"lr-warmup", "schedule.warmup", changeable}, schedule.warmup);
+  visit(Field{"lr-schedule", "schedule.shape", changeable}, schedule.shape);
+  visit(Field{"lr-min-factor", "schedule.least_share", changeable}, schedule.least_share);
   visit(Field{"stages", "schedule.stages", changeable}, schedule.stages);
   visit(Field{"grad-clip", "optimizer.grad_clip", changeable}, optimizer.grad_clip);
+  visit(Field{"ema", "optimizer.average", changeable}, optimizer.average);
+  visit(Field{"on-divergence", "run.divergence.action", changeable}, run.divergence.action);
+  visit(Field{"max-skips", "run.divergence.most_skips", changeable}, run.divergence.most_skips);
+  visit(Field{"divergence-factor", "run.divergence.factor", changeable}, run.divergence.factor);
   visit(Field{"batch-sz", "batch.sequences", fixed}, batch.sequences);
   visit(Field{"batch-split", "batch.split", changeable}, batch.split);
   visit(Field{"exact-split", "batch.exact_split", changeable}, batch.exact_split);
+  visit(Field{"recompute", "batch.recompute", local}, batch.recompute);
   visit(Field{"block-sz", "batch.block", fixed}, batch.block);
   visit(Field{"nbatches", "run.steps_per_round", changeable}, run.steps_per_round);
   visit(Field{"niter", "run.rounds", changeable}, run.rounds);
   visit(Field{"steps", "run.total_steps", changeable}, run.total_steps);
+  visit(Field{"patience", "run.patience", changeable}, run.patience);
   visit(Field{"validation", "run.validation", changeable}, run.validation);
   // A checkpoint keeps their outcome, and the hash of the file in their place.
   visit(Field{"init-from", "run.init_from", local}, run.init_from);
@@ -86,6 +94,7 @@ void for_each_field(ConfigOrConst& c, const Visit& visit) {
   visit(Field{"seed", "run.seed", fixed}, run.seed);
   visit(Field{"log-steps", "run.log_steps", local}, run.log_steps);
   visit(Field{"precision", "model.precision", fixed}, model.precision);
+  visit(Field{"cache-precision", "model.cache_precision", fixed}, model.cache_precision);
 }
 
 /// Throws Error, naming the field, for a value that no record can hold: an infinite number, an enum

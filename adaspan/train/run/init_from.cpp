@@ -207,6 +207,7 @@ std::string initialise(Trainer& trainer) {
     fitting.fit(p->value(), p->name(), p->name(), /*power=*/-1);
     check_bounds(*p);
   }
+  if (WeightAverage* average = trainer.average()) average->restart();
   Origin origin{.path = config.run.init_from, .sha256 = file.sha256()};
   if (config.run.init_optimizer) {
     for (const auto& [name, tensor] : trainer.optimizer().state()) {  // "optim.<slot>.<parameter>"
@@ -215,7 +216,8 @@ std::string initialise(Trainer& trainer) {
                   power_of(name.substr(slot, parameter - 1 - slot)));
     }
     const auto& earlier = source.progress.origin;
-    origin.optimizer_steps = source.progress.step + (earlier ? earlier->optimizer_steps : 0);
+    origin.optimizer_steps = source.progress.step - source.progress.guard.skips +
+                             (earlier ? earlier->optimizer_steps : 0);
   }
   trainer.set_origin(origin);
   return fmt::format("begins with the weights{} of {} (step {}, SHA-256 {}): {}",

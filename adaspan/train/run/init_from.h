@@ -11,7 +11,8 @@ namespace adaspan {
 
 /// Puts the weights of the checkpoint run.init_from into `trainer`, which is fresh, and with
 /// run.init_optimizer the optimizer's state, too; its step stays 0, its memory empty. Then it has
-/// an origin(). Returns one line that tells what was taken.
+/// an origin(). An average of weights that the source keeps is not read; the run's own begins with
+/// what was taken. Returns one line that tells what was taken.
 ///
 /// Tokens are matched by their bytes; embedding and output of those that the source does not have
 /// stay as the seed made them. To match them, both vocabularies are read from the corpora that

@@ -62,6 +62,23 @@ bool valid(const TrainingConfig& config) {
   }
 }
 
+/// The model itself, with the layers' memory in bf16, and with all activations in it, as far as
+/// they are in f32 and this can be run here.
+std::vector<ModelConfig> types_of(const TrainingConfig& config) {
+  std::vector<ModelConfig> all = {config.model};
+  if (config.model.precision != DType::f32) return all;
+  if (config.model.cache_precision != CachePrecision::bf16) {
+    all.push_back(config.model);
+    all.back().cache_precision = CachePrecision::bf16;
+  }
+  if (bf16_obstacle().empty()) {
+    all.push_back(config.model);
+    all.back().precision = DType::bf16;
+    all.back().cache_precision = CachePrecision::of_activations;
+  }
+  return all;
+}
+
 /// n, n/2, n/4, ... 1
 std::vector<int64_t> halves(int64_t n, bool fixed) {
   std::vector<int64_t> all = {n};
@@ -131,19 +148,20 @@ std::string changes_text(const TrainingConfig& from, const TrainingConfig& to) {
 
 std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config, const Spans& z,
                                                 bool going_on, const MemoryState& now) {
-  std::vector<DType> precisions = {config.model.precision};
-  const bool to_bf16 = config.model.precision == DType::f32 && bf16_obstacle().empty();
-  if (to_bf16 && !going_on) precisions.push_back(DType::bf16);
+  const std::vector<ModelConfig> narrower = going_on ? std::vector{config.model} : types_of(config);
   TrainingConfig some = config;
   for (int64_t block : halves(config.batch.block, going_on)) {
     some.batch.block = block;
-    for (DType precision : precisions) {
-      some.model.precision = precision;
-      for (int64_t sequences : halves(config.batch.sequences, going_on)) {
-        some.batch.sequences = sequences;
-        for (int64_t split : splits_of(some.batch)) {
-          some.batch.split = split;
-          if (valid(some) && !lacking(training_need(some, z), now)) return some;
+    for (int64_t sequences : halves(config.batch.sequences, going_on)) {
+      some.batch.sequences = sequences;
+      for (const ModelConfig& model : narrower) {
+        some.model = model;
+        for (const bool recompute : {false, true}) {
+          some.batch.recompute = recompute || config.batch.recompute;
+          for (int64_t split : splits_of(some.batch)) {
+            some.batch.split = split;
+            if (valid(some) && !lacking(training_need(some, z), now)) return some;
+          }
         }
       }
     }
@@ -158,6 +176,15 @@ std::vector<TrainingConfig> leaner_settings(const TrainingConfig& config) {
     all.push_back(config);
     all.back().batch.split = split;
   }
+  if (!config.batch.recompute) {
+    all.push_back(config);
+    all.back().batch.recompute = true;
+  }
+  const std::vector<ModelConfig> narrower = types_of(config);
+  for (size_t i = 1; i < narrower.size(); ++i) {
+    all.push_back(config);
+    all.back().model = narrower[i];
+  }
   return all;
 }
 
@@ -167,7 +194,8 @@ void require_training_memory(const TrainingConfig& config, const Spans& z, bool 
   const std::optional<FreeMemory> limit = lacking(need, now);
   if (!limit) return;
   std::string advice = "no batch or block makes it fit: take a smaller model";
-  if (going_on) advice = "no batch.split makes it fit: go on where there is more";
+  if (going_on)
+    advice = "neither batch.split nor batch.recompute makes it fit: go on where there is more";
   if (const auto fitting = settings_that_fit(config, z, going_on, now)) {
     advice = fmt::format("{} would need {}", changes_text(config, *fitting),
                          bytes_text(counted(training_need(*fitting, z), limit->limit)));

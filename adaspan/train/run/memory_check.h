@@ -41,14 +41,15 @@ void require_training_memory(const TrainingConfig& config, const std::vector<std
 /// not with every span at its limit; else an empty text.
 std::string require_run_memory(const TrainingConfig& config, const MemoryState& now = {});
 
-/// The first settings of the same model that fit, of a larger batch.split, a smaller batch, bf16
-/// and a smaller block, in this order; nothing if none do.
+/// The first settings of the same model that fit, of a larger batch.split, batch.recompute, a
+/// memory in bf16, all activations in bf16, a smaller batch and a smaller block, in this order;
+/// nothing if none do.
 std::optional<TrainingConfig> settings_that_fit(const TrainingConfig& config,
                                                 const std::vector<std::vector<float>>& z,
                                                 bool going_on, const MemoryState& now);
 
 /// Of the settings that take less memory and leave the model and its batch as they are, each alone:
-/// batch.split (the next larger two).
+/// batch.split (the next larger two), batch.recompute, model.cache_precision, model.precision.
 std::vector<TrainingConfig> leaner_settings(const TrainingConfig& config);
 
 /// The settings in which they differ: "batch.split 4 and batch.block 128".

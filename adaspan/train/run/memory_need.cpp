@@ -8,6 +8,7 @@
 
 #include "adaspan/core/parallel.h"
 #include "adaspan/models/block_memory.h"
+#include "adaspan/train/run/fixed_validation.h"
 
 namespace adaspan {
 namespace {
@@ -33,7 +34,7 @@ double kept_by_pool(double in_use, double other_sizes) {
 }
 
 double tensors_of(const MemoryNeed& n) {
-  return n.weights + n.gradients + n.optimizer + n.activations + n.memory + n.workspace + n.saving;
+  return n.weights + n.gradients + n.optimizer + n.activations + n.memory + n.workspace;
 }
 
 /// The need with what no phase of the work changes. other_sizes: of buffers that other phases have.
@@ -69,9 +70,9 @@ std::string bytes_text(double bytes) {
 
 std::string MemoryNeed::text() const {
   std::vector<std::pair<double, const char*>> kinds = {
-      {weights, "weights"},         {gradients, "gradients"},   {optimizer, "optimizer"},
-      {activations, "activations"}, {memory, "memory"},         {workspace, "workspace"},
-      {saving, "saving"},           {kept + process, "program"}};
+      {weights, "weights"},         {gradients, "gradients"}, {optimizer, "optimizer"},
+      {activations, "activations"}, {memory, "memory"},       {workspace, "workspace"},
+      {kept + process, "program"}};
   std::ranges::stable_sort(kinds, std::greater(), &std::pair<double, const char*>::first);
   std::string all;
   for (const auto& [bytes, kind] : kinds) {
@@ -90,23 +91,28 @@ MemoryNeed weights_need(const ModelConfig& config) {
 
 MemoryNeed training_need(const TrainingConfig& c, const Spans& z) {
   const int64_t parts = c.batch.parts(), past = c.run.steps() * c.batch.block;
-  const BlockSizes part{c.batch.sequences / parts, c.batch.block, past};
-  const BlockSizes batch{c.batch.sequences, c.batch.block, past};
-  MemoryNeed always = weights_need(c.model);
-  always.optimizer = always.weights * state_slots(c.optimizer.kind);
-  // That of a fixed validation is let go, but its buffers stay at hand.
-  always.memory = parts * kept_memory(c.model, part, z) + kept_memory(c.model, batch, z);
   const bool rolling = c.run.validation == ValidationMode::rolling;
+  const int64_t rows = rolling ? c.batch.sequences : validation_rows(c.batch.sequences);
+  const BlockSizes part{c.batch.sequences / parts, c.batch.block, past};
+  const BlockSizes looked_at{rows, c.batch.block, past};
+  MemoryNeed step = weights_need(c.model);
+  step.optimizer = step.weights * state_slots(c.optimizer.kind);
+  if (c.optimizer.average > 0) step.weights *= 2;
+  step.memory = parts * kept_memory(c.model, part, z);
+  MemoryNeed validation = step;
+  const double validated = kept_memory(c.model, looked_at, z);
+  validation.memory += validated;
+  if (rolling) step.memory += validated;
 
-  MemoryNeed step = always, validation = always, saving = always;
-  const BlockMemory trained = training_memory(c.model, part, z, /*gradients_kept=*/parts > 1);
-  const BlockMemory looked_at = evaluation_memory(c.model, batch, z, HeadResult::loss);
+  const BlockMemory trained = training_memory(
+      c.model, part, z, {.gradients_kept = parts > 1, .recompute = c.batch.recompute});
+  const BlockMemory seen = evaluation_memory(c.model, looked_at, z, HeadResult::loss);
   add(step, trained);
-  add(validation, looked_at);
-  // The memory of training is joined from its parts, and each memory layer by layer.
-  saving.saving = ((parts > 1 ? 2 : 1) + (rolling ? 1 : 0)) * joined_memory(c.model, batch, z);
-  return whole(largest({step, validation, saving}), c.model,
-               trained.others + (parts > 1 ? looked_at.activations : 0));
+  add(validation, seen);
+  // Buffers of a validation stay at hand.
+  const bool same_sizes = part.B == rows;
+  return whole(largest({step, validation}), c.model,
+               trained.others + (rolling ? 0 : validated) + (same_sizes ? 0 : seen.activations));
 }
 
 MemoryNeed evaluation_need(const ModelConfig& config, int64_t B, int64_t M, int64_t tokens,

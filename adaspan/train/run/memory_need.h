@@ -14,11 +14,10 @@ namespace adaspan {
 /// In bytes, at the moment when all together are most; as doubles, which sizes that no machine has
 /// do not overflow.
 struct MemoryNeed {
-  double weights = 0, gradients = 0, optimizer = 0;
+  double weights = 0, gradients = 0, optimizer = 0;  ///< of training with their average, if any
   double activations = 0;  ///< values, those saved for the backward pass, and their gradients
   double memory = 0;       ///< what the layers remember: of training, and of validation
   double workspace = 0;    ///< of ops at work
-  double saving = 0;       ///< copies of the memory while a checkpoint is written
   double kept = 0;         ///< freed buffers that the pool keeps for the next step
   double process = 0;      ///< the program, its libraries and threads
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -32,6 +33,21 @@ void for_each_line(const std::filesystem::path& path, const Visit& visit) {
       visit(line, std::move(json));
     }
   }
+}
+
+/// JSON has no infinity and no NaN: null, which is what a reader of the line then finds.
+ordered_json number(double x) {
+  return std::isfinite(x) ? ordered_json(x) : ordered_json();
+}
+
+template <class T>
+ordered_json numbers(const std::vector<std::vector<T>>& rows) {
+  ordered_json json = ordered_json::array();
+  for (const auto& row : rows) {
+    ordered_json& line = json.emplace_back(ordered_json::array());
+    for (T x : row) line.push_back(std::isfinite(x) ? ordered_json(x) : ordered_json());
+  }
+  return json;
 }
 
 }  // namespace
@@ -62,24 +78,32 @@ ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
   const SpanSummary spans =
       summarise_spans(report.mean_z, config.model.ramp, config.model.span_limit);
   ordered_json line = {{"step", report.step},
-                       {"loss", report.loss},
-                       {name(unit), in_unit(report.loss, unit)},
-                       {"span_loss", report.span_loss},
+                       {"loss", number(report.loss)},
+                       {name(unit), number(in_unit(report.loss, unit))},
+                       {"span_loss", number(report.span_loss)},
                        {"lr", report.learning_rate},
-                       {"grad_norm", report.gradient_norm},
+                       {"grad_norm", number(report.gradient_norm)},
                        {"span_mean", spans.mean},
                        {"span_max", spans.max},
-                       {"spans", report.mean_z}};
+                       {"spans", numbers(report.mean_z)}};
+  if (!report.span_gradients.empty()) {
+    line["span_gradient_loss"] = numbers(report.span_gradients);
+    line["span_gradient_penalty"] = report.span_penalty;
+  }
+  if (report.skipped) line["skipped"] = true;
+  if (report.skips > 0) line["skips"] = report.skips;
   if (config.schedule.stages.size() > 1) line["stage"] = config.stage_at(report.step).index + 1;
   return line;
 }
 
 ordered_json validation_line(const ValidationReport& report, const TrainingConfig& config) {
   const DataUnit unit = config.run.data_unit;
-  return {{"step", report.step},
-          {"valid_loss", report.loss},
-          {std::string("valid_") + name(unit), in_unit(report.loss, unit)},
-          {"best", report.best}};
+  ordered_json line = {{"step", report.step},
+                       {"valid_loss", report.loss},
+                       {std::string("valid_") + name(unit), in_unit(report.loss, unit)},
+                       {"best", report.best}};
+  if (config.run.patience > 0) line["without_best"] = report.without_best;
+  return line;
 }
 
 std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {

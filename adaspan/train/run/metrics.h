@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // metrics.jsonl: one JSON object per line. The first is the configuration; then one for each logged
-// step (every log-steps, and the last before a validation) and each validation. All but the speed
+// step (every log-steps, the last before a validation, and each that was skipped) and each
+// validation. All but the speed
 // ("chars_per_s") is a function of configuration, data and instruction set.
 #pragma once
 
@@ -25,8 +26,8 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
 /// the text became tokens.
 nlohmann::ordered_json configuration_line(const Trainer& trainer);
 
-/// The line of a step, but for the speed, with the number of its stage (from 1) where there are
-/// several; of a validation.
+/// The line of a step, but for the speed; with the two gradients of spans that are learned, and the
+/// number of its stage (from 1) where there are several; of a validation.
 nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig& config);
 nlohmann::ordered_json validation_line(const ValidationReport& report,
                                        const TrainingConfig& config);

@@ -34,6 +34,24 @@ std::vector<std::string> environment_notes(const RunFiles& files, const ordered_
   return notes;
 }
 
+std::string penalty_note(const StepReport& report, const TrainingConfig& config) {
+  return fmt::format(
+      "at step {} the price of a step of span ({:.2g} a head) is over {:g} times what the loss "
+      "says "
+      "of it, in every head: spans shrink whatever the text is like; try a smaller model.span_loss "
+      "than {:g}",
+      report.step, report.span_penalty, SpanDoctor::kTooMuch, config.model.span_loss);
+}
+
+std::string skip_note(const StepReport& report) {
+  return fmt::format(
+      "step {} skipped, which made no update: loss {:.4g}, gradient norm {:.4g}; {} in a row, {} "
+      "in "
+      "all",
+      report.step, std::isnan(report.loss) ? std::abs(report.loss) : report.loss,
+      std::abs(report.gradient_norm), report.skips_in_a_row, report.skips);
+}
+
 /// A run under way, and its files.
 class Running {
  public:
@@ -67,12 +85,14 @@ class Running {
     observer_.stepped(report, speed);
     const bool closes_round =
         report.step % config.run.steps_per_round == 0 || report.step == config.run.steps();
-    if (closes_round || report.step % config.run.log_steps == 0) {
+    if (report.skipped) observer_.noted(skip_note(report));
+    if (closes_round || report.skipped || report.step % config.run.log_steps == 0) {
       ordered_json line = step_line(report, config);
       line["chars_per_s"] = speed;
       metrics_.write(line);
     }
-    saving_what_is_done([&] { memory_.look(report.mean_z); });
+    if (report.penalty_too_high) observer_.noted(penalty_note(report, config));
+    if (!report.skipped) saving_what_is_done([&] { memory_.look(report.widest_z); });
     if (closes_round) close_round();
   }
 
@@ -141,11 +161,15 @@ void RunObserver::stepped(const StepReport&, double) {}
 void RunObserver::validated(const ValidationReport&) {}
 void RunObserver::saved(const std::filesystem::path&, int64_t) {}
 void RunObserver::stopped(int64_t) {}
+void RunObserver::ended_early(int64_t) {}
 
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop) {
   RunStart start = start_run(trainer);
   const int64_t steps = trainer.config().run.steps();
-  if (trainer.steps_done() >= steps) {
+  const auto at_its_end = [&] {
+    return trainer.steps_done() >= steps || trainer.out_of_patience();
+  };
+  if (at_its_end()) {
     for (const std::string& line : start.from->skipped) observer.noted(line);
     for (const std::string& line : start.notes) observer.noted(line);
     record_save(RunFiles(trainer.config().run.checkpoint).manifest, trainer.steps_done());
@@ -153,8 +177,11 @@ bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop)
     return true;
   }
   Running running(trainer, observer, start);
-  while (trainer.steps_done() < steps && !stop) running.step();
-  if (trainer.steps_done() >= steps) return true;
+  while (!at_its_end() && !stop) running.step();
+  if (trainer.steps_done() < steps && trainer.out_of_patience()) {
+    observer.ended_early(trainer.steps_done());
+  }
+  if (at_its_end()) return true;
   running.save(/*best=*/false);
   observer.saved(trainer.config().run.checkpoint, trainer.steps_done());
   observer.stopped(trainer.steps_done());

@@ -22,7 +22,8 @@ class RunObserver {
   virtual void started(const std::optional<Resumption>& from, const nlohmann::ordered_json& entry);
   /// Something to be known that is no error, in one line, at any time.
   virtual void noted(const std::string& line);
-  /// In place of all else: the run had reached its last step before; nothing was written.
+  /// In place of all else: the run had reached its last step before, or the end of its patience;
+  /// nothing was written.
   virtual void already_done(int64_t step);
   /// The speed is that of the last half minute.
   virtual void stepped(const StepReport& report, double tokens_per_second);
@@ -32,15 +33,17 @@ class RunObserver {
   virtual void saved(const std::filesystem::path& path, int64_t step);
   /// The run was asked to stop after `step`; all is saved.
   virtual void stopped(int64_t step);
+  /// The run ends after `step`, before its last one, for want of a new best validation.
+  virtual void ended_early(int64_t step);
 };
 
-/// Trains to the end of trainer.config().run: metrics.jsonl, a validation and checkpoints every
-/// round and at the end, and manifest.json, in the folder of run.checkpoint, from which it goes on
-/// if there is one. When `stop` becomes true the step under way is finished, the state saved, and
-/// false returned. Throws Error as start_run and its other parts do; the last checkpoint then
-/// stays. The state is saved first when text is
-/// lost (DataLost), and when memory lacks or the spans have grown so far that the next steps would
-/// need more than there is (OutOfMemory).
+/// Trains to the end of trainer.config().run, or of its patience: metrics.jsonl, a validation and
+/// checkpoints every round and at the end, and manifest.json, in the folder of run.checkpoint, from
+/// which it goes on if there is one. When `stop` becomes true the step under way is finished, the
+/// state saved, and false returned. Throws Error as start_run and its other parts do; the last
+/// checkpoint then stays. The state is saved first when text is lost (DataLost), and when memory
+/// lacks or the spans have grown so far that the next steps would need more than there is
+/// (OutOfMemory).
 bool run(Trainer& trainer, RunObserver& observer, const std::atomic<bool>& stop);
 
 }  // namespace adaspan

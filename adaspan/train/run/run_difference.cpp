@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/sha256.h"
 #include "adaspan/models/random_sites.h"
 #include "adaspan/train/data/corpus.h"
+#include "adaspan/train/run/checkpoint.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/init_from.h"
 #include "adaspan/train/run/manifest.h"
@@ -77,6 +79,16 @@ std::optional<Difference> reading_difference(const ordered_json& a, const ordere
   return found;
 }
 
+/// Leaves out of each line what only later versions write, where the other does not have it.
+void leave_out_new(ordered_json& a, ordered_json& b) {
+  for (const char* key : {"span_gradient_loss", "span_gradient_penalty"}) {
+    if (a.contains(key) != b.contains(key)) {
+      a.erase(key);
+      b.erase(key);
+    }
+  }
+}
+
 RunDifference compare(const RunRecord& a, const RunRecord& b) {
   RunDifference result;
   int64_t last = 0;
@@ -85,9 +97,11 @@ RunDifference compare(const RunRecord& a, const RunRecord& b) {
     if (other == b.lines.end()) continue;
     result.steps_compared += 1;
     last = key.first;
-    if (line == other->second) continue;
+    ordered_json line_a = line, line_b = other->second;
+    leave_out_new(line_a, line_b);
+    if (line_a == line_b) continue;
     result.first_step = key.first;
-    result.numbers = differences(line, other->second);
+    result.numbers = differences(line_a, line_b);
     break;
   }
   require(result.steps_compared > 0,
@@ -96,6 +110,61 @@ RunDifference compare(const RunRecord& a, const RunRecord& b) {
   result.settings = differences(entry_a, entry_b);
   result.reading = reading_difference(entry_a, entry_b);
   return result;
+}
+
+/// The newest checkpoint of the run in `folder`; nothing where its manifest names none that is
+/// there.
+std::optional<SafetensorsFile> newest_checkpoint(const std::filesystem::path& folder) {
+  const std::string name = read_whole_manifest(folder / "manifest.json").checkpoint;
+  if (name.empty() || !std::filesystem::is_regular_file(folder / name)) return {};
+  SafetensorsFile file(folder / name);
+  check_format(file);
+  if (!file.has_checksums()) return {};
+  return file;
+}
+
+/// The tensors that both checkpoints have and that are not the same, bit for bit, by their
+/// checksums; nothing where they are of different steps. Metrics tell nothing of what no loss
+/// depends on, as the average of the weights.
+std::vector<Difference> tensor_differences(const SafetensorsFile& a, const SafetensorsFile& b) {
+  std::vector<Difference> all;
+  const std::vector<std::string> names = b.names();
+  for (const std::string& name : a.names()) {
+    if (std::ranges::find(names, name) == names.end()) continue;
+    const std::string of_a = a.checksum(name), of_b = b.checksum(name);
+    if (of_a != of_b) all.push_back({name, of_a.substr(0, 12), of_b.substr(0, 12)});
+  }
+  return all;
+}
+
+void compare_checkpoints(RunDifference& result, const std::filesystem::path& a,
+                         const std::filesystem::path& b) {
+  const std::optional<SafetensorsFile> file_a = newest_checkpoint(a), file_b = newest_checkpoint(b);
+  if (result.first_step || !file_a || !file_b) return;
+  const int64_t step = read_header(*file_a).progress.step;
+  if (step != read_header(*file_b).progress.step) return;
+  result.numbers = tensor_differences(*file_a, *file_b);
+  if (!result.numbers.empty()) result.first_step = step;
+}
+
+/// Of what was trained again, where that ends at the step of the run's newest checkpoint.
+void compare_with_checkpoint(RunDifference& result, const std::filesystem::path& folder,
+                             Trainer& trainer) {
+  const std::optional<SafetensorsFile> file = newest_checkpoint(folder);
+  if (result.first_step || !file) return;
+  if (read_header(*file).progress.step != trainer.steps_done()) return;
+  const std::vector<std::string> names = file->names();
+  for (const NamedTensor& one : state_of(trainer)) {
+    if (std::ranges::find(names, one.name) == names.end()) continue;
+    std::vector<std::byte> now;
+    one.write([&](std::span<const std::byte> bytes) {
+      now.insert(now.end(), bytes.begin(), bytes.end());
+    });
+    const std::string recorded = file->checksum(one.name), again = sha256(now);
+    if (recorded == again) continue;
+    result.numbers.push_back({one.name, recorded.substr(0, 12), again.substr(0, 12)});
+    result.first_step = trainer.steps_done();
+  }
 }
 
 /// The last of `steps` that was made with the settings of the first.
@@ -137,6 +206,7 @@ std::vector<Difference> differences(const ordered_json& a, const ordered_json& b
 RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem::path& b) {
   const RunRecord run_a = read_run(a), run_b = read_run(b);
   RunDifference result = compare(run_a, run_b);
+  compare_checkpoints(result, a, b);
   const auto last_of = [](const RunRecord& run) { return run.lines.rbegin()->first.first; };
   if (last_of(run_a) != last_of(run_b)) {
     result.settings.insert(
@@ -206,6 +276,7 @@ RunDifference reproduce(const std::filesystem::path& folder, const std::string& 
     }
   }
   RunDifference result = compare(recorded, now);
+  compare_with_checkpoint(result, folder, trainer);
   if (steps < asked) result.settings_changed = steps;
   return result;
 }

@@ -26,7 +26,7 @@ std::vector<Difference> differences(const nlohmann::ordered_json& a,
 struct RunDifference {
   int64_t steps_compared = 0;       ///< lines of metrics that both have
   int64_t first_step = 0;           ///< of the first of them that differ; 0 if none does
-  std::vector<Difference> numbers;  ///< of that line: losses, gradient norm, spans
+  std::vector<Difference> numbers;  ///< of that line: losses, gradient norm, spans; or tensors
   /// Of reproduce(): the step after which the run went on with other settings, where that ended the
   /// repetition before the steps asked for; else 0.
   int64_t settings_changed = 0;
@@ -36,8 +36,9 @@ struct RunDifference {
   std::vector<Difference> settings;  ///< of the manifest's entries in force then: whatever differs
 };
 
-/// Compares the runs in two folders, each with metrics.jsonl and manifest.json. Speed is no
-/// difference. Throws Error when a record is missing or damaged.
+/// Compares the runs in two folders, each with metrics.jsonl and manifest.json, and where their
+/// newest checkpoints are of one step these, tensor by tensor, bit for bit. Speed is no difference.
+/// Throws Error when a record is missing or damaged.
 RunDifference compare_runs(const std::filesystem::path& a, const std::filesystem::path& b);
 
 /// The level of instructions that the run in `folder` began at. Throws Error when the record is

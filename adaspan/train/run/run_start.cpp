@@ -138,6 +138,32 @@ void check_best(RunStart& start, Trainer& trainer) {
   }
 }
 
+/// What the settings of now mean for a run that goes on, other than that they have changed.
+void note_changes(RunStart& start, const Trainer& trainer, const TrainingConfig& before) {
+  const TrainingConfig& now = trainer.config();
+  if (now.optimizer.average > 0 && before.optimizer.average == 0) {
+    start.notes.push_back(fmt::format("the average of the weights begins with those of step {}",
+                                      trainer.steps_done()));
+  }
+  if (now.optimizer.average == 0 && before.optimizer.average > 0) {
+    start.notes.push_back("the average of the weights is dropped");
+  }
+  if (ends_at_least(now.schedule.shape) && now.run.steps() != before.run.steps()) {
+    start.notes.push_back(fmt::format(
+        "the learning rate comes down over {} steps now, over {} before: it goes on along another "
+        "curve",
+        now.run.steps(), before.run.steps()));
+  }
+}
+
+void note_patience(RunStart& start, const RunConfig& run) {
+  if (run.patience == 0 || run.validation != ValidationMode::rolling) return;
+  start.notes.push_back(
+      "rolling validations read other text each time, whose losses do not compare: patience may "
+      "end "
+      "the run too early or too late; run.validation fixed is better for it");
+}
+
 }  // namespace
 
 RunStart start_run(Trainer& trainer) {
@@ -158,6 +184,7 @@ RunStart start_run(Trainer& trainer) {
     check_no_loss(files, nullptr);
     if (!run.init_from.empty()) start.notes.push_back(initialise(trainer));
     open();
+    note_patience(start, run);
     return start;
   }
   open();
@@ -172,7 +199,10 @@ RunStart start_run(Trainer& trainer) {
                                   !start.from->changed.empty())) {
     start.notes.push_back(std::move(*note));
   }
-  if (trainer.steps_done() < run.steps()) check_best(start, trainer);
+  if (trainer.steps_done() >= run.steps()) return start;
+  check_best(start, trainer);
+  note_changes(start, trainer, start.from->before);
+  note_patience(start, run);
   return start;
 }
 

@@ -33,6 +33,11 @@ std::optional<double> Score::bits_per_byte() const {
   return nats / (std::numbers::ln2 * *bytes);
 }
 
+std::optional<double> Score::bits_per_character() const {
+  if (!characters || *characters <= 0) return {};
+  return nats / (std::numbers::ln2 * static_cast<double>(*characters));
+}
+
 ScoreKeeper::ScoreKeeper(const Corpus& corpus, Part part) : corpus_(corpus), part_(part) {
   const bool words = corpus.format() == TextFormat::words;
   const Vocabulary& vocabulary = corpus.vocabulary();
@@ -40,28 +45,25 @@ ScoreKeeper::ScoreKeeper(const Corpus& corpus, Part part) : corpus_(corpus), par
     const Token token = vocabulary.token(id);
     const auto size = static_cast<int64_t>(token.bytes.size());
     // A word has a space after it, or it is the last one of its line, whose end is a token.
+    const bool continues = (static_cast<unsigned char>(token.bytes[0]) & 0xc0) == 0x80;
     kinds_.push_back({words && !token.end_of_line ? size + 1 : size, token.end_of_line,
-                      token.end_of_line || (!words && is_space(token.bytes[0]))});
+                      token.end_of_line || (!words && is_space(token.bytes[0])), !continues});
   }
   sum_.has_line_ends = vocabulary.end_of_line().has_value();
 }
 
-void ScoreKeeper::add(const Tensor& inputs, const Tensor& targets, const Tensor& losses) {
+void ScoreKeeper::add(int32_t before, int32_t id, double loss) {
   const bool words = corpus_.format() == TextFormat::words;
-  const int32_t* const before = inputs.data<int32_t>();
-  const int32_t* const ids = targets.data<int32_t>();
-  for (int64_t i = 0; i < targets.elements(); ++i) {
-    const Kind& kind = kinds_[static_cast<size_t>(ids[i])];
-    const double loss = losses.data()[i];
-    sum_.nats += loss;
-    if (kind.ends_line) {
-      sum_.line_end_nats += loss;
-      sum_.line_ends += 1;
-    }
-    words_ += !kind.is_white && (words || kinds_[static_cast<size_t>(before[i])].is_white);
-    bytes_ += kind.bytes;
+  const Kind& kind = kind_of(id);
+  sum_.tokens += 1;
+  sum_.nats += loss;
+  if (kind.ends_line) {
+    sum_.line_end_nats += loss;
+    sum_.line_ends += 1;
   }
-  sum_.tokens += targets.elements();
+  words_ += !kind.is_white && (words || kind_of(before).is_white);
+  bytes_ += kind.bytes;
+  characters_ += kind.begins_character;
 }
 
 int64_t ScoreKeeper::bytes_of_part() const {
@@ -71,7 +73,7 @@ int64_t ScoreKeeper::bytes_of_part() const {
   for (int64_t at = 0; at < file.size();) {
     const int64_t n = std::min(file.size() - at, static_cast<int64_t>(ids.size()));
     file.read(at, n, ids.data());
-    for (int64_t i = 0; i < n; ++i) sum += bytes_of(ids[static_cast<size_t>(i)]);
+    for (int64_t i = 0; i < n; ++i) sum += kind_of(ids[static_cast<size_t>(i)]).bytes;
     at += n;
   }
   return sum;
@@ -94,6 +96,7 @@ Score ScoreKeeper::score(bool with_last) const {
   const bool added =
       corpus_.format() == TextFormat::text8 || (raw && *raw < corpus_.part(part_).size());
   result.bytes = static_cast<double>(bytes_ - (with_last && added));
+  result.characters = characters_ - (with_last && added);
   return result;
 }
 

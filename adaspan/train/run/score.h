@@ -5,13 +5,14 @@
 //   perplexity without them       the same over the other tokens alone
 //   perplexity per word           e^(T / words), whatever the tokens are
 //   bits per byte                 T / (ln 2 * bytes of the text they were)
+//   bits per character            T / (ln 2 * its Unicode characters), which are as many as its
+//                                 bytes that continue no UTF-8 character
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <vector>
 
-#include <adaspan/core/tensor.h>
 #include <adaspan/train/data/corpus.h>
 
 namespace adaspan {
@@ -27,12 +28,15 @@ struct Score {
   /// Of the text that the scored tokens were. None where newlines were dropped, or where the corpus
   /// is of words and was prepared from one text before its parts' bytes were kept.
   std::optional<double> bytes;
+  /// None where newlines were dropped, or where tokens are words.
+  std::optional<int64_t> characters;
 
   double perplexity() const;
   /// None where all tokens end lines, or the vocabulary has no such token.
   std::optional<double> perplexity_without_line_ends() const;
   std::optional<double> perplexity_per_word() const;
   std::optional<double> bits_per_byte() const;
+  std::optional<double> bits_per_character() const;
 };
 
 /// Adds up the losses of one part of a corpus, which must stay open.
@@ -40,8 +44,8 @@ class ScoreKeeper {
  public:
   ScoreKeeper(const Corpus& corpus, Part part);
 
-  /// The losses [M,B] of `targets`, each the next token of its input.
-  void add(const Tensor& inputs, const Tensor& targets, const Tensor& losses);
+  /// The loss of a token `id` that follows `before`.
+  void add(int32_t before, int32_t id, double loss);
   /// `with_last`: whether the last token of the part was scored. An end of a line that was added
   /// after the text is no byte of it.
   Score score(bool with_last) const;
@@ -49,16 +53,16 @@ class ScoreKeeper {
  private:
   struct Kind {
     int64_t bytes;
-    bool ends_line, is_white;
+    bool ends_line, is_white, begins_character;
   };
-  int64_t bytes_of(int32_t id) const { return kinds_[static_cast<size_t>(id)].bytes; }
+  const Kind& kind_of(int32_t id) const { return kinds_[static_cast<size_t>(id)]; }
   int64_t bytes_of_part() const;
 
   const Corpus& corpus_;
   Part part_;
   std::vector<Kind> kinds_;  // of each id
   Score sum_;
-  int64_t words_ = 0, bytes_ = 0;
+  int64_t words_ = 0, bytes_ = 0, characters_ = 0;
 };
 
 }  // namespace adaspan

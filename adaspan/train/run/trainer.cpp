@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adaspan/train/run/trainer.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <new>
@@ -10,6 +12,7 @@
 #include "adaspan/core/profile.h"
 #include "adaspan/ops/elementwise.h"
 #include "adaspan/train/run/evaluate.h"
+#include "adaspan/train/run/fixed_validation.h"
 
 namespace adaspan {
 namespace {
@@ -28,6 +31,17 @@ double unsigned_nan(double x) {
   return std::isnan(x) ? std::abs(x) : x;
 }
 
+/// sum += more, of each layer and head; an empty sum is 0
+void add_to(SpanGradients& sum, const SpanGradients& more) {
+  if (sum.empty()) {
+    sum = more;
+    return;
+  }
+  for (size_t l = 0; l < more.size(); ++l) {
+    for (size_t h = 0; h < more[l].size(); ++h) sum[l][h] += more[l][h];
+  }
+}
+
 bool is_rolling(const TrainingConfig& config) {
   return config.run.validation == ValidationMode::rolling;
 }
@@ -42,7 +56,11 @@ Trainer::Trainer(const TrainingConfig& config, DataIdentity data, TokenStream tr
       optimizer_(make_optimizer(config_.optimizer, model_.parameters().all())),
       train_(std::move(train), config_.batch.sequences, config_.batch.block, seed()),
       valid_(std::move(valid), config_.batch.sequences, config_.batch.block, seed()),
-      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())) {
+      memory_(static_cast<size_t>(parts()), model_.fresh_memory(part_size())),
+      guard_(config_.run.divergence) {
+  if (const double decay = config_.optimizer.average; decay > 0) {
+    average_.emplace(model_.parameters().all(), decay);
+  }
   if (is_rolling(config_)) valid_memory_ = model_.fresh_memory(config_.batch.sequences);
 }
 
@@ -67,19 +85,56 @@ StepReport Trainer::step() {
   }
   const GradientNorms norms = gradient_norms(model_.parameters().all());
   report.gradient_norm = norms.all;
-  require(std::isfinite(report.loss) && std::isfinite(report.gradient_norm),
-          "[train] expected a finite loss and gradient; got {} and {} at step {}; what was saved "
-          "stays; try a smaller schedule.learning_rate, a longer schedule.warmup or "
-          "optimizer.grad_clip",
-          unsigned_nan(report.loss), unsigned_nan(report.gradient_norm), report.step);
-
   report.learning_rate = learning_rate_at(report.step, config_);
-  const int64_t remembered = origin_ ? origin_->optimizer_steps : 0;
-  optimizer_->update(report.learning_rate, remembered + report.step, norms);
+  report.span_penalty = span_penalty(config_.model);
+  report.skips = guard_.state().skips;
+  if (guard_.diverged(report.loss, report.gradient_norm)) {
+    skip(report);
+    return report;
+  }
+
+  guard_.accept(report.gradient_norm);
+  optimizer_->update(report.learning_rate, updates_done() + 1, norms);
+  if (average_) average_->update();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
   step_ = report.step;
   losses_.training = report.loss;
+  doctor_.add(report.span_gradients, report.mean_z);
+  report.penalty_too_high = doctor_.warns(step_, report.span_penalty);
   return report;
+}
+
+int64_t Trainer::updates_done() const {
+  return step_ - guard_.state().skips + (origin_ ? origin_->optimizer_steps : 0);
+}
+
+void Trainer::skip(StepReport& report) {
+  if (!guard_.may_skip()) fail_diverged(report);
+  for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();
+  if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
+    // Whatever made them so may be in the memory, which later blocks would read.
+    for (Memory& memory : memory_) memory = model_.fresh_memory(part_size());
+  }
+  guard_.skip();
+  report.skipped = true;
+  report.skips = guard_.state().skips;
+  report.skips_in_a_row = guard_.state().in_a_row;
+  step_ = report.step;
+}
+
+void Trainer::fail_diverged(const StepReport& report) const {
+  const int64_t skips = guard_.state().in_a_row;
+  const std::string after =
+      skips > 0 ? fmt::format(", after {} skipped in a row before it", skips) : "";
+  const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+  const std::string expected =
+      finite ? fmt::format("a gradient of at most {} times the mean length of {:.4g}",
+                           config_.run.divergence.factor, guard_.mean_norm())
+             : "a finite loss and gradient";
+  fail(
+      "[train] expected {}; got {} and {} at step {}{}; what was saved stays; try a smaller "
+      "schedule.learning_rate, a longer schedule.warmup or optimizer.grad_clip",
+      expected, unsigned_nan(report.loss), unsigned_nan(report.gradient_norm), report.step, after);
 }
 
 void Trainer::undo(const BlockReader::Position& before, int64_t part, const char* why) {
@@ -96,21 +151,26 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
   const TrainingStep training{.seed = seed(),
                               .step = static_cast<uint32_t>(report.step),
                               .first_sequence = index * part_size(),
-                              .batch = config_.batch.sequences};
+                              .batch = config_.batch.sequences,
+                              .recompute = config_.batch.recompute};
   const auto share = static_cast<float>(1.0 / static_cast<double>(parts()));
 
   Tape tape;
   BlockLoss out = model_.loss(tape, part.inputs, part.targets, memory, training);
   tape.backward(scale(tape, out.total, share));
   memory = std::move(out.memory);
+  add_to(report.span_gradients, *out.span_gradients);  // which have their share
 
   report.loss += out.nll * share;
   report.span_loss += out.span_loss * share;
   report.mean_z.resize(out.mean_z.size());
+  report.widest_z.resize(out.widest_z.size());
   for (size_t l = 0; l < out.mean_z.size(); ++l) {
     report.mean_z[l].resize(out.mean_z[l].size());
+    report.widest_z[l].resize(out.widest_z[l].size());
     for (size_t h = 0; h < out.mean_z[l].size(); ++h) {
       report.mean_z[l][h] += out.mean_z[l][h] * share;
+      report.widest_z[l][h] = std::max(report.widest_z[l][h], out.widest_z[l][h]);
     }
   }
 }
@@ -118,12 +178,14 @@ void Trainer::accumulate(const Block& part, int64_t index, StepReport& report) {
 ValidationReport Trainer::validate() {
   const bool rolling = is_rolling(config_);
   const BlockReader::Position before = valid_.position();
-  Memory memory = rolling ? valid_memory_ : model_.fresh_memory(config_.batch.sequences);
+  Memory memory = valid_memory_;
   double loss = 0;
   try {
-    const int64_t blocks =
-        rolling ? std::max<int64_t>(1, config_.run.steps_per_round / 10) : validation_blocks();
-    loss = evaluate(model_, valid_, blocks, memory).loss;
+    loss = rolling ? evaluate(model_, valid_,
+                              std::max<int64_t>(1, config_.run.steps_per_round / 10), memory)
+                         .loss
+                   : fixed_validation_loss(model_, valid_, config_.batch.sequences,
+                                           validation_blocks());
     require(std::isfinite(loss),
             "[train] expected a finite validation loss; got {} after step {}; what was saved "
             "stays; try a smaller schedule.learning_rate, a longer schedule.warmup or "
@@ -133,15 +195,12 @@ ValidationReport Trainer::validate() {
     valid_.seek(before);
     throw;
   }
-  if (rolling) {
-    valid_memory_ = std::move(memory);
-  } else {
-    valid_.seek(before);
-  }
+  valid_memory_ = std::move(memory);
   const bool best = loss < losses_.best_validation;
   losses_.validation = loss;
   if (best) losses_.best_validation = loss;
-  return {.step = step_, .loss = loss, .best = best};
+  losses_.without_best = best ? 0 : losses_.without_best + 1;
+  return {.step = step_, .loss = loss, .best = best, .without_best = losses_.without_best};
 }
 
 int64_t validation_blocks(const TrainingConfig& config, int64_t tokens) {
@@ -164,10 +223,11 @@ Trainer::Progress Trainer::progress() const {
   return {.step = step_,
           .train = train_.position(),
           .valid = valid_.position(),
-          .memory = side_by_side(memory_),
-          .valid_memory = valid_memory_,
           .losses = losses_,
-          .origin = origin_};
+          .origin = origin_,
+          .doctor = doctor_.state(),
+          .guard = guard_.state(),
+          .averaged = average_ ? average_->updates() : 0};
 }
 
 void Trainer::restore(Progress progress) {
@@ -175,22 +235,35 @@ void Trainer::restore(Progress progress) {
           "[train] expected from 0 to {} steps done; got {}; the checkpoint is damaged", kMostSteps,
           progress.step);
   train_.seek(progress.train);
-  // A place and memory of rolling validations are of no use to fixed ones, which have none.
-  const bool goes_on = is_rolling(config_) && !progress.valid_memory.empty();
-  if (goes_on) {
-    valid_.seek(progress.valid);
-    valid_memory_ = std::move(progress.valid_memory);
-  }
-  if (parts() == 1) {
-    memory_[0] = std::move(progress.memory);
-  } else {
-    for (int64_t i = 0; i < parts(); ++i) {
-      memory_[static_cast<size_t>(i)] = sequences_of(progress.memory, i * part_size(), part_size());
-    }
-  }
+  if (remembers(MemoryOf::valid)) valid_.seek(progress.valid);
+  doctor_.restore(std::move(progress.doctor), config_.model.layers, config_.model.heads);
+  guard_.restore(progress.guard);
+  if (average_) average_->set_updates(progress.averaged);
   losses_ = progress.losses;
   origin_ = std::move(progress.origin);
   step_ = progress.step;
+}
+
+bool Trainer::remembers(MemoryOf text) const {
+  return text == MemoryOf::train || is_rolling(config_);
+}
+
+std::vector<LayerMemory> Trainer::layer_memory(MemoryOf text, int64_t layer) const {
+  const auto l = static_cast<size_t>(layer);
+  if (text == MemoryOf::valid) return {valid_memory_.at(l)};
+  std::vector<LayerMemory> parts;
+  for (const Memory& part : memory_) parts.push_back(part[l]);
+  return parts;
+}
+
+void Trainer::set_layer_memory(MemoryOf text, int64_t layer,
+                               const std::vector<LayerMemory>& parts) {
+  const auto l = static_cast<size_t>(layer);
+  if (text == MemoryOf::valid) {
+    valid_memory_.at(l) = parts.at(0);
+    return;
+  }
+  for (size_t i = 0; i < memory_.size(); ++i) memory_[i][l] = parts.at(i);
 }
 
 }  // namespace adaspan

@@ -18,6 +18,35 @@ void at_least(const char* path, T value, T least) {
   require(value >= least, "[settings] expected {} of at least {}; got {}", path, least, value);
 }
 
+void check_schedule(const ScheduleConfig& c) {
+  at_least<int64_t>("schedule.warmup", c.warmup, 0);
+  at_least("schedule.learning_rate", c.learning_rate, 0.0);
+  require(
+      c.shape != ScheduleShape::inverse_sqrt || c.warmup >= 1,
+      "[settings] expected schedule.warmup of at least 1 with schedule.shape inverse-sqrt, which "
+      "falls as sqrt(warm-up / step); got {}",
+      c.warmup);
+  require(c.least_share >= 0 && c.least_share <= 1,
+          "[settings] expected schedule.least_share from 0 to 1; got {}", c.least_share);
+  require(
+      c.least_share == 0 || ends_at_least(c.shape),
+      "[settings] expected schedule.least_share with schedule.shape cosine or linear, which end "
+      "there; got {} with another",
+      c.least_share);
+}
+
+void check_safety(const TrainingConfig& c) {
+  const DivergenceConfig& divergence = c.run.divergence;
+  at_least<int64_t>("run.divergence.most_skips", divergence.most_skips, 1);
+  require(divergence.factor == 0 || divergence.factor > 1,
+          "[settings] expected run.divergence.factor above 1, or 0 for none; got {}",
+          divergence.factor);
+  require(c.optimizer.average >= 0 && c.optimizer.average < 1,
+          "[settings] expected optimizer.average from 0 (none) to below 1; got {}",
+          c.optimizer.average);
+  at_least<int64_t>("run.patience", c.run.patience, 0);
+}
+
 }  // namespace
 
 int64_t BatchConfig::parts() const {
@@ -36,8 +65,13 @@ double in_unit(double nats, DataUnit unit) {
 }
 
 double learning_rate_at(int64_t step, const TrainingConfig& c) {
-  return learning_rate_at(step, c.schedule.learning_rate * c.stage_at(step).lr_factor,
-                          c.schedule.warmup);
+  const ScheduleConfig& schedule = c.schedule;
+  const double share = share_of(schedule.shape, {.step = step,
+                                                 .warmup = schedule.warmup,
+                                                 .total = c.run.steps(),
+                                                 .least = schedule.least_share});
+  return share * learning_rate_at(step, schedule.learning_rate * c.stage_at(step).lr_factor,
+                                  schedule.warmup);
 }
 
 void check(const TrainingConfig& c) {
@@ -75,8 +109,8 @@ void check(const TrainingConfig& c) {
   at_least<int64_t>("run.log_steps", c.run.log_steps, 1);
   at_least<int64_t>("run.keep_last", c.run.keep_last, 1);
   at_least<int64_t>("run.seed", c.run.seed, 0);
-  at_least<int64_t>("schedule.warmup", c.schedule.warmup, 0);
-  at_least("schedule.learning_rate", c.schedule.learning_rate, 0.0);
+  check_schedule(c.schedule);
+  check_safety(c);
   at_least("optimizer.momentum", c.optimizer.momentum, 0.0);
   at_least("optimizer.grad_clip", c.optimizer.grad_clip, 0.0);
   require(c.batch.sequences % c.batch.split == 0,

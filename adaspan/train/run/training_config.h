@@ -8,14 +8,18 @@
 
 #include <adaspan/models/model_config.h>
 #include <adaspan/train/optim/optimizer.h>
+#include <adaspan/train/run/divergence_guard.h>
+#include <adaspan/train/run/schedule/schedule_shape.h>
 #include <adaspan/train/run/stages.h>
 
 namespace adaspan {
 
 struct ScheduleConfig {
   double learning_rate = 0.03;
-  int64_t warmup = 0;  ///< steps over which the learning rate rises from 0
-  Stages stages{};     ///< that the run goes through; empty: one
+  int64_t warmup = 0;                         ///< steps over which the learning rate rises from 0
+  Stages stages{};                            ///< that the run goes through; empty: one
+  ScheduleShape shape = ScheduleShape::flat;  ///< of what comes after warm-up
+  double least_share = 0;  ///< of the learning rate, at the end of a shape that comes down to it
 };
 
 struct BatchConfig {
@@ -23,6 +27,7 @@ struct BatchConfig {
   int64_t block = 256;       ///< M, tokens of each sequence per step
   int64_t split = 1;         ///< parts that a batch is worked on in, one after another; divides B
   bool exact_split = false;  ///< the same small groups of sequences whatever the split: same bits
+  bool recompute = false;    ///< make layers' activations again backward, rather than keep them
 
   /// Parts that a batch is worked on in: `split` of them, or with exact_split as many as the
   /// largest power of two up to 8 that divides the batch.
@@ -56,6 +61,8 @@ struct RunConfig {
   ValidationMode validation = ValidationMode::fixed;
   std::string init_from;        ///< checkpoint whose weights a new run begins with; empty: none
   bool init_optimizer = false;  ///< takes the optimizer's state from there, too
+  DivergenceConfig divergence{};
+  int64_t patience = 0;  ///< validations in a row without a new best that end the run; 0: none do
 
   int64_t steps() const { return total_steps > 0 ? total_steps : rounds * steps_per_round; }
 };
@@ -73,7 +80,8 @@ struct TrainingConfig {
   }
 };
 
-/// The learning rate of step `step` (from 1): lr f min(1, step / warmup), f that of its stage.
+/// The learning rate of step `step` (from 1): lr f min(1, step / warmup) s, f the factor of its
+/// stage, s the share that schedule.shape has left of it (schedule/schedule_shape.h).
 double learning_rate_at(int64_t step, const TrainingConfig& config);
 
 /// Throws Error, naming the field by its path ("batch.split"), when one is out of range or two do
