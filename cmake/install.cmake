@@ -8,7 +8,9 @@ install(DIRECTORY adaspan DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING
         PATTERN safetensors_format.h EXCLUDE PATTERN shallow_json.h EXCLUDE
         PATTERN whole_number.h EXCLUDE PATTERN require_f32.h EXCLUDE
         PATTERN source_text.h EXCLUDE PATTERN token_counts.h EXCLUDE
-        PATTERN encode_part.h EXCLUDE PATTERN staging_folder.h EXCLUDE)  # which no interface mentions
+        PATTERN encode_part.h EXCLUDE PATTERN staging_folder.h EXCLUDE
+        PATTERN key_tiles.h EXCLUDE PATTERN query_attention.h EXCLUDE
+        PATTERN decoder_weights.h EXCLUDE)  # which no interface mentions
 install(DIRECTORY presets DESTINATION ${CMAKE_INSTALL_DATADIR}/adaspan)
 install(DIRECTORY tools DESTINATION ${CMAKE_INSTALL_DATADIR}/adaspan FILES_MATCHING PATTERN "*.py")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/adaspan)

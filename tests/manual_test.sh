@@ -8,7 +8,7 @@ source "$(cd "$(dirname "$0")" && pwd)/support/cases.sh"
 
 # --- the manual ---------------------------------------------------------------------------------
 accept -- man --out pages
-expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 22 ]
+expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 23 ]
 accept ".TH ADASPAN\\-BENCH\\-STEP 1" "\\fB\\-\\-profile\\fR" -- man bench step
 expect "it is the one written" cmp -s "$work/out" pages/adaspan-bench-step.1
 refuse "expected the name of a command" -- man bench stpe
@@ -64,7 +64,7 @@ completes() {
 }
 completes tr :: train
 completes bench st :: step
-completes bench '' :: attention checkpoint gemm step
+completes bench '' :: attention checkpoint gemm generate step
 completes train --nl :: --nlayers
 completes train --adapt-span-c :: --adapt-span-cache
 completes train --preset enw :: enwik8 enwik8_large enwik8_pers enwik8_pers_small enwik8_small
