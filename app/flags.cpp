@@ -104,7 +104,7 @@ constexpr Help kHelp[] = {
     {"precision", "Process", "f32|bf16|auto",
      "of activations; auto: bf16 where the processor computes in it"},
     {"cache-precision", "Model", "f32|bf16|auto",
-     "of the layers' memory; auto: that of activations"},
+     "of the layers' memory, for a whole run; auto: that of activations"},
     {"isa", "Process", "auto|plain|avx2|avx512|amx",
      "instructions to use; auto: the best there are"},
 };

@@ -20,6 +20,8 @@ class SettingsOptions {
   /// The settings asked for, checked, on top of `defaults`; the process uses the instructions and
   /// threads that they say. Throws Error.
   Settings resolve(Output& output, const TrainingConfig& defaults = {}) const;
+  /// Whether the flag itself was given.
+  bool gives(const std::string& name) const { return given_.contains(name); }
   /// Notes which flags were given to no effect.
   void note_unread(Output& output) const;
 

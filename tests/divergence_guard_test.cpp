@@ -74,20 +74,29 @@ TEST_CASE("the mean is of accepted steps, weighted by 0.99 to the power of their
   DivergenceGuard guard({.action = OnDivergence::skip});
   double sum = 0, share = 0;
   for (int i = 0; i < 40; ++i) {
-    guard.accept(i % 7);
+    guard.accept(1 + i % 7);
     guard.skip();
-    sum += std::pow(0.99, 39 - i) * (i % 7);
+    sum += std::pow(0.99, 39 - i) * std::log(1 + i % 7);
     share += std::pow(0.99, 39 - i);
   }
-  CHECK(guard.mean_norm() == Approx(sum / share));
+  CHECK(guard.mean_norm() == Approx(std::exp(sum / share)));
   CHECK(guard.state().skips == 40);
   CHECK(guard.state().in_a_row == 1);
 }
 
+TEST_CASE("one gradient that is beyond all measure does not make the mean useless") {
+  DivergenceGuard guard({.factor = 3});
+  for (int i = 0; i < 100; ++i) guard.accept(i == 60 ? 1e12 : i == 70 ? 0 : 2);
+  CHECK(guard.diverged(1, 10));
+  CHECK_FALSE(guard.diverged(1, 2));
+}
+
 TEST_CASE("states that no run has are refused") {
   DivergenceGuard guard({});
-  for (const DivergenceGuard::State& bad :
-       {DivergenceGuard::State{.skips = -1}, {.in_a_row = 1}, {.mean = -1}, {.mean = kInf}}) {
+  for (const DivergenceGuard::State& bad : {DivergenceGuard::State{.skips = -1},
+                                            {.in_a_row = 1},
+                                            {.mean_log = std::nan("")},
+                                            {.mean_log = kInf}}) {
     CHECK_THROWS_WITH_AS(guard.restore(bad), Contains("the checkpoint is damaged"), Error);
   }
 }

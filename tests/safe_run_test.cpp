@@ -332,7 +332,7 @@ TEST_CASE("damaged counts in a checkpoint are refused") {
   refused("guard", "skips", -1);
   refused("guard", "skips", 4);
   refused("guard", "in_a_row", 1.5);
-  refused("guard", "mean_gradient_norm", "long");
+  refused("guard", "mean_log_gradient_norm", "long");
   refused("", "averaged", -1);
   refused("losses", "without_best", -1);
   refused("span_doctor", "steps", "many");

@@ -46,6 +46,8 @@ const char* name(MemoryLimit limit) {
       return "the free memory of this machine";
     case MemoryLimit::control_group:
       return "what its control group leaves";
+    case MemoryLimit::given:
+      return "what was given";
     case MemoryLimit::addresses:
       break;
   }

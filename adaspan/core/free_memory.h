@@ -12,6 +12,7 @@ namespace adaspan {
 enum class MemoryLimit {
   machine,        ///< what the system has without swapping (MemAvailable)
   control_group,  ///< what the control groups around the process leave it
+  given,          ///< what somebody says in their place: of another machine
   addresses       ///< RLIMIT_AS (ulimit -v) less what is mapped, much of which is never touched
 };
 

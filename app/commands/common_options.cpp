@@ -60,15 +60,18 @@ void add_evaluation_shape(CLI::App& command, EvaluationShape& shape) {
   add("block-sz", shape.block, "tokens of a row at a time; likewise");
 }
 
-void add_weights(CLI::App& command, Weights& weights) {
+void add_weights(CLI::App& command, Weights& weights, const std::string& name) {
   command
       .add_option_function<std::string>(
-          "--weights",
-          [&weights](const std::string& given) {
-            require_alternative("weights", given, "last|ema");
+          "--" + name,
+          [&weights, name](const std::string& given) {
+            require_alternative(name, given, "last|ema");
             weights = given == "ema" ? Weights::ema : Weights::last;
           },
-          "of the checkpoint: the last ones, or their average, which a training with --ema keeps")
+          name == "weights"
+              ? "of the checkpoint: the last ones, or their average, which a training "
+                "with --ema keeps"
+              : "the same of the other checkpoint")
       ->type_name("last|ema")
       ->default_str("last")
       ->take_last();

@@ -49,8 +49,8 @@ void add_data(CLI::App& command, std::string& data);
 
 /// --batch-sz and --block-sz of an evaluation, which decides them itself where they are left out.
 void add_evaluation_shape(CLI::App& command, EvaluationShape& shape);
-/// --weights last|ema: which of a checkpoint's weights.
-void add_weights(CLI::App& command, Weights& weights);
+/// --NAME last|ema: which of a checkpoint's weights.
+void add_weights(CLI::App& command, Weights& weights, const std::string& name = "weights");
 
 /// --threads, as in 'train'.
 void add_threads(CLI::App& command, int& threads);

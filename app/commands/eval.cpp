@@ -153,7 +153,7 @@ void check_other(const EvaluationArguments& arguments, const Corpus& corpus) {
 
 Other evaluate_other(Output& output, const EvaluationArguments& arguments, const Corpus& corpus,
                      const PartEvaluation& result) {
-  const LoadedModel loaded = open_model(output, arguments.against, arguments.weights);
+  const LoadedModel loaded = open_model(output, arguments.against, arguments.of_other);
   const PartEvaluation other =
       evaluate_part(loaded, corpus, arguments.part, Protocol::exact, arguments.shape);
   return {.path = arguments.against,
@@ -213,6 +213,7 @@ void add_eval(CLI::App& app) {
   add_checkpoint(*command, arguments.checkpoint);
   add_data(*command, arguments.data);
   add_weights(*command, arguments.weights);
+  add_weights(*command, arguments.of_other, "against-weights");
   add_text(*command, "part", options->part, "train|valid|test", "of the corpus");
   add_text(*command, "against", arguments.against, "FILE",
            "another checkpoint, to be compared token by token");

@@ -12,8 +12,8 @@ namespace adaspan::cli {
 
 struct EvaluationArguments {
   std::string checkpoint;
-  Weights weights = Weights::last;  ///< of the checkpoint, and of the other one
-  std::string data;                 ///< the checkpoint's own corpus where it is empty
+  Weights weights = Weights::last, of_other = Weights::last;
+  std::string data;  ///< the checkpoint's own corpus where it is empty
   Part part = Part::test;
   Protocol protocol = Protocol::exact;
   EvaluationShape shape;

@@ -35,13 +35,17 @@ struct Data {
   std::string source;
 };
 
-Data data_of(const Settings& settings, int64_t vocabulary) {
+Data data_of(const Settings& settings, int64_t vocabulary, bool data_given) {
   const RunConfig& run = settings.training.run;
   if (vocabulary > 0) return {vocabulary, 0, "as given"};
   if (!run.data.empty() && std::filesystem::exists(corpus_record_path(run.data))) {
     const Corpus corpus = Corpus::open(run.data);
     return {corpus.identity().vocabulary, corpus.part(Part::valid).size(), "that of " + run.data};
   }
+  require(!data_given,
+          "[plan] expected a corpus in {}, as --data says; got none; make one with "
+          "'adaspan prepare', or give --vocabulary N in its place",
+          run.data);
   if (!settings.preset.empty()) {
     const int64_t noted = preset_notes(settings.preset).vocabulary;
     if (noted > 0) return {noted, 0, "that of the preset's corpus"};
@@ -58,7 +62,7 @@ MemoryState memory_of(const std::string& gigabytes) {
   const double number = std::strtod(gigabytes.c_str(), &end);
   require(*end == '\0' && number > 0 && number < 1e9,
           "[plan] expected --memory in gigabytes, a number above 0; got \"{}\"", gigabytes);
-  return {.free = {{MemoryLimit::machine, static_cast<int64_t>(number * 1e9)}}, .resident = 0};
+  return {.free = {{MemoryLimit::given, static_cast<int64_t>(number * 1e9)}}, .resident = 0};
 }
 
 Spans spans_of(const PlanOptions& options, const TrainingConfig& config) {
@@ -70,7 +74,7 @@ Spans spans_of(const PlanOptions& options, const TrainingConfig& config) {
 void print_plan(PlanOptions& options) {
   const Settings settings = options.settings->resolve(options.output);
   TrainingConfig config = settings.training;
-  const Data data = data_of(settings, options.vocabulary);
+  const Data data = data_of(settings, options.vocabulary, options.settings->gives("data"));
   config.model.vocabulary = data.vocabulary;
   check(config);
   const MemoryState now = memory_of(options.memory);

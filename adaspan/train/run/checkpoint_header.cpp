@@ -82,14 +82,14 @@ ordered_json to_json(const DivergenceGuard::State& guard) {
   return {{"skips", guard.skips},
           {"in_a_row", guard.in_a_row},
           {"accepted", guard.accepted},
-          {"mean_gradient_norm", guard.mean}};
+          {"mean_log_gradient_norm", guard.mean_log}};
 }
 
 DivergenceGuard::State guard_from(const ordered_json& json, int64_t step) {
   return {.skips = count_of(json, "skips", step),
           .in_a_row = count_of(json, "in_a_row", step),
           .accepted = count_of(json, "accepted", kMostSteps),
-          .mean = json.at("mean_gradient_norm").get<double>()};
+          .mean_log = json.at("mean_log_gradient_norm").get<double>()};
 }
 
 /// Empty where the file knows none: made before they were kept, or imported.

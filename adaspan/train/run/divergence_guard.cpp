@@ -10,6 +10,7 @@ namespace adaspan {
 namespace {
 
 constexpr double kDecay = 0.99;
+constexpr double kLeastNorm = 1e-30;  // whose logarithm is a number
 
 }  // namespace
 
@@ -20,11 +21,12 @@ bool DivergenceGuard::diverged(double loss, double gradient_norm) const {
 }
 
 double DivergenceGuard::mean_norm() const {
-  return state_.mean / (1 - std::pow(kDecay, static_cast<double>(state_.accepted)));
+  return std::exp(state_.mean_log / (1 - std::pow(kDecay, static_cast<double>(state_.accepted))));
 }
 
 void DivergenceGuard::accept(double gradient_norm) {
-  state_.mean = kDecay * state_.mean + (1 - kDecay) * gradient_norm;
+  const double log_norm = std::log(std::max(gradient_norm, kLeastNorm));
+  state_.mean_log = kDecay * state_.mean_log + (1 - kDecay) * log_norm;
   state_.accepted += 1;
   state_.in_a_row = 0;
 }
@@ -37,10 +39,10 @@ void DivergenceGuard::skip() {
 void DivergenceGuard::restore(const State& state) {
   const bool counts =
       std::min({state.skips, state.in_a_row, state.accepted}) >= 0 && state.in_a_row <= state.skips;
-  require(counts && state.mean >= 0 && std::isfinite(state.mean),
-          "[train] expected counts of skipped and accepted steps, and a mean gradient norm; got "
+  require(counts && std::isfinite(state.mean_log),
+          "[train] expected counts of skipped and accepted steps, and a mean of gradients; got "
           "{}, {}, {} and {}; the checkpoint is damaged",
-          state.skips, state.in_a_row, state.accepted, state.mean);
+          state.skips, state.in_a_row, state.accepted, state.mean_log);
   state_ = state;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What becomes of a step that has diverged: whose loss or gradient is not finite, or, with a
-// factor F, whose gradient is longer than F times the running mean of those of accepted steps.
+// factor F, whose gradient is longer than F times the running mean of those of accepted steps. The
+// mean is geometric: one gradient of 1e12 among a hundred of 1 would make any other mean useless.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +28,13 @@ class DivergenceGuard {
     int64_t skips = 0;     ///< in all
     int64_t in_a_row = 0;  ///< of these, since the last accepted step
     int64_t accepted = 0;  ///< steps that the mean is of
-    double mean = 0;       ///< of their gradient norms, m = 0.99 m + 0.01 x from m = 0
+    double mean_log = 0;   ///< of ln x, x their gradient norms: m = 0.99 m + 0.01 ln x from m = 0
   };
 
   explicit DivergenceGuard(const DivergenceConfig& config) : config_(config) {}
 
   bool diverged(double loss, double gradient_norm) const;
-  /// The mean of the norms of accepted steps, m / (1 - 0.99^accepted).
+  /// The geometric mean of the norms of accepted steps, e^(m / (1 - 0.99^accepted)).
   double mean_norm() const;
   /// Whether one more step may be skipped.
   bool may_skip() const {
@@ -43,7 +44,7 @@ class DivergenceGuard {
   void skip();
 
   const State& state() const { return state_; }
-  /// Throws Error when a count is below 0 or the mean is no length.
+  /// Throws Error when a count is below 0 or the mean is not finite.
   void restore(const State& state);
 
  private:

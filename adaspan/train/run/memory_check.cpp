@@ -50,6 +50,7 @@ std::vector<int64_t> splits_of(const BatchConfig& batch) {
     splits.push_back(batch.sequences / n);
   }
   std::ranges::sort(splits);
+  splits.erase(std::ranges::unique(splits).begin(), splits.end());
   return splits;
 }
 
