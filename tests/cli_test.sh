@@ -301,7 +301,7 @@ accept '"vocabulary":9,' '"timed_sequences":4,' '"seconds_per_step":' -- \
 accept "mean 32 and at most 32 tokens" -- plan --preset demo --spans initial --no-timing
 refuse "[plan] expected a vocabulary size" -- plan --nlayers 2
 refuse "[plan] expected a corpus in nowhere, as --data says" -- plan --preset demo --data nowhere
-accept "more than 10 MB, which is what was given" -- plan --preset demo --no-timing --memory 0.01
+accept "more than 30 MB, which is what was given" -- plan --preset demo --no-timing --memory 0.03
 expect "no settings twice" [ -z "$(sed -n '/^  settings/,$ s/^ *\(.*[^ ]\)  *[0-9.]* [MG]B .*/\1/p' "$work/out" | sort | uniq -d)" ]
 refuse '[plan] expected --memory in gigabytes, a number above 0; got "much"' -- \
   plan --preset demo --memory much
