@@ -50,7 +50,8 @@ std::vector<int64_t> splits_of(const BatchConfig& batch) {
     splits.push_back(batch.sequences / n);
   }
   std::ranges::sort(splits);
-  splits.erase(std::ranges::unique(splits).begin(), splits.end());
+  // Not std::ranges::unique, whose result clang 14 does not understand in GCC 12's library.
+  splits.erase(std::unique(splits.begin(), splits.end()), splits.end());
   return splits;
 }
 
