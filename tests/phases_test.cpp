@@ -24,7 +24,7 @@ TEST_CASE("every item is done once, and no phase begins before the one before it
     std::atomic<int> early = 0, ended = 0;
     for (int64_t p = 0; p < kPhases; ++p) {
       const int64_t items = p % 3 == 2 ? 1 : kItems;
-      phases.add(items, [&, p, items](int64_t item) {
+      phases.add("a phase", 0, items, [&, p, items](int64_t item) {
         // Whatever was done before must be seen now.
         const int64_t last = p - 1, others = last % 3 == 2 ? 1 : kItems;
         for (int64_t i = 0; p > 0 && i < others; ++i) {
@@ -52,7 +52,7 @@ TEST_CASE("a thread that has nothing left takes of the others' items") {
   Phases phases;
   std::atomic<int> done = 0;
   std::atomic<bool> others_waited = false;
-  phases.add(8, [&](int64_t item) {
+  phases.add("a phase", 0, 8, [&](int64_t item) {
     if (item == 0) {  // as long as all others take, whose they are
       for (int i = 0; i < 5000 && done < 7; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -71,7 +71,7 @@ TEST_CASE("no phase, and a phase without items, is nothing to do") {
   Phases phases;
   phases.run();
   int calls = 0;
-  phases.add(0, [&](int64_t) { ++calls; });
+  phases.add("a phase", 0, 0, [&](int64_t) { ++calls; });
   phases.run();
   CHECK(calls == 0);
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "adaspan/core/parallel.h"
+#include "adaspan/core/profile.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -23,10 +24,14 @@ void pause() {
 
 }  // namespace
 
-void Phases::add(int64_t items, std::function<void(int64_t)> body) {
+void Phases::add(const char* kernel, double bytes, int64_t items,
+                 std::function<void(int64_t)> body) {
   phases_.push_back(std::make_unique<Phase>());
-  phases_.back()->items = items;
-  phases_.back()->body = std::move(body);
+  Phase& phase = *phases_.back();
+  phase.kernel = kernel;
+  phase.bytes = bytes;
+  phase.items = items;
+  phase.body = std::move(body);
   shares_ = 0;
 }
 
@@ -34,6 +39,7 @@ void Phases::run() {
   const int count = threads();
   if (count == 1) {
     for (const auto& phase : phases_) {
+      const Timed timed(phase->kernel, 0, phase->bytes);
       for (int64_t item = 0; item < phase->items; ++item) phase->body(item);
     }
     return;
@@ -55,14 +61,24 @@ void Phases::reset(int shares) {
 
 void Phases::work(int share) {
   for (const auto& phase : phases_) {
+    const Timed timed(phase->kernel, 0, phase->bytes);
     work_on(*phase, share);
-    // Others may still be at it, and only they can end it: threads that never came hold no item.
-    for (int spin = 0; phase->done.value.load(std::memory_order_acquire) < phase->items; ++spin) {
-      if (spin < kSpins) {
-        pause();
-      } else {
-        std::this_thread::yield();
-      }
+    wait_for(*phase);
+  }
+}
+
+/// Others may still be at it, and only they can end it: threads that never came hold no item.
+void Phases::wait_for(const Phase& phase) {
+  const auto ended = [&] {
+    return phase.done.value.load(std::memory_order_acquire) >= phase.items;
+  };
+  if (ended()) return;
+  const Waiting waiting;
+  for (int spin = 0; !ended(); ++spin) {
+    if (spin < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
     }
   }
 }

@@ -2,16 +2,19 @@
 #include "app/bench/bench_generate.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "adaspan/core/cpu.h"
 #include "adaspan/core/error.h"
 #include "adaspan/core/parallel.h"
+#include "adaspan/core/profile.h"
 #include "adaspan/models/decode/decoder.h"
 #include "adaspan/ops/kernels/row_kernels.h"
 #include "app/bench/bench_step.h"
 #include "app/bench/given_spans.h"
+#include "app/bench/profile_rows.h"
 #include "app/bench/steady_training.h"
 #include "app/bench/turns.h"
 
@@ -40,6 +43,24 @@ class BufferReading {
  private:
   Tensor buffer_;
 };
+
+/// The means of so many tokens.
+nlohmann::ordered_json profile_of_token(const std::function<void()>& step, int64_t tokens) {
+  start_profile();
+  const double seconds = seconds_of([&] {
+    for (int64_t i = 0; i < tokens; ++i) step();
+  });
+  std::vector<ProfileRow> rows = stop_profile();
+  for (ProfileRow& row : rows) {
+    row.calls /= tokens;
+    row.loops /= tokens;
+    row.buffers /= tokens;
+    for (double* sum : {&row.seconds, &row.waiting, &row.flops, &row.bytes}) {
+      *sum /= static_cast<double>(tokens);
+    }
+  }
+  return profile_rows(std::move(rows), seconds / static_cast<double>(tokens));
+}
 
 }  // namespace
 
@@ -79,19 +100,22 @@ nlohmann::ordered_json bench_generate(ModelConfig c, const BenchGenerateOptions&
     readings.add(reading.seconds());
   }
   const double seconds = times.best();
-  return {{"spans", options.spans},
-          {"storage", name(storage)},
-          {"texts", options.texts},
-          {"seconds", seconds},
-          {"spread", times.spread()},
-          {"tokens_per_s", static_cast<double>(options.texts) / seconds},
-          {"bytes", traffic.total()},
-          {"weights", traffic.weights},
-          {"keys_and_values", traffic.keys_and_values},
-          {"positions", traffic.positions},
-          {"read_gb_per_s", traffic.total() / readings.best() * 1e-9},
-          {"share_of_reading", readings.best() / seconds},
-          {"disturbed", disturbance(readings.spread(), "a token", times.spread())}};
+  nlohmann::ordered_json result = {
+      {"spans", options.spans},
+      {"storage", name(storage)},
+      {"texts", options.texts},
+      {"seconds", seconds},
+      {"spread", times.spread()},
+      {"tokens_per_s", static_cast<double>(options.texts) / seconds},
+      {"bytes", traffic.total()},
+      {"weights", traffic.weights},
+      {"keys_and_values", traffic.keys_and_values},
+      {"positions", traffic.positions},
+      {"read_gb_per_s", traffic.total() / readings.best() * 1e-9},
+      {"share_of_reading", readings.best() / seconds},
+      {"disturbed", disturbance(readings.spread(), "a token", times.spread())}};
+  if (options.profile) result["profile"] = profile_of_token(step, options.length);
+  return result;
 }
 
 }  // namespace adaspan

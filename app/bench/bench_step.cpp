@@ -13,6 +13,7 @@
 #include "adaspan/models/cost.h"
 #include "adaspan/train/run/memory_check.h"
 #include "app/bench/bench_gemm.h"
+#include "app/bench/profile_rows.h"
 #include "app/bench/steady_training.h"
 #include "app/bench/turns.h"
 
@@ -26,27 +27,6 @@ constexpr int64_t kMostTimedSteps = 10'000;
 int64_t vocabulary_of(const ModelConfig& c) {
   if (!c.adaptive_io.on) return kVocabulary;
   return std::max(kWords, c.adaptive_io.cutoffs.back() + c.adaptive_io.cutoffs.back() / 3 + 1);
-}
-
-nlohmann::ordered_json profile_rows(std::vector<ProfileRow> rows, double step) {
-  ProfileRow rest{.kernel = "the rest", .calls = 1, .seconds = step};
-  for (const ProfileRow& row : rows) rest.seconds -= row.seconds;
-  rows.push_back(rest);
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const ProfileRow& row : rows) {
-    json.push_back({{"kernel", row.kernel},
-                    {"calls", row.calls},
-                    {"seconds", row.seconds},
-                    {"share", row.seconds / step},
-                    {"waiting", row.waiting},
-                    {"gflops", 1e-9 * row.flops / row.seconds},
-                    {"gb_per_s", 1e-9 * row.bytes / row.seconds},
-                    {"loops", row.loops},
-                    {"plans", row.plans},
-                    {"buffers", row.buffers},
-                    {"pieces", row.pieces}});
-  }
-  return json;
 }
 
 }  // namespace

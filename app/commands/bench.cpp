@@ -176,6 +176,7 @@ void add_bench(CLI::App& app) {
                  "of weights, keys and values; auto: as --precision");
         add_whole_number(command, "samples", options.texts, "texts that are written side by side");
         add_whole_number(command, "length", options.length, "tokens to time; the best counts");
+        command.add_flag("--profile", options.profile, "where the time of a token goes");
       },
       [](const TrainingConfig& config, const BenchGenerateOptions& options) {
         return bench_generate(config.model, options);

@@ -43,6 +43,7 @@ struct Product {
   const StoredLinear<T>* linear;
   float* y;  ///< [N, y_stride]
   int64_t y_stride;
+  float scale = 1;  ///< of y
 };
 
 enum class Finish { none, relu, add_residual };
@@ -73,8 +74,9 @@ class DecoderWork : public Decoder::Work {
 
   void make_states();
   void make_phases();
-  void add_products(std::vector<Product<T>> products, const float* x, int64_t x_stride,
-                    Finish finish = Finish::none, const float* residual = nullptr);
+  void add_products(const char* kernel, std::vector<Product<T>> products, const float* x,
+                    int64_t x_stride, Finish finish = Finish::none,
+                    const float* residual = nullptr);
   void add_attention(size_t layer);
   void add_norm(const StoredNorm& norm, const Tensor& from, Tensor& to);
   void attend(const LayerState& layer, int64_t item);
@@ -83,6 +85,7 @@ class DecoderWork : public Decoder::Work {
   void fill_rings(const Memory& memory);
   void check_ids(std::span<const int32_t> tokens) const;
   float z_of(const LayerState& layer, int64_t n, int64_t head) const;
+  double bytes_of_state(const LayerState& layer) const;
 
   const Transformer& model_;
   const ModelConfig& c_;
@@ -183,27 +186,30 @@ template <class T>
 void DecoderWork<T>::make_phases() {
   for (size_t l = 0; l < weights_.size(); ++l) {
     const LayerWeights<T>& w = weights_[l];
-    std::vector<Product<T>> of_x = {{&w.query, qkv_.data(), 3 * H_},
+    const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(D_)));
+    std::vector<Product<T>> of_x = {{&w.query, qkv_.data(), 3 * H_, scale},
                                     {&w.key, qkv_.data() + H_, 3 * H_},
                                     {&w.value, qkv_.data() + 2 * H_, 3 * H_}};
     if (w.span.rows > 0) of_x.push_back({&w.span, logit_.data(), c_.heads});
-    add_products(std::move(of_x), x_.data(), H_);
+    add_products("queries, keys and values", std::move(of_x), x_.data(), H_);
     add_attention(l);
-    add_products({{&w.out, sum_.data(), H_}}, heads_.data(), H_, Finish::add_residual, x_.data());
+    add_products("output of attention", {{&w.out, sum_.data(), H_}}, heads_.data(), H_,
+                 Finish::add_residual, x_.data());
     if (w.inner.rows == 0) {
       add_norm(w.norm1, sum_, x_);
       continue;
     }
     add_norm(w.norm1, sum_, attended_);
-    add_products({{&w.inner, inner_.data(), c_.inner}}, attended_.data(), H_, Finish::relu);
-    add_products({{&w.outer, sum_.data(), H_}}, inner_.data(), c_.inner, Finish::add_residual,
-                 attended_.data());
+    add_products("feed-forward", {{&w.inner, inner_.data(), c_.inner}}, attended_.data(), H_,
+                 Finish::relu);
+    add_products("feed-forward", {{&w.outer, sum_.data(), H_}}, inner_.data(), c_.inner,
+                 Finish::add_residual, attended_.data());
     add_norm(w.norm2, sum_, x_);
   }
   if (head_.rows == 0) return;
   const int64_t V = c_.vocabulary;
-  add_products({{&head_, log_p_.data(), V}}, x_.data(), H_);
-  phases_.add(N_, [this, V](int64_t n) {
+  add_products("next token", {{&head_, log_p_.data(), V}}, x_.data(), H_);
+  phases_.add("next token", 0, N_, [this, V](int64_t n) {
     float* const row = log_p_.data() + n * V;
     const float log_sum = row_kernels().log_sum_exp(row, V);
     for (int64_t v = 0; v < V; ++v) row[v] -= log_sum;
@@ -211,8 +217,9 @@ void DecoderWork<T>::make_phases() {
 }
 
 template <class T>
-void DecoderWork<T>::add_products(std::vector<Product<T>> products, const float* x,
-                                  int64_t x_stride, Finish finish, const float* residual) {
+void DecoderWork<T>::add_products(const char* kernel, std::vector<Product<T>> products,
+                                  const float* x, int64_t x_stride, Finish finish,
+                                  const float* residual) {
   const auto columns = static_cast<double>(products[0].linear->columns);
   const auto rows_of_item =
       kRowsTogether *
@@ -224,41 +231,43 @@ void DecoderWork<T>::add_products(std::vector<Product<T>> products, const float*
     first.push_back(items);
     items += (product.linear->rows + rows_of_item - 1) / rows_of_item;
   }
-  phases_.add(
-      items, [=, this, products = std::move(products), first = std::move(first)](int64_t item) {
-        size_t i = first.size() - 1;
-        while (item < first[i]) --i;
-        const auto& [linear, y, y_stride] = products[i];
-        const int64_t begin = (item - first[i]) * rows_of_item;
-        const int64_t rows = std::min(rows_of_item, linear->rows - begin);
-        decode_kernels<T>().products(y + begin, y_stride, linear->weight + begin * linear->columns,
-                                     rows, linear->columns, x, x_stride, N_);
-        for (int64_t n = 0; n < N_; ++n) {
-          float* const row = y + n * y_stride + begin;
-          if (linear->bias != nullptr) {
-            for (int64_t r = 0; r < rows; ++r) row[r] += linear->bias[begin + r];
-          }
-          if (finish == Finish::relu) {
-            for (int64_t r = 0; r < rows; ++r) row[r] = std::max(0.0f, row[r]);
-          } else if (finish == Finish::add_residual) {
-            const float* const more = residual + n * y_stride + begin;
-            for (int64_t r = 0; r < rows; ++r) row[r] += more[r];
-          }
-        }
-      });
+  double bytes = 0;
+  for (const Product<T>& product : products) bytes += product.linear->bytes();
+  phases_.add(kernel, bytes, items,
+              [=, this, products = std::move(products), first = std::move(first)](int64_t item) {
+                size_t i = first.size() - 1;
+                while (item < first[i]) --i;
+                const auto& [linear, y, y_stride, scale] = products[i];
+                const int64_t begin = (item - first[i]) * rows_of_item;
+                const int64_t rows = std::min(rows_of_item, linear->rows - begin);
+                decode_kernels<T>().products(y + begin, y_stride,
+                                             linear->weight + begin * linear->columns, rows,
+                                             linear->columns, x, x_stride, N_);
+                for (int64_t n = 0; n < N_; ++n) {
+                  float* const row = y + n * y_stride + begin;
+                  if (scale != 1) {
+                    for (int64_t r = 0; r < rows; ++r) row[r] *= scale;
+                  }
+                  if (linear->bias != nullptr) {
+                    for (int64_t r = 0; r < rows; ++r) row[r] += linear->bias[begin + r];
+                  }
+                  if (finish == Finish::relu) {
+                    for (int64_t r = 0; r < rows; ++r) row[r] = std::max(0.0f, row[r]);
+                  } else if (finish == Finish::add_residual) {
+                    const float* const more = residual + n * y_stride + begin;
+                    for (int64_t r = 0; r < rows; ++r) row[r] += more[r];
+                  }
+                }
+              });
 }
 
 template <class T>
 void DecoderWork<T>::add_attention(size_t l) {
   LayerState& layer = states_[l];
-  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(D_)));
-  phases_.add(N_, [this, scale](int64_t n) {
-    float* const q = qkv_.data() + n * 3 * H_;
-    for (int64_t i = 0; i < H_; ++i) q[i] *= scale;
-  });
-  phases_.add(N_ * static_cast<int64_t>(layer.parts.size()),
+  phases_.add("attention", static_cast<double>(N_) * bytes_of_state(layer),
+              N_ * static_cast<int64_t>(layer.parts.size()),
               [this, &layer](int64_t item) { attend(layer, item); });
-  phases_.add(N_ * c_.heads,
+  phases_.add("attention", 0, N_ * c_.heads,
               [this, &layer](int64_t item) { gather(layer, item / c_.heads, item % c_.heads); });
 }
 
@@ -305,7 +314,7 @@ void DecoderWork<T>::gather(LayerState& layer, int64_t n, int64_t head) {
 
 template <class T>
 void DecoderWork<T>::add_norm(const StoredNorm& norm, const Tensor& from, Tensor& to) {
-  phases_.add(N_, [this, &norm, &from, &to](int64_t n) {
+  phases_.add("layer norm", 0, N_, [this, &norm, &from, &to](int64_t n) {
     float mean = 0, rstd = 0;
     row_kernels().layer_norm(to.data() + n * H_, &mean, &rstd, from.data() + n * H_, norm.gain,
                              norm.bias, kLayerNormEpsilon, H_);
@@ -403,6 +412,14 @@ void DecoderWork<T>::fill_rings(const Memory& memory) {
   }
 }
 
+/// Of the keys and values that its heads reach, of one text.
+template <class T>
+double DecoderWork<T>::bytes_of_state(const LayerState& layer) const {
+  double steps = 0;
+  for (int64_t reach : layer.reach) steps += static_cast<double>(reach);
+  return steps * static_cast<double>(2 * D_) * sizeof(T);
+}
+
 template <class T>
 DecoderTraffic DecoderWork<T>::traffic() const {
   DecoderTraffic all;
@@ -414,10 +431,8 @@ DecoderTraffic DecoderWork<T>::traffic() const {
     }
     all.weights += static_cast<double>((c_.persistent > 0 ? 2 : 4) * H_) * sizeof(float) +
                    static_cast<double>(2 * H_ * c_.persistent) * sizeof(T);
-    for (int64_t reach : states_[l].reach) {
-      all.keys_and_values += static_cast<double>(2 * reach * D_) * sizeof(T);
-      widest = std::max(widest, reach);
-    }
+    all.keys_and_values += bytes_of_state(states_[l]);
+    widest = std::max(widest, std::ranges::max(states_[l].reach));
   }
   all.weights += head_.bytes();
   all.positions = static_cast<double>(widest * D_) * sizeof(T);
