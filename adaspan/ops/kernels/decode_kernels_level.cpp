@@ -15,12 +15,38 @@ inline void fetch_ahead(const T* next, int64_t i) {
   if (i % kLine == 0) __builtin_prefetch(next, /*write=*/0, /*keep, into the second cache=*/2);
 }
 
+/// The sums of 2 k vectors or fewer side by side: lane i is folded(v[i]), to the bit.
+template <int64_t k, size_t n>
+inline Vec all_folded(const Vec (&v)[n]) {
+  if constexpr (k == 0) {
+    return v[0];
+  } else if constexpr (n <= k) {
+    Vec half[n];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < n; ++i) half[i] = v[i] + exchanged<k>(v[i]);
+    return all_folded<k / 2>(half);
+  } else {
+    Vec both[n / 2];  // of v[i] where a lane's number has no bit k, else of its partner
+#pragma GCC unroll 16
+    for (size_t i = 0; i < n / 2; ++i) {
+      const Vec a = v[i], b = v[i + n / 2];
+      both[i] =
+          shuffled(a, b, [](int64_t lane) { return (lane & k) == 0 ? lane : lane + kVector; }) +
+          shuffled(a, b, [](int64_t lane) {
+            return (lane & k) == 0 ? (lane ^ k) : (lane ^ k) + kVector;
+          });
+    }
+    return all_folded<k / 2>(both);
+  }
+}
+
 /// R rows by X texts. Each sum has one vector of parts; there are enough of them side by side that
 /// none waits for its own last addition.
 template <int R, int X, class T>
 inline void product_block(float* y, int64_t y_stride, const T* w, int64_t n_in, const float* x,
                           int64_t x_stride) {
-  Vec sums[R][X] = {};
+  constexpr int kAll = R * X, kSome = kAll < kVector ? kAll : kVector;
+  Vec sums[kAll] = {};  // those of a text one behind the other
   const auto add = [&](int64_t i, auto at) {
     Vec texts[X];
 #pragma GCC unroll 4
@@ -30,23 +56,29 @@ inline void product_block(float* y, int64_t y_stride, const T* w, int64_t n_in, 
       fetch_ahead(w + (R + r) * n_in + i, i);
       const Vec row = at.load(w + r * n_in + i);
 #pragma GCC unroll 4
-      for (int n = 0; n < X; ++n) sums[r][n] += row * texts[n];
+      for (int n = 0; n < X; ++n) sums[n * R + r] += row * texts[n];
     }
   };
   int64_t i = 0;
   for (; i + kVector <= n_in; i += kVector) add(i, Whole());
   if (i < n_in) add(i, First{n_in - i});
-  for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < X; ++n) {
-      y[n * y_stride + r] = folded(sums[r][n], [](Vec a, Vec b) { return a + b; });
+  for (int first = 0; first < kAll; first += kSome) {
+    Vec some[kSome];
+#pragma GCC unroll 16
+    for (int k = 0; k < kSome; ++k) some[k] = sums[first + k];
+    const Vec folded_sums = all_folded<kVector / 2>(some);
+    for (int k = 0; k < kSome; ++k) {
+      y[(first + k) / R * y_stride + (first + k) % R] = folded_sums[k];
     }
   }
 }
 
+/// For each text the same sums in the same order, whatever X.
 template <int X, class T>
 void products_of(float* y, int64_t y_stride, const T* w, int64_t rows, int64_t n_in, const float* x,
                  int64_t x_stride) {
-  constexpr int R = X == 1 ? 8 : X == 2 ? 6 : 4;
+  constexpr int kMost = kVector > 8 ? 16 : 8;  // sums that stay in registers
+  constexpr int R = kMost / X < 8 ? kMost / X : 8;
   int64_t r = 0;
   for (; r + R <= rows; r += R) {
     product_block<R, X>(y + r, y_stride, w + r * n_in, n_in, x, x_stride);
