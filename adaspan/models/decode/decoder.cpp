@@ -34,7 +34,8 @@ class Decoder::Work {
 
 namespace {
 
-constexpr double kBytesOfItem = 64 * 1024;  // of weights: some microseconds
+constexpr double kMostBytesOfItem = 64 * 1024;  // of weights: some microseconds
+constexpr double kLeastItems = 16;              // of a phase, to be shared among threads
 constexpr int64_t kRowsTogether = 8;
 
 /// Rows of some matrices, all times the same vectors: one phase.
@@ -220,19 +221,19 @@ template <class T>
 void DecoderWork<T>::add_products(const char* kernel, std::vector<Product<T>> products,
                                   const float* x, int64_t x_stride, Finish finish,
                                   const float* residual) {
+  double bytes = 0;
+  for (const Product<T>& product : products) bytes += product.linear->bytes();
   const auto columns = static_cast<double>(products[0].linear->columns);
+  const double of_item = std::min(kMostBytesOfItem, bytes / kLeastItems);
   const auto rows_of_item =
       kRowsTogether *
-      std::max<int64_t>(1,
-                        static_cast<int64_t>(kBytesOfItem / (columns * sizeof(T) * kRowsTogether)));
+      std::max<int64_t>(1, static_cast<int64_t>(of_item / (columns * sizeof(T) * kRowsTogether)));
   std::vector<int64_t> first;  // item of each matrix
   int64_t items = 0;
   for (const Product<T>& product : products) {
     first.push_back(items);
     items += (product.linear->rows + rows_of_item - 1) / rows_of_item;
   }
-  double bytes = 0;
-  for (const Product<T>& product : products) bytes += product.linear->bytes();
   phases_.add(kernel, bytes, items,
               [=, this, products = std::move(products), first = std::move(first)](int64_t item) {
                 size_t i = first.size() - 1;
