@@ -38,7 +38,7 @@ seconds = 3 if compiled else 4
 print(json.dumps(dict(seconds=seconds, tokens_per_s=12 / seconds, peak_rss_gb=seconds)))
 """
 OURS = """#!/bin/sh
-echo '{"seconds": 2, "tokens_per_s": 6, "peak_share": 0.75, "gemm_peak_gflops": 250,
+echo '{"seconds": 2, "tokens_per_s": 6, "peak_share": 0.75, "share_of_reading": 0.8, "gemm_peak_gflops": 250,
   "peak_rss_gb": 1, "cpu": "a processor", "git": "abc", "isa": "avx2", "onednn": "2.6"}'
 """
 
@@ -61,8 +61,10 @@ class CompareTest(unittest.TestCase):
         self.compare.OPENBLAS = str(self.folder / "openblas")
         self.compare.install = self.cannot_install
         self.compare.processor = lambda: {"GenuineIntel", "avx2"}
-        self.compare.TWIN, self.compare.ADASPAN = self.folder / "twin.py", self.folder / "ours"
-        self.compare.TWIN.write_text(TWIN)
+        self.compare.TWIN, self.compare.ADASPAN = self.folder / "twin", self.folder / "ours"
+        self.compare.TWIN.mkdir()
+        for work in ("step", "generate"):
+            (self.compare.TWIN / f"bench_{work}.py").write_text(TWIN)
         self.compare.ADASPAN.write_text(OURS)
         self.compare.ADASPAN.chmod(0o755)
         (self.folder / "Python.h").touch()
@@ -166,15 +168,16 @@ class CompareTest(unittest.TestCase):
         self.addCleanup(setattr, sys, "argv", sys.argv)
         for words in (["--bogus"], ["--runs", "0"], ["--threads", "0"], ["--spans", "no-file"],
                       ["--precision", "f16"], ["--json", "/no/folder/file"],
-                      ["--set", "batch"], ["--long-heads", "--set", "batch-sz=8"]):
+                      ["--set", "batch"], ["--long-heads", "--set", "batch-sz=8"],
+                      ["--generate", "--compile"], ["--runs", "2", "--samples", "8"]):
             sys.argv = ["compare", *words]
             self.assertIn(words[-1].split("/")[-1], self.refusal(self.compare.command_line))
 
-    def table(self, compiles, kind=None, settings=()):
+    def table(self, compiles, kind=None, settings=(), work="step"):
         twin, _ = self.twin()
         args = Namespace(preset="demo", spans=["full"], precision=["f32", "bf16"], runs=2,
-                         steps=3, threads=2, set=settings)
-        bench = self.compare.Bench(args, twin, compiles)
+                         steps=3, threads=2, set=settings, samples=8)
+        bench = self.compare.Bench(args, twin, compiles, work)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             _, said = self.saying(lambda: (kind or self.compare.compare_steps)(bench))
         return out.getvalue(), said, bench.results
@@ -205,6 +208,12 @@ class CompareTest(unittest.TestCase):
                                    "1.50 (compiled)"])
         self.assertEqual(rows[4], [str(10**9), "1 of 4", "f32", "2.000", "-", "-", "-"])
         self.assertIn("the twin is left out there", said)
+
+    def test_writing_is_timed_in_tokens_of_both(self):
+        text, _, results = self.table(False, self.compare.compare_writing, work="generate")
+        self.assertIn("Writing with demo, 8 side by side, 2 threads", text)
+        self.assertEqual(self.rows(text)[2], ["full", "f32", "6", "0.80", "3.0", "2"])
+        self.assertEqual(results[0]["options"][-2:], ["--samples", "8"])
 
     def test_other_settings_go_to_both_programs_and_into_the_heading(self):
         text, _, results = self.table(compiles=False, settings=["--batch-sz=8", "--batch-split=1"])

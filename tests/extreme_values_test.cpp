@@ -24,7 +24,7 @@ using Row = std::vector<float>;
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr double kLeastMask = 0x1p-50, kMostShare = 0x1p51;
+constexpr double kLeastMask = 0x1p-25, kMostShare = 0x1p26;
 
 /// Calls body() for each level, with denormal numbers as they are and as zeros.
 template <class Body>

@@ -42,7 +42,7 @@ def command_line():
     cli.add_argument("--steps", type=int, default=3, help="steps to time; the best counts")
     cli.add_argument("--compile", action="store_true", help="loss and gradients by torch.compile")
     cli.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    return cli.parse_args()
+    return cli
 
 
 def config_of(args):
@@ -149,17 +149,24 @@ def bench(c, args):
             "threads": torch.get_num_threads(), **about.pytorch()}
 
 
-def main():
-    args = command_line()
+def prepare(args):
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     check_matrix_product()
-    result = bench(config_of(args), args)
+
+
+def show(result, args):
     if args.json:
         print(json.dumps(result))
     else:
         for key, value in result.items():
             print(f"{key:<14} {value}")
+
+
+def main():
+    args = command_line().parse_args()
+    prepare(args)
+    show(bench(config_of(args), args), args)
 
 
 if __name__ == "__main__":

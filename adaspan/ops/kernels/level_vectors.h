@@ -220,11 +220,11 @@ inline float largest_of(int64_t n, float lowest, const F& f) {
 }
 
 /// A mask below this is 0 (spans make none in (0, 2^-25)): so a row's 1 / sum(m e^(s - top)) is at
-/// most 2^50, whatever its largest score has for a mask.
-constexpr float kLeastMask = 0x1p-50f;
+/// most 2^25, whatever its largest score has for a mask.
+constexpr float kLeastMask = 0x1p-25f;
 /// The most that e^s / sum(m e^s) is taken for. Where m > 0 it is never that large; where m is 0 it
 /// has no bound, and the squares of gradients made of it must still be numbers.
-constexpr float kMostShare = 0x1p51f;
+constexpr float kMostShare = 0x1p26f;
 
 /// e^x to 2 units in the last place on [-87, 80], clamped outside. e^x = 2^k e^r with
 /// k = round(x / ln 2), |r| <= ln(2)/2, and e^r by the polynomial of degree 6 that starts 1 + r and

@@ -53,7 +53,7 @@ struct RowKernels {
 
   /// y += factor x
   void (*add_scaled)(float* y, float factor, const float* x, int64_t n);
-  /// y = m e^x / sum(m e^x), e = e^x / sum(m e^x), at most 2^51; no mask means m = 1 (and e may be
+  /// y = m e^x / sum(m e^x), e = e^x / sum(m e^x), at most 2^26; no mask means m = 1 (and e may be
   /// null). An m below 2^-50 is 0: y is, too, whatever x is. All zeros where no m is above that.
   void (*softmax)(float* y, float* e, const float* x, const float* mask, int64_t n);
   /// log(sum(e^x))

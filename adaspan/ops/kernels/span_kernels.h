@@ -105,7 +105,7 @@ struct SoftmaxRows {
 /// e^s / sum(m e^s) = e^(s - top) scale.
 struct SoftmaxScale {
   float top;    ///< the largest s that has weight
-  float scale;  ///< 1 / sum(m e^(s - top)), at most 2^50; 0 if nothing has weight
+  float scale;  ///< 1 / sum(m e^(s - top)), at most 2^25; 0 if nothing has weight
 };
 
 /// Rows of a matrix, of which the first lies at `data`, the next `stride` numbers on.
@@ -124,7 +124,7 @@ struct SpanRowKernels {
   void (*softmax)(SoftmaxScale* scales, float* x, const SoftmaxRows& rows);
   /// x: scores -> weights a = keep m e^(factor x) / sum(m e^(factor x)); g: da/keep = dout.v -> dx,
   /// the gradient of the scores, factor included. dz: the gradient of each row's z, in which a
-  /// column of mask 0 has e^s / sum(m e^s) at most 2^51.
+  /// column of mask 0 has e^s / sum(m e^s) at most 2^26.
   void (*softmax_backward)(float* dz, float* x, float* g, const SoftmaxRows& rows,
                            const SoftmaxScale* scales);
   /// y[w*y_stride + r] = x[r*x_stride + w], 32-bit words; rows and words are multiples of 16
