@@ -248,7 +248,7 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
 # --- help ---------------------------------------------------------------------------------------
-commands=(prepare presets plan train eval score report generate inspect diff repro parity bench import export
+commands=(prepare presets plan train eval score report spans generate inspect diff repro parity bench import export
   completion man)
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
 for command in "${commands[@]}" "bench step" "bench checkpoint" "bench attention" "bench gemm"; do
