@@ -135,8 +135,8 @@ QueryWeights HeadWeights::weights_of(int64_t t, std::span<const float> q, float 
     const float* n =
         parameters_.tensor(layer_name(layer_, "attn.attn.persistent_memory.key")).data();
     for (int64_t i = 0; i < D_; ++i) {  // of sqrt(D) n: no scaling is left
-      add_component(std::span(scores).subspan(static_cast<size_t>(E)),
-                    n + (head_ * D_ + i) * P, q[static_cast<size_t>(i)]);
+      add_component(std::span(scores).subspan(static_cast<size_t>(E)), n + (head_ * D_ + i) * P,
+                    q[static_cast<size_t>(i)]);
     }
   }
 

@@ -116,7 +116,8 @@ SpansOverText spans_over_text(const Transformer& model, std::span<const int32_t>
                       .heads = c.heads,
                       .z = {}};
   if (c.span_kind != SpanKind::dynamic) {
-    for (const auto& layer : model.spans()) spans.z.insert(spans.z.end(), layer.begin(), layer.end());
+    for (const auto& layer : model.spans())
+      spans.z.insert(spans.z.end(), layer.begin(), layer.end());
     return spans;
   }
   spans.z.resize(ids.size() * static_cast<size_t>(c.layers * c.heads));

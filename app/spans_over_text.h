@@ -28,7 +28,8 @@ void visit_layer_inputs(const Transformer& model, std::span<const int32_t> ids, 
 struct SpansOverText {
   SpanKind kind = SpanKind::fixed;
   int64_t tokens = 0, layers = 0, heads = 0;
-  std::vector<float> z;  ///< [tokens, layers, heads]; where spans are not dynamic [1, ...]: the same
+  std::vector<float>
+      z;  ///< [tokens, layers, heads]; where spans are not dynamic [1, ...]: the same
 
   float at(int64_t token, int64_t layer, int64_t head) const;
   double mean_of_token(int64_t token) const;

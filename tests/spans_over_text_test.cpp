@@ -42,12 +42,9 @@ ModelConfig config_of(const Kind& kind) {
 }
 
 std::vector<Kind> all_kinds() {
-  return {{SpanKind::fixed},
-          {SpanKind::fixed, /*skip_missing=*/true},
-          {SpanKind::adaptive},
-          {SpanKind::adaptive, false, /*adapt_cache=*/true},
-          {SpanKind::dynamic},
-          {SpanKind::dynamic, /*skip_missing=*/true}};
+  return {{SpanKind::fixed},    {SpanKind::fixed, /*skip_missing=*/true},
+          {SpanKind::adaptive}, {SpanKind::adaptive, false, /*adapt_cache=*/true},
+          {SpanKind::dynamic},  {SpanKind::dynamic, /*skip_missing=*/true}};
 }
 
 /// Spans that differ from head to head, and from token to token where they are dynamic.
@@ -127,9 +124,8 @@ TEST_CASE("weights sum to 1, and with the values make what the next layer reads"
         std::vector<double> heads;
         for (int64_t head = 0; head < K; ++head) {
           const QueryWeights& q = weights[static_cast<size_t>(head)][static_cast<size_t>(t)];
-          const double sum =
-              q.before_start + std::accumulate(q.steps.begin(), q.steps.end(), 0.0) +
-              std::accumulate(q.persistent.begin(), q.persistent.end(), 0.0);
+          const double sum = q.before_start + std::accumulate(q.steps.begin(), q.steps.end(), 0.0) +
+                             std::accumulate(q.persistent.begin(), q.persistent.end(), 0.0);
           CHECK(sum == doctest::Approx(1).epsilon(1e-9));
           if (kind.skip_missing) CHECK(q.before_start == 0);
           CHECK(q.steps.size() <= static_cast<size_t>(std::min(t, model.config().span_limit)));
@@ -190,7 +186,8 @@ TEST_CASE("z of every token is the model's own") {
     double sum = 0;
     for (int64_t t = 0; t < 50; ++t) {
       const Tensor id = Tensor::of({1, 1}, std::span(ids).subspan(static_cast<size_t>(t), 1));
-      BlockTokenLosses out = model.token_losses(id, id, memory);  // of one token the mean is its own
+      BlockTokenLosses out =
+          model.token_losses(id, id, memory);  // of one token the mean is its own
       memory = std::move(out.memory);
       double of_token = 0;
       for (int64_t l = 0; l < L; ++l) {
@@ -271,11 +268,8 @@ TEST_CASE("keys that no query can see any more are forgotten, and nothing else")
 }
 
 TEST_CASE("the head that looks back furthest is taken, within what is asked for") {
-  const SpansOverText spans{.kind = SpanKind::adaptive,
-                            .tokens = 5,
-                            .layers = 3,
-                            .heads = 2,
-                            .z = {1, 9, 2, 3, 9, 4}};
+  const SpansOverText spans{
+      .kind = SpanKind::adaptive, .tokens = 5, .layers = 3, .heads = 2, .z = {1, 9, 2, 3, 9, 4}};
   const auto check = [&](const AskedHead& asked, int64_t layer, int64_t head) {
     const HeadChoice found = furthest_head(spans, asked);
     CHECK(found.layer == layer);
