@@ -23,25 +23,6 @@ constexpr const char* kSpace = "\u2423";
 constexpr const char* kBars[] = {"\u2581", "\u2582", "\u2583", "\u2584",
                                  "\u2585", "\u2586", "\u2587", "\u2588"};
 
-const char* kind_of(SpanKind kind) {
-  switch (kind) {
-    case SpanKind::adaptive:
-      return "adaptive";
-    case SpanKind::dynamic:
-      return "dynamic";
-    case SpanKind::fixed:
-      break;
-  }
-  return "fixed";
-}
-
-/// The mean over the cell's tokens.
-double span_of(const TextReading& reading, const TextCell& cell) {
-  double sum = 0;
-  for (int64_t i = 0; i < cell.tokens; ++i) sum += reading.spans.mean_of_token(cell.first + i);
-  return sum / static_cast<double>(cell.tokens);
-}
-
 std::string repeated(const std::string& text, int64_t times) {
   std::string all;
   for (int64_t i = 0; i < times; ++i) all += text;
@@ -50,10 +31,10 @@ std::string repeated(const std::string& text, int64_t times) {
 
 /// The text in lines, each with a line below it of bars as high as the spans.
 std::string spans_below_text(const TextReading& reading) {
-  double low = span_of(reading, reading.cells[0]), high = low;
+  double low = reading.span_of(reading.cells[0]), high = low;
   for (const TextCell& cell : reading.cells) {
-    low = std::min(low, span_of(reading, cell));
-    high = std::max(high, span_of(reading, cell));
+    low = std::min(low, reading.span_of(cell));
+    high = std::max(high, reading.span_of(cell));
   }
   std::string out = fmt::format(
       "How far back all heads look, on average, at each {} (z, in steps;\n"
@@ -67,7 +48,7 @@ std::string spans_below_text(const TextReading& reading) {
       const TextCell& cell = reading.cells[next];
       used += cell.columns + reading.words;
       if (used > kColumns && !text.empty()) break;
-      const double share = high > low ? (span_of(reading, cell) - low) / (high - low) : 0;
+      const double share = high > low ? (reading.span_of(cell) - low) / (high - low) : 0;
       text += cell.shown + (reading.words ? " " : "");
       bars += repeated(kBars[std::min(7, static_cast<int>(share * 8))], cell.columns) +
               (reading.words ? " " : "");
@@ -128,12 +109,6 @@ std::string weights_over_distance(const TextReading& reading) {
   return out + "\n";
 }
 
-/// The cell that a token is part of.
-const TextCell& cell_of(const TextReading& reading, int64_t token) {
-  const auto after = std::ranges::upper_bound(reading.cells, token, {}, &TextCell::first);
-  return *std::prev(after);
-}
-
 /// As it is among others on a line.
 std::string alone(const TextCell& cell) {
   return cell.text == " " ? kSpace : cell.shown;
@@ -146,10 +121,10 @@ std::string what_the_last_attend_to(const TextReading& reading) {
   for (size_t i = reading.cells.size() - count; i < reading.cells.size(); ++i) {
     const TextCell& cell = reading.cells[i];
     const int64_t token = cell.first + cell.tokens - 1;
-    const auto& strongest = reading.attention.strongest[static_cast<size_t>(token)];
+    const std::vector<Attended>& strongest = reading.attended_by(cell);
     out += fmt::format("{:>8} {}", token, alone(cell));
     for (size_t n = 0; n < std::min(kTold, strongest.size()); ++n) {
-      const TextCell& seen = cell_of(reading, strongest[n].token);
+      const TextCell& seen = reading.cells[reading.cell_at(strongest[n].token)];
       out += fmt::format("   {:>5} {} {:>4.1f}%", strongest[n].token - token, alone(seen),
                          100 * strongest[n].weight);
     }
@@ -159,6 +134,29 @@ std::string what_the_last_attend_to(const TextReading& reading) {
 }
 
 }  // namespace
+
+const char* name(SpanKind kind) {
+  switch (kind) {
+    case SpanKind::adaptive:
+      return "adaptive";
+    case SpanKind::dynamic:
+      return "dynamic";
+    case SpanKind::fixed:
+      break;
+  }
+  return "fixed";
+}
+
+double TextReading::span_of(const TextCell& cell) const {
+  double sum = 0;
+  for (int64_t i = 0; i < cell.tokens; ++i) sum += spans.mean_of_token(cell.first + i);
+  return sum / static_cast<double>(cell.tokens);
+}
+
+size_t TextReading::cell_at(int64_t token) const {
+  const auto after = std::ranges::upper_bound(cells, token, {}, &TextCell::first);
+  return static_cast<size_t>(after - cells.begin()) - 1;
+}
 
 std::vector<DistanceShare> shares_by_distance(const AttentionOverText& attention) {
   std::vector<DistanceShare> shares;
@@ -201,14 +199,14 @@ std::vector<ordered_json> json_of(const TextReading& reading) {
       ordered_json& attended = line["attends_to"] = ordered_json::array();
       for (const Attended& one : a.strongest[static_cast<size_t>(t)]) {
         attended.push_back({{"token", one.token},
-                            {"text", cell_of(reading, one.token).text},
+                            {"text", reading.cells[reading.cell_at(one.token)].text},
                             {"weight", one.weight}});
       }
       lines.push_back(std::move(line));
     }
   }
   lines.push_back({{"tokens", spans.tokens},
-                   {"span_kind", kind_of(spans.kind)},
+                   {"span_kind", name(spans.kind)},
                    {"span_limit", reading.model.span_limit},
                    {"mean_spans", spans.mean_of_heads()},
                    {"layer", a.head.layer},

@@ -19,7 +19,18 @@ struct TextReading {
   bool words = false;  ///< tokens are words, which a space parts
 
   const char* unit() const { return words ? "word" : "character"; }
+  /// The mean z of all heads, over the cell's tokens.
+  double span_of(const TextCell& cell) const;
+  /// The place of the cell that a token is part of.
+  size_t cell_at(int64_t token) const;
+  /// What a cell's last token attends to most.
+  const std::vector<Attended>& attended_by(const TextCell& cell) const {
+    return attention.strongest[static_cast<size_t>(cell.first + cell.tokens - 1)];
+  }
 };
+
+/// "fixed", "adaptive", "dynamic"
+const char* name(SpanKind kind);
 
 /// Shares of the weight by distance in ranges that double: 1, 2, 3-4, 5-8, ...
 struct DistanceShare {

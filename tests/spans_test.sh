@@ -45,6 +45,15 @@ accept '"mean_span":' '"spans_by_layer":[' '"spans":[[' -- spans dynamic --text 
 accept -- train --data data --checkpoint fixed/c "${shape[@]}"
 accept '"span_kind":"fixed"' '"mean_spans":[[32.0,32.0]]' -- spans fixed --text "a cat" --json
 
+# --- files ----------------------------------------------------------------------------------------
+accept "written: pages/page.html" "written: charts/heads-over-text.svg" "Where layer 0" -- \
+  spans dynamic --text "a cat" --html pages/page.html --svg charts
+expect "a page" grep -q "</html>" pages/page.html
+expect "five charts" [ "$(find charts -name '*.svg' | wc -l)" = 5 ]
+accept -- spans fixed --text "a cat" --svg charts-of-fixed
+expect "two of spans that are the same for all" [ "$(find charts-of-fixed -name '*.svg' | wc -l)" = 2 ]
+refuse "[file] expected to make the folder text" -- spans dynamic/c --text "a cat" --svg text --quiet
+
 # --- unknown characters ---------------------------------------------------------------------------
 refuse '[prompt] expected text made of the' 'got "Q" (U+0051), character 3' \
   "set --unknown to skip" -- spans run/c --text "a Q"

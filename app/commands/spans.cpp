@@ -15,7 +15,7 @@
 #include "app/commands/common_options.h"
 #include "app/commands/open_model.h"
 #include "app/head_weights.h"
-#include "app/spans_text.h"
+#include "app/spans_page.h"
 #include "app/threads.h"
 
 namespace adaspan::cli {
@@ -25,7 +25,7 @@ constexpr int64_t kMostTokens = 100000;
 
 struct SpansArguments {
   Output output;
-  std::string place, checkpoint, data, file, unknown = "refuse";
+  std::string place, checkpoint, data, file, unknown = "refuse", html, svg;
   std::optional<std::string> text;
   AskedHead head;
   Weights weights = Weights::last;
@@ -83,6 +83,21 @@ MemoryNeed need_of(const Transformer& model, size_t tokens, int64_t block) {
   return need;
 }
 
+/// --html and --svg.
+void write_files(SpansArguments& arguments, const TextReading& reading,
+                 const std::string& checkpoint) {
+  const auto write = [&](const std::filesystem::path& path, const std::string& text) {
+    make_folder_of(path);
+    atomic_write(path, text);
+    arguments.output.note(fmt::format("written: {}", path.string()));
+  };
+  if (!arguments.html.empty()) write(arguments.html, page_of(reading, checkpoint));
+  if (arguments.svg.empty()) return;
+  for (const NamedChart& chart : charts_of(reading)) {
+    write(std::filesystem::path(arguments.svg) / (chart.name + ".svg"), chart.svg);
+  }
+}
+
 void print_spans(SpansArguments& arguments) {
   Output& output = arguments.output;
   const std::string text = given_text(arguments);
@@ -106,6 +121,7 @@ void print_spans(SpansArguments& arguments) {
       attention_over_text(*loaded.model, ids, block, furthest_head(reading.spans, arguments.head));
   output.note(
       fmt::format("{} tokens, read on {}", with_commas(reading.spans.tokens), process.text()));
+  write_files(arguments, reading, checkpoint.string());
   if (!output.json) return output.result({}, text_of(reading));
   for (const nlohmann::ordered_json& line : json_of(reading)) output.result(line, "");
 }
@@ -147,10 +163,14 @@ void add_spans(CLI::App& app) {
       *command, "layer", arguments->head.layer,
       "the layer of the head, from 0; if not given, that of the head that looks back furthest");
   add_place(*command, "head", arguments->head.head, "the head, from 0; likewise");
+  add_text(*command, "html", arguments->html, "FILE",
+           "write a page with the text and charts, to point at and to print");
+  add_text(*command, "svg", arguments->svg, "DIR", "write each chart there");
   add_threads(*command, arguments->threads);
   add_output(*command, arguments->output);
   add_examples(*command, {"adaspan spans runs/demo --text 'A cat is an animal with four legs.'",
                           "adaspan spans --file my.txt --layer 3 --head 0",
+                          "adaspan spans runs/demo --file my.txt --html spans.html --svg charts",
                           "adaspan spans runs/demo/best.safetensors --file my.txt --json --quiet"});
   command->callback([arguments] { print_spans(*arguments); });
 }
