@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "adaspan/train/data/utf8.h"
 #include "app/output.h"
 
 namespace adaspan {
@@ -109,9 +110,17 @@ std::string weights_over_distance(const TextReading& reading) {
   return out + "\n";
 }
 
-/// As it is among others on a line.
+/// As it is among others on a line: a long word is cut.
 std::string alone(const TextCell& cell) {
-  return cell.text == " " ? kSpace : cell.shown;
+  constexpr int64_t kMost = 12;
+  if (cell.columns <= kMost) return cell.text == " " ? kSpace : cell.shown;
+  std::string begun;
+  for (std::string_view rest = cell.shown; static_cast<int64_t>(begun.size()) < kMost;) {
+    const size_t bytes = first_character(rest).bytes;
+    begun += rest.substr(0, bytes);
+    rest.remove_prefix(bytes);
+  }
+  return begun + "\u2026";
 }
 
 std::string what_the_last_attend_to(const TextReading& reading) {

@@ -45,6 +45,16 @@ accept '"mean_span":' '"spans_by_layer":[' '"spans":[[' -- spans dynamic --text 
 accept -- train --data data --checkpoint fixed/c "${shape[@]}"
 accept '"span_kind":"fixed"' '"mean_spans":[[32.0,32.0]]' -- spans fixed --text "a cat" --json
 
+# --- words ----------------------------------------------------------------------------------------
+for i in $(seq 300); do echo "a cat sat on a mat, anotherlongwordthatneedstobecutsomewhere flew $((i % 10))"; done >words
+accept -- prepare --format words --input words --out words-data
+accept -- train --data words-data --checkpoint words-run/c "${shape[@]}" --dynamic-span --adapt-span-ramp 4
+head -n 3 words >some-words
+accept "at each word" "anotherlongw…" "What its last words attend to most" -- \
+  spans words-run --file some-words
+expect "no line is longer than 80 columns" \
+  [ "$(LC_ALL=C.UTF-8 grep -cE '.{81}' "$work/out")" = 0 ]
+
 # --- files ----------------------------------------------------------------------------------------
 accept "written: pages/page.html" "written: charts/heads-over-text.svg" "Where layer 0" -- \
   spans dynamic --text "a cat" --html pages/page.html --svg charts
