@@ -90,6 +90,8 @@ constexpr Help kHelp[] = {
     {"init-optimizer", "Run", "", "and with its optimizer's state"},
     {"seed", "Run", "", "first number of all random streams"},
     {"full-eval-mode", "Run", "", "only evaluate the checkpoint on valid and test"},
+    {"tensorboard", "Run", "DIR",
+     "write event files for TensorBoard there; a folder for this run alone"},
     {"checkpoint", "Run", "FILE",
      "file to save to, and to go on from if it is there, in a folder of its own for each run: "
      "metrics.jsonl and best.safetensors lie beside it; if not given, "
@@ -111,8 +113,8 @@ constexpr Help kHelp[] = {
 
 /// For `train` alone: others have no use for them, or a meaning of their own.
 constexpr std::string_view kOfTraining[] = {
-    "steps", "validation", "init-from",     "init-optimizer", "lr-schedule",      "lr-min-factor",
-    "ema",   "patience",   "on-divergence", "max-skips",      "divergence-factor"};
+    "steps",       "validation", "init-from", "init-optimizer", "lr-schedule", "lr-min-factor",
+    "tensorboard", "ema",        "patience",  "on-divergence",  "max-skips",   "divergence-factor"};
 
 Flag::Kind kind_of(const ordered_json& value) {
   if (value.is_boolean()) return Flag::Kind::boolean;
@@ -132,8 +134,11 @@ std::string text_of(const ordered_json& value) {
 
 std::vector<Flag> all_flags() {
   ordered_json standard = to_json(TrainingConfig());
-  standard.update(
-      {{"full-eval-mode", false}, {"threads", 0}, {"precision", "auto"}, {"isa", "auto"}});
+  standard.update({{"full-eval-mode", false},
+                   {"tensorboard", ""},
+                   {"threads", 0},
+                   {"precision", "auto"},
+                   {"isa", "auto"}});
   std::vector<Flag> all;
   for (const auto& [name, group, type, text] : kHelp) {
     const ordered_json& value = standard.at(name);

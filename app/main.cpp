@@ -49,7 +49,8 @@ void add_commands(CLI::App& app) {
     for (size_t i = before; i < all.size(); ++i) all[i]->group(group);
   };
   add("To train", add_prepare, add_presets, add_plan, add_train);
-  add("What a model has learned", add_eval, add_score, add_report, add_generate, add_inspect);
+  add("What a model has learned", add_eval, add_score, add_report, add_spans, add_generate,
+      add_inspect);
   add("Is it the same, is it fast", add_diff, add_repro, add_parity, add_bench);
   add("From and to PyTorch", add_import, add_export);
   add("The shell's help", add_completion, add_man);

@@ -11,7 +11,7 @@
 namespace adaspan {
 namespace {
 
-constexpr const char* kDate = "2026-11-27";  // of the pages' last change, which every page has
+constexpr const char* kDate = "2026-11-28";  // of the pages' last change, which every page has
 
 /// Text as man(7) has to read it: no sign of it is a command, no dash a hyphen.
 std::string escaped(const std::string& text) {

@@ -247,8 +247,17 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
   --checkpoint plain/ckpt --lr 0.5
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
+# --- event files --------------------------------------------------------------------------------
+accept -- train --data data --checkpoint plain-events/ckpt "${tiny[@]}" --tensorboard events/run
+expect "they are there" [ "$(find events/run -name 'events.out.tfevents.*' | wc -l)" = 1 ]
+expect "they are no setting of the run" [ "$(grep -c tensorboard plain-events/metrics.jsonl)" = 0 ]
+refuse "[tensorboard] expected a folder for the run of other-events/ckpt alone; got events/run" -- \
+  train --data data --checkpoint other-events/ckpt "${tiny[@]}" --tensorboard events/run
+refuse "[tensorboard] expected --tensorboard with a folder to write to; got text" "is a file" -- \
+  train --data data --checkpoint other-events/ckpt "${tiny[@]}" --tensorboard text
+
 # --- help ---------------------------------------------------------------------------------------
-commands=(prepare presets plan train eval score report generate inspect diff repro parity bench import export
+commands=(prepare presets plan train eval score report spans generate inspect diff repro parity bench import export
   completion man)
 accept "${commands[@]}" "Exit codes:" "  2  refused or failed" -- --help
 for command in "${commands[@]}" "bench step" "bench checkpoint" "bench attention" "bench gemm"; do

@@ -8,7 +8,7 @@ source "$(cd "$(dirname "$0")" && pwd)/support/cases.sh"
 
 # --- the manual ---------------------------------------------------------------------------------
 accept -- man --out pages
-expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 23 ]
+expect "a page for each command" [ "$(find pages -name '*.1' | wc -l)" = 24 ]
 accept ".TH ADASPAN\\-BENCH\\-STEP 1" "\\fB\\-\\-profile\\fR" -- man bench step
 expect "it is the one written" cmp -s "$work/out" pages/adaspan-bench-step.1
 refuse "expected the name of a command" -- man bench stpe
@@ -75,6 +75,9 @@ completes eval --part '' :: test train valid
 completes eval --protocol r :: reference
 completes score --ind :: --independent
 completes score f :: folder
+completes spans --la :: --layer
+completes spans --unknown s :: skip
+completes spans f :: folder
 completes prepare --format w :: words
 completes bench step --spans t :: trained
 completes train --config a :: "a file.toml"

@@ -13,6 +13,7 @@ void add_plan(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_score(CLI::App& app);
 void add_report(CLI::App& app);
+void add_spans(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_diff(CLI::App& app);

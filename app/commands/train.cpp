@@ -16,7 +16,9 @@
 #include "app/run_places.h"
 #include "app/run_summary.h"
 #include "app/settings_options.h"
+#include "app/several_observers.h"
 #include "app/signals.h"
+#include "app/tensorboard.h"
 
 namespace adaspan::cli {
 namespace {
@@ -105,6 +107,8 @@ void train(Output& output, Settings settings) {
     }
     return;
   }
+  std::optional<TensorBoardLog> tensorboard;
+  if (!settings.tensorboard.empty()) tensorboard.emplace(output, settings.tensorboard, config);
   outlive_pipes();
   stop_on_signals(
       "\nadaspan: will stop after this step and save; again to end at once, without saving\n");
@@ -116,7 +120,10 @@ void train(Output& output, Settings settings) {
   Trainer trainer(config, corpus.identity(), TokenStream::of(corpus, Part::train),
                   TokenStream::of(corpus, Part::valid));
   ProgressLine progress(output, trainer.config(), run_summary(trainer, corpus, settings.process));
-  const bool to_the_end = run(trainer, progress, stop_asked());
+  SeveralObservers observers;
+  observers.add(progress);
+  if (tensorboard) observers.add(*tensorboard);
+  const bool to_the_end = run(trainer, observers, stop_asked());
   print_result(output, trainer);
   if (!to_the_end) throw Exit{exit_code_of_stop()};
 }
@@ -132,6 +139,7 @@ void add_train(CLI::App& app) {
       *command,
       {"adaspan train --preset demo --data data/my --checkpoint runs/my/checkpoint.safetensors",
        "adaspan train --preset enwik8 --batch-split 2",
+       "adaspan train --preset demo --data data/my --tensorboard tb/my",
        "adaspan train --config my.toml --lr 0.01 --niter 20 --quiet --json",
        "adaspan train --preset demo --data data/my --stages 40r,5r@0.1"});
   command->callback([options, output] { train(*output, options->resolve(*output)); });
