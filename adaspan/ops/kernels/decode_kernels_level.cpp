@@ -66,9 +66,10 @@ inline void product_block(float* y, int64_t y_stride, const T* w, int64_t n_in, 
     Vec some[kSome];
 #pragma GCC unroll 16
     for (int k = 0; k < kSome; ++k) some[k] = sums[first + k];
-    const Vec folded_sums = all_folded<kVector / 2>(some);
+    float row_sums[kVector];
+    Whole().store(row_sums, all_folded<kVector / 2>(some));
     for (int k = 0; k < kSome; ++k) {
-      y[(first + k) / R * y_stride + (first + k) % R] = folded_sums[k];
+      y[(first + k) / R * y_stride + (first + k) % R] = row_sums[k];
     }
   }
 }
