@@ -112,7 +112,7 @@ accept '"part":"valid"' '"part":"test"' '"protocol":"exact"' -- \
   train --full-eval-mode --json --data data --checkpoint run/ckpt "${tiny[@]}"
 accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" \
   "FLOPS a token (multiply-add = 1) at a mean span of " -- \
-  report --checkpoint run/ckpt
+  report --text --checkpoint run/ckpt
 expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
 accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" \
   "FLOPS a token (multiply-add = 1) at a mean span of " -- inspect run/ckpt
@@ -194,7 +194,7 @@ expect "a run that was stopped ends as one that was not" cmp -s io/ckpt io-stopp
 accept "$told" "in_emb.emb_projs.2" -- inspect io/ckpt
 accept "test " -- eval --checkpoint io/ckpt
 accept -- generate --checkpoint io/ckpt --length 20
-accept "bpc of the test text" "$told" -- report --checkpoint io/ckpt
+accept "bpc of the test text" "$told" -- report --text --checkpoint io/ckpt
 refuse '[checkpoint] expected --adapt-io-cutoffs "20,80" as in io/ckpt; got "20,90"' -- \
   "${io[@]/20,80/20,90}" --checkpoint io/ckpt
 refuse '[model] expected --adapt-io-cutoffs below 256, the size of the vocabulary; got 20,256' -- \
@@ -221,7 +221,7 @@ valid 2.6556705747331892
 LOSSES
 accept "checkpoint after step 40 of 40" '"adapt-span": true' -- inspect "$old"
 mkdir -p old && cp "$old" old/ckpt
-accept "bpc of the test text" -- report --checkpoint old/ckpt --data old-data
+accept "bpc of the test text" -- report --text --checkpoint old/ckpt --data old-data
 accept -- generate --checkpoint "$old" --data old-data --length 20
 refuse '[checkpoint] expected a file of format "adaspan checkpoint 3" to go on from at old/ckpt' \
   'got "adaspan checkpoint 2"' "give a --checkpoint in another folder to start anew" -- \

@@ -79,15 +79,16 @@ std::string marks_of(const Line& line, const Points& points, const Scale& x, con
     const double at_x = x.at(points.x[i]), at_y = y.at(points.y[i]);
     if (std::isfinite(at_x) && std::isfinite(at_y)) path += mark_at(at_x, at_y, line.series);
   }
-  return fmt::format("<path class=\"marks\" style=\"fill:{}\" d=\"{}\"/>\n",
-                     series_colour(line.series), path);
+  return fmt::format("<path class=\"marks\" data-series=\"{}\" style=\"fill:{}\" d=\"{}\"/>\n",
+                     line.series, series_colour(line.series), path);
 }
 
 std::string drawn(const Line& line, const Scale& x, const Scale& y, int columns, bool with_marks) {
   const Points points = reduced(line.points, x, columns);
   if (points.x.empty()) return "";
-  std::string out = fmt::format("<path class=\"line\" data-name=\"{}\" {} d=\"{}\"/>\n",
-                                escaped(line.name), stroke_of(line), path_of(points, x, y));
+  std::string out =
+      fmt::format("<path class=\"line\" data-series=\"{}\" data-name=\"{}\" {} d=\"{}\"/>\n",
+                  line.series, escaped(line.name), stroke_of(line), path_of(points, x, y));
   if (with_marks) out += marks_of(line, points, x, y);
   return out;
 }
