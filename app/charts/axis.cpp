@@ -45,8 +45,11 @@ std::string Axis::title() const {
 }
 
 std::vector<Tick> ticks(double low, double high, int about, bool log) {
-  // Less than a factor of two has no place for such numbers: those of a linear axis serve.
-  if (log && high >= 2 * low) return log_ticks(low, high, about);
+  // A small range has no place for such numbers: those of a linear axis serve.
+  if (log && high >= 2 * low) {
+    std::vector<Tick> all = log_ticks(low, high, about);
+    if (all.size() >= 3) return all;
+  }
   const double rough = (high - low) / about, power = std::pow(10, std::floor(std::log10(rough)));
   const double share = rough / power;
   const double step = power * (share <= 1 ? 1 : share <= 2 ? 2 : share <= 5 ? 5 : 10);
@@ -74,6 +77,9 @@ Scale scale_of(const Axis& axis, double low, double high, double from, double to
       low /= 1.5;
       high *= 1.5;
     }
+    const double more = std::pow(high / low, 0.03);
+    low /= more;
+    high *= more;
   } else {
     const double more = high > low ? 0.01 * (high - low) : high != 0 ? 0.1 * std::abs(high) : 1;
     low -= more;

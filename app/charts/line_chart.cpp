@@ -134,12 +134,16 @@ std::string svg_of(const LineChart& chart) {
   const int columns =
       static_cast<int>(std::clamp<size_t>(kMostPoints / lines / 2, 50, kRight - kLeft));
   std::string out = drawn_axes(chart.x, x, chart.y, y);
-  out += fmt::format("<g class=\"plot\" transform=\"scale(.1)\" data-x=\"{}\" data-y=\"{}\">\n",
-                     numbers_of(x), numbers_of(y));
+  out += fmt::format(
+      "<clipPath id=\"{0}-plot\"><rect x=\"{1:g}\" y=\"{2:g}\" width=\"{3:g}\" height=\"{4:g}\"/>"
+      "</clipPath>\n<g clip-path=\"url(#{0}-plot)\"><g class=\"plot\" transform=\"scale(.1)\" "
+      "data-x=\"{5}\" data-y=\"{6}\">\n",
+      chart.texts.id, kLeft - 5, kTop - 4, kRight - kLeft + 10, kBottom - kTop + 9, numbers_of(x),
+      numbers_of(y));
   for (const Line& line : chart.lines) {
     out += drawn(line, x, y, columns, line.marked || lines > 1);
   }
-  out += "</g>\n";
+  out += "</g></g>\n";
   double height = kBottom + 46;
   if (chart.lines.size() > 1) {
     out += legend(chart.lines, height + 8);

@@ -11,11 +11,11 @@
 namespace adaspan {
 
 std::string html_table(const std::string& caption,
-                       const std::vector<std::vector<std::string>>& rows) {
+                       const std::vector<std::vector<std::string>>& rows, const char* css_class) {
   std::string out = fmt::format(
       "<div class=\"scroll\" tabindex=\"0\" role=\"group\" "
-      "aria-label=\"{0}\"><table><caption>{0}</caption>\n",
-      caption);
+      "aria-label=\"{0}\"><table{1}><caption>{0}</caption>\n",
+      caption, *css_class ? fmt::format(" class=\"{}\"", css_class) : "");
   for (size_t r = 0; r < rows.size(); ++r) {
     out += "<tr>";
     for (size_t c = 0; c < rows[r].size(); ++c) {

@@ -11,7 +11,8 @@ namespace adaspan {
 /// A table with a caption; the first row names the columns, the first cell of each other row the
 /// row. Cells are HTML.
 std::string html_table(const std::string& caption,
-                       const std::vector<std::vector<std::string>>& rows);
+                       const std::vector<std::vector<std::string>>& rows,
+                       const char* css_class = "");
 
 /// What a reader opens to see it.
 std::string html_details(const std::string& summary, const std::string& content);

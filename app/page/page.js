@@ -24,7 +24,6 @@ function pointing(figure) {
   const said = document.createElement('p');
   said.className = 'said soft only-script';
   said.setAttribute('role', 'status');
-  said.textContent = 'Point at the chart, or use the arrow keys on it, for numbers.';
   figure.append(said);
   let lines = null;
   const dot = document.createElementNS('http://www.w3.org/2000/svg', 'circle');
@@ -76,6 +75,7 @@ function filtering(box) {
 }
 
 document.querySelectorAll('figure').forEach(pointing);
+document.querySelectorAll('.hint').forEach(hint => { hint.hidden = false; });
 document.querySelectorAll('.filter').forEach(filtering);
 if (document.documentElement.dataset.refresh) {
   const place = 'place of ' + location.pathname;

@@ -62,7 +62,7 @@ std::string settings(const std::vector<RunRecord>& runs, const std::vector<std::
     // Where a run is kept differs always, and says nothing.
     if (!same && name != "checkpoint") differing.push_back(name);
   }
-  if (runs.size() == 1) return html_table("Settings and manifest", shared);
+  if (runs.size() == 1) return html_table("Settings and manifest", shared, "settings");
   std::string out;
   if (differing.empty()) {
     out += "<p>All settings are the same.</p>\n";
@@ -79,8 +79,7 @@ std::string settings(const std::vector<RunRecord>& runs, const std::vector<std::
     }
     out += html_table("What differs; marked: other than in the first run", rows);
   }
-  return out + html_details(fmt::format("{} settings that all share", shared.size() - 1),
-                            html_table("Settings that all share", shared));
+  return out + html_table("Settings that all share", shared, "settings");
 }
 
 std::string hours_text(const RunRecord& run) {
@@ -211,7 +210,9 @@ std::string page_of(const std::vector<RunRecord>& runs, const PageOptions& optio
       "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{}<title>{}</title>\n"
       "<link rel=\"icon\" "
       "href=\"data:,\">\n<style>{}</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n"
-      "<nav aria-label=\"Parts of the page\"><ul>\n{}</ul></nav>\n{}</main>\n<script>{}</script>\n"
+      "<nav aria-label=\"Parts of the page\"><ul>\n{}</ul></nav>\n<p class=\"hint soft "
+      "only-script\" hidden>Point at a line, or use the arrow "
+      "keys on a chart, for its numbers.</p>\n{}</main>\n<script>{}</script>\n"
       "</body>\n</html>\n",
       refresh, without_script, escaped(title), kPageStyle, escaped(title), links, body,
       kPageScript);
