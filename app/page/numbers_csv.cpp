@@ -57,9 +57,9 @@ std::string csv_of(const std::vector<RunRecord>& runs) {
       out += "\n";
     }
     for (const LoggedValidation& v : runs[r].validations) {
-      out += fmt::format("{},validation,{}{},,,,,,{}{}", quoted(names[r]), v.step, cell(v.loss),
-                         ",", cell(v.seconds)) +
-             "," + std::string(layers * heads, ',') + "\n";
+      out += fmt::format("{},validation,{}{},,,,,,{},", quoted(names[r]), v.step, cell(v.loss),
+                         cell(v.seconds)) +
+             std::string(layers * heads, ',') + "\n";
     }
   }
   return out;

@@ -16,7 +16,11 @@ function valueAt(scale, place) {
   const [low, high, from, to, log] = scale.split(' ').map(Number), share = (place - from) / (to - from);
   return log ? low * Math.pow(high / low, share) : low + share * (high - low);
 }
-const shown = number => String(Number(number.toPrecision(4)));
+// The value at a place, to as many digits as a pixel tells.
+function shown(scale, place) {
+  const value = valueAt(scale, place), pixel = Math.abs(valueAt(scale, place + 1) - value);
+  return String(Number(value.toFixed(Math.min(12, Math.max(0, -Math.floor(Math.log10(pixel)))))));
+}
 
 function pointing(figure) {
   const svg = figure.querySelector('svg'), plot = figure.querySelector('.plot');
@@ -37,8 +41,8 @@ function pointing(figure) {
     dot.setAttribute('cx', x);
     dot.setAttribute('cy', y);
     svg.append(dot);
-    said.textContent = `${lines[line].path.dataset.name}: ${shown(valueAt(plot.dataset.y, y))} at ` +
-      shown(valueAt(plot.dataset.x, x));
+    said.textContent = `${lines[line].path.dataset.name}: ${shown(plot.dataset.y, y)} at ` +
+      shown(plot.dataset.x, x);
   }
   svg.addEventListener('pointermove', event => {
     const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
