@@ -247,6 +247,21 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
   --checkpoint plain/ckpt --lr 0.5
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
 
+# --- pages --------------------------------------------------------------------------------------
+accept "page  run/report.html" -- report run
+accept "charts   charts" "numbers  all.csv" -- \
+  report run plain --output both.html --svg charts --csv all.csv
+expect "the page of both, charts and numbers are there" \
+  [ -s both.html ] && [ -s charts/loss-over-steps.svg ] && [ -s all.csv ]
+accept -- report plain --no-test --output alone.html
+refuse "[report] expected one run with --text, --json or --checkpoint; got 2" -- \
+  report run plain --text
+refuse "[report] expected a run or --checkpoint; got both" -- report run --checkpoint run/ckpt
+refuse "[run] expected the folder of a run, with a metrics.jsonl" -- report run elsewhere-none
+accept -- train --data data --checkpoint fresh/ckpt "${tiny[@]}" --report-every 1
+expect "a page of the run that has ended" [ "$(grep -c 'data-refresh="' fresh/report.html)" = 0 ]
+expect "its pace is no setting of the run" [ "$(grep -c report-every fresh/metrics.jsonl)" = 0 ]
+
 # --- event files --------------------------------------------------------------------------------
 accept -- train --data data --checkpoint plain-events/ckpt "${tiny[@]}" --tensorboard events/run
 expect "they are there" [ "$(find events/run -name 'events.out.tfevents.*' | wc -l)" = 1 ]

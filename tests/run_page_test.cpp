@@ -54,6 +54,12 @@ fs::path made_run(const std::string& name, int run, int64_t steps, bool with_clo
                                  {"data", {{"vocabulary", 50}}}}
        << "\n";
   for (int64_t step = 1; step <= steps; ++step) {
+    if (step == 25) {  // it went on with other settings
+      file << nlohmann::ordered_json{{"configuration", to_json(config_of(run))},
+                                     {"step", 24},
+                                     {"data", {{"vocabulary", 50}}}}
+           << "\n";
+    }
     nlohmann::ordered_json line = {{"step", step},
                                    {"loss", loss_of(step, run)},
                                    {"lr", 0.001 * static_cast<double>(step)},

@@ -134,7 +134,6 @@ void write_files(ReportArguments& options, const std::vector<RunRecord>& runs,
   const std::string path = options.page.empty() ? (beside / "report.html").string() : options.page;
   write_file(path, page_of(runs, page));
   std::vector<std::pair<std::string, std::string>> rows = {{"page", path}};
-  ordered_json json = {{"page", path}};
   if (!options.svg.empty()) {
     for (const RunChart& one : charts_of(runs).charts) {
       write_file(std::filesystem::path(options.svg) / (one.chart.name + ".svg"), one.chart.svg);
@@ -145,7 +144,9 @@ void write_files(ReportArguments& options, const std::vector<RunRecord>& runs,
     write_file(options.csv, csv_of(runs));
     rows.emplace_back("numbers", options.csv);
   }
-  if (!options.output.json && !options.text) options.output.result(json, aligned(rows));
+  // JSON is one object, of the evaluation.
+  options.output.json ? options.output.note(aligned(rows))
+                      : options.output.result({}, aligned(rows));
 }
 
 /// The records alone, of several runs.

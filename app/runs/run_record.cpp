@@ -133,7 +133,7 @@ RunRecord read_run(const std::filesystem::path& folder) {
   size_t begin = 0;
   for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string_view line(text.data() + begin, end - begin);
-    if (begin == 0) {
+    if (begin == 0 || line.starts_with("{\"configuration\"")) {
       take_configuration(run, line, path.string());
       continue;
     }

@@ -40,7 +40,7 @@ struct LoggedValidation {
 struct RunRecord {
   std::filesystem::path folder;
   std::string name;                             ///< the folder's
-  TrainingConfig configuration;                 ///< that its records begin with
+  TrainingConfig configuration;                 ///< the last one of its records
   std::vector<nlohmann::ordered_json> entries;  ///< of the manifest; none if there is none
   std::vector<LoggedStep> steps;
   std::vector<LoggedValidation> validations;
