@@ -12,6 +12,7 @@
 #include "adaspan/models/cost.h"
 #include "adaspan/ops/span_mask.h"
 #include "adaspan/train/run/config_record.h"
+#include "app/page/fresh_page.h"
 #include "app/page/numbers_csv.h"
 #include "app/page/run_charts.h"
 #include "tests/support/read_svg.h"
@@ -226,6 +227,37 @@ TEST_CASE("a page says what is not there, and that it will be written again") {
   CHECK(tested.find("<td>1.250</td>") != std::string::npos);
   CHECK(tested.find("<td>not installed</td>") != std::string::npos);
   CHECK(tested.find("<pre>a &lt; b</pre>") != std::string::npos);
+}
+
+TEST_CASE("the page of a run that trains is written when it is due, and ends with the run") {
+  const fs::path folder = made_run("fresh", 0, 20, true);
+  const fs::path file = folder / "report.html";
+  fs::remove(file);
+  const auto refreshes = [&] {
+    std::ifstream in(file);
+    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    return text.find("data-refresh=\"") != std::string::npos;
+  };
+  Output output;
+  output.quiet = true;
+  FreshPage page(output, folder, 5);
+  StepReport report;
+  report.step = 4;
+  page.stepped(report, 0);
+  CHECK_FALSE(fs::exists(file));
+  report.step = 5;
+  page.stepped(report, 0);
+  REQUIRE(fs::exists(file));
+  CHECK(refreshes());
+  fs::remove(file);
+  report.step = 10;  // so soon after the last one that it would take too large a share
+  page.stepped(report, 0);
+  CHECK_FALSE(fs::exists(file));
+  page.finish();
+  REQUIRE(fs::exists(file));
+  CHECK_FALSE(refreshes());
+  FreshPage nowhere(output, folder / "none", 5);
+  CHECK_NOTHROW(nowhere.stepped(report, 0));
 }
 
 }  // namespace

@@ -131,7 +131,13 @@ void train(Output& output, Settings settings) {
     page.emplace(output, folder.empty() ? "." : folder, settings.report_every);
     observers.add(*page);
   }
-  const bool to_the_end = run(trainer, observers, stop_asked());
+  bool to_the_end = false;
+  try {
+    to_the_end = run(trainer, observers, stop_asked());
+  } catch (...) {
+    if (page) page->finish();
+    throw;
+  }
   if (page) page->finish();
   print_result(output, trainer);
   if (!to_the_end) throw Exit{exit_code_of_stop()};
