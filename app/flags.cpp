@@ -92,6 +92,8 @@ constexpr Help kHelp[] = {
     {"full-eval-mode", "Run", "", "only evaluate the checkpoint on valid and test"},
     {"tensorboard", "Run", "DIR",
      "write event files for TensorBoard there; a folder for this run alone"},
+    {"report-every", "Run", "",
+     "steps after which report.html beside the checkpoint is written anew; 0: it is not"},
     {"checkpoint", "Run", "FILE",
      "file to save to, and to go on from if it is there, in a folder of its own for each run: "
      "metrics.jsonl and best.safetensors lie beside it; if not given, "
@@ -112,9 +114,19 @@ constexpr Help kHelp[] = {
 };
 
 /// For `train` alone: others have no use for them, or a meaning of their own.
-constexpr std::string_view kOfTraining[] = {
-    "steps",       "validation", "init-from", "init-optimizer", "lr-schedule", "lr-min-factor",
-    "tensorboard", "ema",        "patience",  "on-divergence",  "max-skips",   "divergence-factor"};
+constexpr std::string_view kOfTraining[] = {"steps",
+                                            "validation",
+                                            "init-from",
+                                            "init-optimizer",
+                                            "lr-schedule",
+                                            "lr-min-factor",
+                                            "report-every",
+                                            "tensorboard",
+                                            "ema",
+                                            "patience",
+                                            "on-divergence",
+                                            "max-skips",
+                                            "divergence-factor"};
 
 Flag::Kind kind_of(const ordered_json& value) {
   if (value.is_boolean()) return Flag::Kind::boolean;
@@ -136,6 +148,7 @@ std::vector<Flag> all_flags() {
   ordered_json standard = to_json(TrainingConfig());
   standard.update({{"full-eval-mode", false},
                    {"tensorboard", ""},
+                   {"report-every", 0},
                    {"threads", 0},
                    {"precision", "auto"},
                    {"isa", "auto"}});

@@ -44,6 +44,8 @@ bool assign_own(Settings& settings, const std::string& name, const std::string& 
     require(text == "true" || text == "false",
             "[settings] expected --full-eval-mode to be true or false; got \"{}\"", text);
     settings.full_eval_mode = text == "true";
+  } else if (name == "report-every") {
+    settings.report_every = whole_number<int64_t>(name, text);
   } else if (name == "tensorboard") {
     settings.tensorboard = text;
   } else {

@@ -34,6 +34,7 @@ const Flag& flag(std::string_view name);
 struct Settings {
   TrainingConfig training;
   bool full_eval_mode = false;  ///< only evaluate the checkpoint on valid and test
+  int64_t report_every = 0;     ///< steps between pages; 0: none are written
   std::string tensorboard{};    ///< folder for event files; empty: none are written
   std::string preset{};         ///< its name, if one was given
   Process process{};            ///< that was opened for them

@@ -217,18 +217,6 @@ std::string table_of_attended(const TextReading& reading) {
 
 }  // namespace
 
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) {
-    safe += c == '&'   ? std::string("&amp;")
-            : c == '<' ? "&lt;"
-            : c == '>' ? "&gt;"
-            : c == '"' ? "&quot;"
-                       : std::string(1, c);
-  }
-  return safe;
-}
-
 std::string page_of(const TextReading& reading, const std::string& checkpoint) {
   const HeadChoice& head = reading.attention.head;
   std::string out = fmt::format(

@@ -7,17 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "app/charts/svg.h"
 #include "app/spans_text.h"
 
 namespace adaspan {
-
-/// Text that stands in HTML or SVG as it is.
-std::string escaped(const std::string& text);
-
-struct NamedChart {
-  std::string name;  ///< of a file, without an ending
-  std::string svg;
-};
 
 /// Of dynamic spans the mean over the text (paper, figure 5), by layer and by head;
 /// of the chosen head its weights over distance (figure 1) and those of the last characters.

@@ -112,7 +112,7 @@ accept '"part":"valid"' '"part":"test"' '"protocol":"exact"' -- \
   train --full-eval-mode --json --data data --checkpoint run/ckpt "${tiny[@]}"
 accept "bpc of the test text" "gzip -9" "How far each head looks back" "run/ckpt" \
   "FLOPS a token (multiply-add = 1) at a mean span of " -- \
-  report --checkpoint run/ckpt
+  report --text --checkpoint run/ckpt
 expect "the report leaves nothing behind" [ ! -e run/test-text.tmp ]
 accept "checkpoint after step 6 of 6" '"hid-sz": 16' "layers.0.norm1.weight" \
   "FLOPS a token (multiply-add = 1) at a mean span of " -- inspect run/ckpt
@@ -194,7 +194,7 @@ expect "a run that was stopped ends as one that was not" cmp -s io/ckpt io-stopp
 accept "$told" "in_emb.emb_projs.2" -- inspect io/ckpt
 accept "test " -- eval --checkpoint io/ckpt
 accept -- generate --checkpoint io/ckpt --length 20
-accept "bpc of the test text" "$told" -- report --checkpoint io/ckpt
+accept "bpc of the test text" "$told" -- report --text --checkpoint io/ckpt
 refuse '[checkpoint] expected --adapt-io-cutoffs "20,80" as in io/ckpt; got "20,90"' -- \
   "${io[@]/20,80/20,90}" --checkpoint io/ckpt
 refuse '[model] expected --adapt-io-cutoffs below 256, the size of the vocabulary; got 20,256' -- \
@@ -221,7 +221,7 @@ valid 2.6556705747331892
 LOSSES
 accept "checkpoint after step 40 of 40" '"adapt-span": true' -- inspect "$old"
 mkdir -p old && cp "$old" old/ckpt
-accept "bpc of the test text" -- report --checkpoint old/ckpt --data old-data
+accept "bpc of the test text" -- report --text --checkpoint old/ckpt --data old-data
 accept -- generate --checkpoint "$old" --data old-data --length 20
 refuse '[checkpoint] expected a file of format "adaspan checkpoint 3" to go on from at old/ckpt' \
   'got "adaspan checkpoint 2"' "give a --checkpoint in another folder to start anew" -- \
@@ -246,6 +246,21 @@ accept -- train --config my.toml --nlayers 1 --inner-hid-sz 32 --attn-span 32 --
   --block-sz 16 --nbatches 1 --niter 2 --threads 1 --data data --no-adapt-span --adapt-span \
   --checkpoint plain/ckpt --lr 0.5
 expect "changed settings are recorded" [ "$(grep -c '"configuration"' plain/metrics.jsonl)" = 2 ]
+
+# --- pages --------------------------------------------------------------------------------------
+accept "page  run/report.html" -- report run
+accept "charts   charts" "numbers  all.csv" -- \
+  report run plain --output both.html --svg charts --csv all.csv
+expect "the page of both, charts and numbers are there" \
+  [ -s both.html ] && [ -s charts/loss-over-steps.svg ] && [ -s all.csv ]
+accept -- report plain --no-test --output alone.html
+refuse "[report] expected one run with --text, --json or --checkpoint; got 2" -- \
+  report run plain --text
+refuse "[report] expected a run or --checkpoint; got both" -- report run --checkpoint run/ckpt
+refuse "[run] expected the folder of a run, with a metrics.jsonl" -- report run elsewhere-none
+accept -- train --data data --checkpoint fresh/ckpt "${tiny[@]}" --report-every 1
+expect "a page of the run that has ended" [ "$(grep -c 'data-refresh="' fresh/report.html)" = 0 ]
+expect "its pace is no setting of the run" [ "$(grep -c report-every fresh/metrics.jsonl)" = 0 ]
 
 # --- event files --------------------------------------------------------------------------------
 accept -- train --data data --checkpoint plain-events/ckpt "${tiny[@]}" --tensorboard events/run

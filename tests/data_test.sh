@@ -80,7 +80,7 @@ expect "the metrics say it" grep -q '"reading":"enwik8, newlines dropped"' dropp
 expect "the manifest says it" grep -q '"reading": "enwik8, newlines dropped"' dropped/manifest.json
 accept "$reading" -- eval --checkpoint dropped/ckpt
 accept "\"reading\":\"$reading\"" -- eval --checkpoint dropped/ckpt --json
-accept "$reading" -- report --checkpoint dropped/ckpt
+accept "$reading" -- report --text --checkpoint dropped/ckpt
 accept "enwik8, newlines dropped" -- inspect dropped/ckpt
 accept "newlines dropped, ids falling_count_of_all" -- inspect dropped-data
 accept "2 newlines of the prompt dropped, as in the corpus" -- \

@@ -94,7 +94,7 @@ refuse "expected a run's folder with its checkpoints; got empty-folder" -- \
   eval --checkpoint empty-folder
 echo mine >runs/data/test-text.tmp
 snapshot >"$work/before"
-accept "gzip -9" -- report --checkpoint runs/data --data data
+accept "gzip -9" -- report --text --checkpoint runs/data --data data
 expect "a report writes nothing" cmp -s <(snapshot) "$work/before"
 
 # --- threads ------------------------------------------------------------------------------------

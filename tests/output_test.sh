@@ -57,7 +57,7 @@ says "test   " "evaluated on 1 thread" -- eval --checkpoint run/ckpt
 expect "eval's JSON begins as it was" grep -qE \
   '^\{"part":"test","loss":[0-9.]+,"bpc":[0-9.]+,"tokens":[0-9]+,"step":6,' "$work/out"
 says "bits per byte" "scored on 1 thread" -- score text --checkpoint run/ckpt
-says "bpc of the test text" "evaluating" -- report --checkpoint run/ckpt
+says "bpc of the test text" "evaluating" -- report --text --checkpoint run/ckpt
 run generate --checkpoint run/ckpt --prompt 10 --length 60 --quiet
 first_line=$(grep -m 1 ... "$work/out")
 says "$first_line" "60 tokens, written on 1 thread" -- \

@@ -34,7 +34,7 @@ grep -o '"loss":[^,]*' "$work/out" >averaged
 accept -- eval --checkpoint run/ckpt --json
 expect "they have another loss" [ "$(grep -cxFf averaged <(grep -o '"loss":[^,]*' "$work/out"))" = 0 ]
 accept "with weights averaged" "How far each head looks back" -- \
-  report --checkpoint run/ckpt --weights ema
+  report --text --checkpoint run/ckpt --weights ema
 accept "with weights averaged" -- generate --checkpoint run/ckpt --weights ema --length 20
 accept "with weights averaged" -- inspect run/best.safetensors --weights ema
 accept -- train --data data --checkpoint plain/ckpt "${tiny[@]}"

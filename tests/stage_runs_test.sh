@@ -57,7 +57,7 @@ expect "metrics tell the stage" [ "$(grep -o '"stage":[12]' whole/metrics.jsonl 
   xargs)" = '6 stage:1 10 stage:2' ]
 accept "checkpoint after step 16 of 16" "stage 2 of 2, step 10 of 10" '"stages": "6@1,10@0.1"' -- \
   inspect whole/ckpt
-accept "after 16 steps (stage 2 of 2, step 10 of 10)" -- report --checkpoint whole/ckpt
+accept "after 16 steps (stage 2 of 2, step 10 of 10)" -- report --text --checkpoint whole/ckpt
 accept "20 lines compared: every number is the same" -- repro whole
 accept "13 lines compared: every number is the same" -- repro whole --steps 11
 

@@ -12,6 +12,7 @@
 #include "app/commands/common_options.h"
 #include "app/commands/eval.h"
 #include "app/commands/open_model.h"
+#include "app/page/fresh_page.h"
 #include "app/progress_line.h"
 #include "app/run_places.h"
 #include "app/run_summary.h"
@@ -123,7 +124,21 @@ void train(Output& output, Settings settings) {
   SeveralObservers observers;
   observers.add(progress);
   if (tensorboard) observers.add(*tensorboard);
-  const bool to_the_end = run(trainer, observers, stop_asked());
+  std::optional<FreshPage> page;
+  if (settings.report_every > 0) {
+    const std::filesystem::path folder =
+        std::filesystem::path(trainer.config().run.checkpoint).parent_path();
+    page.emplace(output, folder.empty() ? "." : folder, settings.report_every);
+    observers.add(*page);
+  }
+  bool to_the_end = false;
+  try {
+    to_the_end = run(trainer, observers, stop_asked());
+  } catch (...) {
+    if (page) page->finish();
+    throw;
+  }
+  if (page) page->finish();
   print_result(output, trainer);
   if (!to_the_end) throw Exit{exit_code_of_stop()};
 }
