@@ -132,6 +132,7 @@ void TensorBoardLog::stepped(const StepReport& report, double tokens_per_second)
                      in_unit(report.loss, run.data_unit));
   summary.add_scalar("learning_rate", report.learning_rate);
   summary.add_scalar("gradient/norm", report.gradient_norm);
+  summary.add_scalar("gradient/clipped", report.clipped);
   summary.add_scalar("tokens_per_s", tokens_per_second);
   const SpanSummary spans =
       summarise_spans(report.mean_z, config_.model.ramp, config_.model.span_limit);

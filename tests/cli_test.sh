@@ -25,7 +25,7 @@ expect "the configuration comes first" grep -q '^{"configuration":{' <(head -n 1
 expect "it has the settings" [ "$(setting $metrics hid-sz)" = 16 ]
 expect "each step is logged" [ "$(steps_in $metrics | xargs)" = "1 2 3 4 5 6" ]
 expect "so are validations" [ "$(grep -c valid_loss $metrics)" = 2 ]
-for key in loss bpc lr grad_norm chars_per_s spans; do
+for key in loss bpc lr grad_norm clipped clock seconds memory_mb tokens_per_s spans; do
   expect "steps have $key" grep -q "\"$key\":" <(sed -n 2p $metrics)
 done
 expect "the best model is kept, too" [ -f run/best.safetensors ]

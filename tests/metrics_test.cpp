@@ -66,6 +66,24 @@ TEST_CASE("a run that goes on keeps the lines of its steps and drops later ones"
   CHECK(kept(text, 3) == text);
 }
 
+TEST_CASE("the clock of a run that goes on begins where that of its kept lines ended") {
+  const auto at = [](int64_t n, double seconds) {
+    return nlohmann::ordered_json{{"step", n}, {"clock", to_json(RunClock{.seconds = seconds})}}
+               .dump() +
+           "\n";
+  };
+  const auto before = [&](const std::string& text, int64_t steps_done) {
+    const TemporaryFolder folder;
+    atomic_write(folder / "metrics.jsonl", text);
+    return MetricsFile(folder / "metrics.jsonl", steps_done).seconds_before();
+  };
+  const std::string lines = kConfiguration + at(1, 10) + at(2, 20.5) + at(3, 31);
+  CHECK(before(lines, 2) == 20.5);
+  CHECK(before(lines, 0) == 0);
+  CHECK(before(kConfiguration + step(1), 1) == 0);  // of an older version
+  CHECK(before(kConfiguration + "{\"step\":1,\"clock\":{\"seconds\":\"x\"}}\n", 1) == 0);
+}
+
 TEST_CASE("a configuration goes with the steps after its own") {
   const std::string text = kConfiguration + step(1) + step(2) + configuration(2) + step(3);
   CHECK(kept(text, 2) == kConfiguration + step(1) + step(2));

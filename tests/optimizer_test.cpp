@@ -152,6 +152,21 @@ TEST_CASE("adagrad clips each tensor by itself, the others all of them by one fa
   CHECK(moved(OptimizerKind::sgd, 1) < 0.5f * moved(OptimizerKind::sgd, 0));
 }
 
+TEST_CASE("the share of gradients that are cut is told, as each rule cuts them") {
+  const GradientNorms norms{.each = {0.5, 3, 0, 1}, .all = 3.2};
+  const auto share = [&](OptimizerKind kind, double clip) {
+    return clipped_share({.kind = kind, .grad_clip = clip}, norms);
+  };
+  CHECK(share(OptimizerKind::adagrad, 0.9) == 0.5);
+  CHECK(share(OptimizerKind::adagrad, 1) == 0.25);  // as long as it may be
+  CHECK(share(OptimizerKind::adagrad, 0) == 0);     // no clipping
+  for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adam}) {
+    CHECK(share(kind, 3.1) == 1);
+    CHECK(share(kind, 3.3) == 0);
+    CHECK(share(kind, 0) == 0);
+  }
+}
+
 TEST_CASE("any number of threads gives the same bits") {
   for (OptimizerKind kind : kKinds) {
     CAPTURE(static_cast<int>(kind));

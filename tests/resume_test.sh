@@ -18,7 +18,7 @@ in_folder() {
 
 # numbers FOLDER: its metrics but for speed and configurations
 numbers() {
-  grep -v '"configuration"' "$1/metrics.jsonl" | sed 's/,"chars_per_s":[^}]*//'
+  grep -v '"configuration"' "$1/metrics.jsonl" | sed 's/,"clock":{[^}]*}//'
 }
 
 # same_run A B: their checkpoints are the same to the byte, and all their numbers

@@ -58,7 +58,11 @@ TEST_CASE("what only later versions write is no difference to the record of an e
   const std::regex added(",\"span_gradient_loss\":\\[\\[[^\"]*,\"span_gradient_penalty\":[^,}]*");
   const std::string before = read_text(metrics), after = std::regex_replace(before, added, "");
   REQUIRE(after.size() < before.size());
-  atomic_write(metrics, after);
+  const std::string oldest =
+      std::regex_replace(std::regex_replace(after, std::regex(",\"clipped\":[^,]*"), ""),
+                         std::regex(",\"clock\":[{][^}]*[}]"), ",\"chars_per_s\":9");
+  REQUIRE(oldest.size() < after.size());
+  atomic_write(metrics, oldest);
   CHECK(compare_runs(runs.folder("a"), runs.folder("b")).first_step == 0);
   CHECK(reproduce(runs.folder("b"), "", 12).first_step == 0);
 }

@@ -135,6 +135,23 @@ TEST_CASE("a run's records are read, and what older ones lack is missing") {
       doctest::Contains("[run] expected the folder of a run, with a metrics.jsonl"), Error);
 }
 
+TEST_CASE("numbers that no run writes are left out, or refused") {
+  const fs::path folder = fs::temp_directory_path() / "adaspan_run_page_test" / "crafted";
+  fs::create_directories(folder);
+  const auto read = [&](const std::string& configuration, const std::string& lines) {
+    std::ofstream(folder / "metrics.jsonl") << configuration << "\n" << lines;
+    return read_run(folder);
+  };
+  const std::string settings = "{\"configuration\":" + to_json(config_of(0)).dump();
+  const RunRecord run =
+      read(settings + ",\"step\":0,\"data\":{\"vocabulary\":\"x\"}}",
+           "{\"step\":1e300,\"loss\":1}\n{\"step\":-1,\"loss\":1}\n{\"step\":2,\"loss\":1}\n");
+  REQUIRE(run.steps.size() == 1);
+  CHECK(run.steps[0].step == 2);
+  CHECK(read(settings + ",\"data\":[]}", "").steps.empty());
+  CHECK_THROWS_AS(read(std::string(1'000'000, '['), ""), Error);
+}
+
 TEST_CASE("a file that is no run's metrics is refused") {
   const fs::path folder = fs::temp_directory_path() / "adaspan_run_page_test" / "other";
   fs::create_directories(folder);

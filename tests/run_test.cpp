@@ -92,6 +92,24 @@ TEST_CASE("a run that is asked to stop saves, says so, and goes on with the same
   CHECK(read_metrics(place.folder / "run" / "metrics.jsonl").size() == 7);  // 1 + 4 + 2
 }
 
+TEST_CASE("the clock of a run that goes on goes on, in one object of each line") {
+  const RunsOnce place;
+  Witness first(3), second(-1);
+  place.go(place.config(), first);
+  place.go(place.config(), second);
+  double seconds = 0;
+  for (const auto& line : read_metrics(place.folder / "run" / "metrics.jsonl")) {
+    if (line.contains("configuration")) continue;
+    REQUIRE(line.contains("clock"));
+    CHECK(line["clock"]["seconds"].get<double>() > seconds);
+    seconds = line["clock"]["seconds"].get<double>();
+    CHECK(line["clock"]["memory_mb"].get<double>() > 1);
+    CHECK(line["clock"].contains("tokens_per_s") == !line.contains("valid_loss"));
+    CHECK(line.contains("clipped") == !line.contains("valid_loss"));
+  }
+  CHECK(seconds > 0);
+}
+
 TEST_CASE("what has changed since a checkpoint is told, the instructions too") {
   const RunsOnce place;
   Witness first(-1), second(-1);

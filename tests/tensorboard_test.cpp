@@ -110,6 +110,7 @@ TEST_CASE("events have the numbers of the metrics") {
     CHECK(scalars.at("bpc/train") == doctest::Approx(line["bpc"].get<double>()));
     CHECK(scalars.at("learning_rate") == doctest::Approx(line["lr"].get<double>()));
     CHECK(scalars.at("gradient/norm") == doctest::Approx(line["grad_norm"].get<double>()));
+    CHECK(scalars.at("gradient/clipped") == doctest::Approx(line["clipped"].get<double>()));
     CHECK(scalars.at("span/mean") == line["span_mean"].get<double>());
     CHECK(scalars.at("span/max") == line["span_max"].get<double>());
     CHECK(scalars.at("tokens_per_s") > 0);

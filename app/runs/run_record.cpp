@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/shallow_json.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
 #include "app/charts/reduced.h"
@@ -60,7 +61,7 @@ LoggedStep step_of(int64_t step, const LineParts& line) {
   one.span_max = number_of(line, "\"span_max\":");
   one.tokens_per_s = number_of(line, "\"tokens_per_s\":");
   if (!(one.tokens_per_s == one.tokens_per_s)) {
-    one.tokens_per_s = number_of(line, "\"chars_per_s\":");  // before 0.3
+    one.tokens_per_s = number_of(line, "\"chars_per_s\":");  // before 0.2.0
   }
   one.seconds = number_of(line, "\"seconds\":");
   one.memory_mb = number_of(line, "\"memory_mb\":");
@@ -103,14 +104,16 @@ std::string text_of(const std::filesystem::path& path) {
 }
 
 void take_configuration(RunRecord& run, std::string_view line, const std::string& path) {
-  const ordered_json json = ordered_json::parse(line, nullptr, false);
+  const ordered_json json = shallow_json(line);
   require(json.is_object() && json.contains("configuration"),
           "[run] expected a configuration on the first line of {}; got another text; is it a run's "
           "metrics.jsonl?",
           path);
   run.configuration = config_from_json(json["configuration"]);
-  if (json.contains("data") && json["data"].contains("vocabulary")) {
-    run.configuration.model.vocabulary = json["data"]["vocabulary"].get<int64_t>();
+  if (!json.contains("data") || !json["data"].is_object()) return;
+  const ordered_json& data = json["data"];
+  if (data.contains("vocabulary") && data["vocabulary"].is_number_integer()) {
+    run.configuration.model.vocabulary = data["vocabulary"].get<int64_t>();
   }
 }
 
@@ -140,7 +143,7 @@ RunRecord read_run(const std::filesystem::path& folder) {
     if (line.size() < 2 || line.front() != '{' || line.back() != '}') continue;
     const LineParts parts = parts_of(line);
     const double step = number_in(parts.head, "\"step\":");
-    if (!(step >= 0)) continue;
+    if (!(step >= 0 && step < 0x1p53)) continue;
     const auto whole_step = static_cast<int64_t>(step);
     const double valid = number_in(parts.head, "\"valid_loss\":");
     if (valid == valid) {

@@ -158,6 +158,13 @@ Optimizer::Optimizer(std::vector<Parameter*> parameters, std::vector<std::string
   }
 }
 
+double clipped_share(const OptimizerConfig& config, const GradientNorms& norms) {
+  const auto cut = [&](double length) { return config.grad_clip > 0 && length > config.grad_clip; };
+  if (config.kind != OptimizerKind::adagrad) return cut(norms.all) ? 1 : 0;
+  return static_cast<double>(std::ranges::count_if(norms.each, cut)) /
+         static_cast<double>(norms.each.size());
+}
+
 void Optimizer::update(double learning_rate, int64_t step, const GradientNorms& norms) {
   assert(norms.each.size() == parameters_.size());
   const std::vector<Piece> pieces = pieces_of(parameters_);

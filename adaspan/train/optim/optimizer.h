@@ -32,6 +32,10 @@ struct GradientNorms {
 };
 GradientNorms gradient_norms(const std::vector<Parameter*>& parameters);
 
+/// Share of the gradients whose length an update cuts: with adagrad of each by itself, with others
+/// of all or none; 0 without clipping.
+double clipped_share(const OptimizerConfig& config, const GradientNorms& norms);
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;

@@ -35,6 +35,14 @@ void for_each_line(const std::filesystem::path& path, const Visit& visit) {
   }
 }
 
+/// Those of its clock; 0 where it has none.
+double seconds_of(const ordered_json& line) {
+  if (!line.contains("clock") || !line["clock"].is_object()) return 0;
+  const ordered_json& clock = line["clock"];
+  return clock.contains("seconds") && clock["seconds"].is_number() ? clock["seconds"].get<double>()
+                                                                   : 0;
+}
+
 /// JSON has no infinity and no NaN: null, which is what a reader of the line then finds.
 ordered_json number(double x) {
   return std::isfinite(x) ? ordered_json(x) : ordered_json();
@@ -83,6 +91,7 @@ ordered_json step_line(const StepReport& report, const TrainingConfig& config) {
                        {"span_loss", number(report.span_loss)},
                        {"lr", report.learning_rate},
                        {"grad_norm", number(report.gradient_norm)},
+                       {"clipped", report.clipped},
                        {"span_mean", spans.mean},
                        {"span_max", spans.max},
                        {"spans", numbers(report.mean_z)}};
@@ -106,6 +115,12 @@ ordered_json validation_line(const ValidationReport& report, const TrainingConfi
   return line;
 }
 
+ordered_json to_json(const RunClock& clock) {
+  ordered_json json = {{"seconds", clock.seconds}, {"memory_mb", clock.memory_mb}};
+  if (clock.tokens_per_s > 0) json["tokens_per_s"] = clock.tokens_per_s;
+  return json;
+}
+
 std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {
   std::vector<ordered_json> all;
   for_each_line(path,
@@ -119,7 +134,9 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t steps_done) 
     for_each_line(path, [&](const std::string& text, const ordered_json& line) {
       // A configuration is that of the steps after its own.
       const bool of_later = line.contains("configuration") && line["step"] == steps_done;
-      if (line["step"] <= steps_done && !of_later) kept += text + "\n";
+      if (line["step"] > steps_done || of_later) return;
+      kept += text + "\n";
+      seconds_before_ = std::max(seconds_before_, seconds_of(line));
     });
   }
   fresh_ = kept.empty();

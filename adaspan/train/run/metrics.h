@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // metrics.jsonl: one JSON object per line. The first is the configuration; then one for each logged
 // step (every log-steps, the last before a validation, and each that was skipped) and each
-// validation. All but the speed
-// ("chars_per_s") is a function of configuration, data and instruction set.
+// validation. All but "clock" (before 0.2.0 "chars_per_s" alone) is a function of configuration,
+// data and instruction set.
 #pragma once
 
 #include <cstdio>
@@ -26,11 +26,19 @@ SpanSummary summarise_spans(const std::vector<std::vector<float>>& spans, int64_
 /// the text became tokens.
 nlohmann::ordered_json configuration_line(const Trainer& trainer);
 
-/// The line of a step, but for the speed; with the two gradients of spans that are learned, and the
+/// The line of a step, but for its clock; with the two gradients of spans that are learned, and the
 /// number of its stage (from 1) where there are several; of a validation.
 nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig& config);
 nlohmann::ordered_json validation_line(const ValidationReport& report,
                                        const TrainingConfig& config);
+
+/// What depends on the machine and the hour: "clock" of a line.
+struct RunClock {
+  double seconds = 0;       ///< of the run so far, all its starts together
+  double tokens_per_s = 0;  ///< of the last half minute; 0: none, of a validation
+  double memory_mb = 0;     ///< resident now
+};
+nlohmann::ordered_json to_json(const RunClock& clock);
 
 /// The lines of a metrics file, in order. What a crash cut short, and what is no object with a
 /// step, is left out. Throws Error when the file cannot be read.
@@ -45,6 +53,8 @@ class MetricsFile {
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
+  /// Of the last line that was there and has a clock; 0 if none has.
+  double seconds_before() const { return seconds_before_; }
   /// Whether the file has no line yet.
   bool fresh() const { return fresh_; }
   /// Throws Error when the line cannot be written (a full disk).
@@ -61,6 +71,7 @@ class MetricsFile {
   std::filesystem::path path_;
   std::FILE* file_ = nullptr;
   bool fresh_ = true;
+  double seconds_before_ = 0;
 };
 
 }  // namespace adaspan

@@ -3,11 +3,13 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
 #include "adaspan/core/error.h"
+#include "adaspan/core/free_memory.h"
 #include "adaspan/train/run/config_record.h"
 #include "adaspan/train/run/manifest.h"
 #include "adaspan/train/run/memory_check.h"
@@ -61,7 +63,7 @@ class Running {
         folder_(*start.folder),
         files_(trainer.config().run.checkpoint),
         metrics_(files_.metrics, trainer.steps_done()),
-        pace_(trainer.steps_done(), Pace::Clock::now()),
+        pace_(trainer.steps_done(), start_),
         memory_(trainer.config()) {
     if (metrics_.fresh() || (start.from && !start.from->changed.empty())) {
       metrics_.write(configuration_line(trainer));
@@ -88,7 +90,7 @@ class Running {
     if (report.skipped) observer_.noted(skip_note(report));
     if (closes_round || report.skipped || report.step % config.run.log_steps == 0) {
       ordered_json line = step_line(report, config);
-      line["chars_per_s"] = speed;
+      line["clock"] = clock_now(speed);
       metrics_.write(line);
     }
     if (report.penalty_too_high) observer_.noted(penalty_note(report, config));
@@ -105,6 +107,13 @@ class Running {
   }
 
  private:
+  ordered_json clock_now(double tokens_per_s) const {
+    const std::chrono::duration<double> here = Pace::Clock::now() - start_;
+    return to_json(RunClock{.seconds = metrics_.seconds_before() + here.count(),
+                            .tokens_per_s = tokens_per_s,
+                            .memory_mb = static_cast<double>(resident_bytes()) * 1e-6});
+  }
+
   void close_round() {
     make_sure_of_folder();
     if (std::isfinite(trainer_.losses().best_validation) && !folder_.has_best()) {
@@ -112,7 +121,9 @@ class Running {
       observer_.noted("the best checkpoint is gone: its loss is forgotten");
     }
     const ValidationReport validation = saving_what_is_done([&] { return trainer_.validate(); });
-    metrics_.write(validation_line(validation, trainer_.config()));
+    ordered_json line = validation_line(validation, trainer_.config());
+    line["clock"] = clock_now(/*tokens_per_s=*/0);
+    metrics_.write(line);
     save(validation.best);
     observer_.validated(validation);
     observer_.saved(files_.checkpoint, trainer_.steps_done());
@@ -148,6 +159,7 @@ class Running {
   const RunFiles files_;
   MetricsFile metrics_;
   Manifest manifest_;
+  const Pace::Clock::time_point start_ = Pace::Clock::now();
   Pace pace_;
   MemoryWatch memory_;
 };

@@ -28,7 +28,7 @@ using Lines = std::map<std::pair<int64_t, bool>, ordered_json>;
 
 void add_line(Lines& lines, ordered_json line) {
   if (line.contains("configuration")) return;
-  line.erase("chars_per_s");
+  for (const char* key : {"clock", "chars_per_s"}) line.erase(key);
   const std::pair key{line["step"].get<int64_t>(), line.contains("valid_loss")};
   lines[key] = std::move(line);
 }
@@ -81,7 +81,7 @@ std::optional<Difference> reading_difference(const ordered_json& a, const ordere
 
 /// Leaves out of each line what only later versions write, where the other does not have it.
 void leave_out_new(ordered_json& a, ordered_json& b) {
-  for (const char* key : {"span_gradient_loss", "span_gradient_penalty"}) {
+  for (const char* key : {"clipped", "span_gradient_loss", "span_gradient_penalty"}) {
     if (a.contains(key) != b.contains(key)) {
       a.erase(key);
       b.erase(key);

@@ -94,6 +94,7 @@ StepReport Trainer::step() {
   }
 
   guard_.accept(report.gradient_norm);
+  report.clipped = clipped_share(config_.optimizer, norms);
   optimizer_->update(report.learning_rate, updates_done() + 1, norms);
   if (average_) average_->update();
   for (Parameter* parameter : model_.parameters().all()) parameter->clear_grad();

@@ -34,6 +34,7 @@ struct StepReport {
   double span_loss = 0;  ///< lambda sum over layers of mean z
   double learning_rate = 0;
   double gradient_norm = 0;                  ///< over all parameters, before clipping
+  double clipped = 0;                        ///< share of gradients cut (clipped_share)
   std::vector<std::vector<float>> mean_z;    ///< of each layer and head, in steps
   std::vector<std::vector<float>> widest_z;  ///< the same, of the token that looks furthest
   /// d(nll)/dz of each layer and head, and the penalty's, the same for all; see SpanDoctor. Without
