@@ -46,6 +46,8 @@ bool assign_own(Settings& settings, const std::string& name, const std::string& 
     settings.full_eval_mode = text == "true";
   } else if (name == "report-every") {
     settings.report_every = whole_number<int64_t>(name, text);
+    require(settings.report_every >= 0,
+            "[settings] expected --report-every of at least 0; got {}; 0 writes no page", text);
   } else if (name == "tensorboard") {
     settings.tensorboard = text;
   } else {

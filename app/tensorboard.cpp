@@ -124,9 +124,7 @@ void TensorBoardLog::write(const std::string& record) {
 
 void TensorBoardLog::stepped(const StepReport& report, double tokens_per_second) {
   const RunConfig& run = config_.run;
-  const bool logged = report.skipped || report.step % run.log_steps == 0 ||
-                      report.step % run.steps_per_round == 0 || report.step == run.steps();
-  if (!logged) return;
+  if (!is_logged(report, run)) return;
   EventSummary summary;
   summary.add_scalar(std::string(name(run.data_unit)) + "/train",
                      in_unit(report.loss, run.data_unit));

@@ -258,6 +258,8 @@ refuse "[report] expected one run with --text, --json or --checkpoint; got 2" --
   report run plain --text
 refuse "[report] expected a run or --checkpoint; got both" -- report run --checkpoint run/ckpt
 refuse "[run] expected the folder of a run, with a metrics.jsonl" -- report run elsewhere-none
+refuse "[settings] expected --report-every of at least 0; got -1" \
+  -- train --data data --checkpoint fresh/ckpt "${tiny[@]}" --report-every -1
 accept -- train --data data --checkpoint fresh/ckpt "${tiny[@]}" --report-every 1
 expect "a page of the run that has ended" [ "$(grep -c 'data-refresh="' fresh/report.html)" = 0 ]
 expect "its pace is no setting of the run" [ "$(grep -c report-every fresh/metrics.jsonl)" = 0 ]

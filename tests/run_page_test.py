@@ -13,7 +13,7 @@ import xml.etree.ElementTree
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from browser import Browser, skip_without_browser  # noqa: E402
 
-CHARTS = ["loss-over-steps", "heads", "span-history", "mean-span", "largest-span", "flops-per-token",
+CHARTS = ["loss-over-steps", "loss-over-hours", "clipped", "memory", "heads", "span-history", "mean-span", "largest-span", "flops-per-token",
           "learning-rate", "gradient-norm", "speed"]
 
 

@@ -117,16 +117,24 @@ TEST_CASE("dynamic spans are long for the tokens that have to look far, and shor
 }
 
 TEST_CASE("spans stay within [0, 1] of the limit, however hard they are pushed") {
-  for (const float price : {0.0f, 10.0f}) {
-    ModelConfig config = small_model(SpanKind::adaptive, price);
+  struct Push {
+    float price;
+    int64_t steps;
+    double learning_rate;
+  };
+  // At 0.1 the loss runs away, and pushes as well; at 0.03 the price alone decides, and 40 steps
+  // are twice the way to a bound.
+  for (const Push& push :
+       {Push{0, 10, 0.1}, Push{10, 10, 0.1}, Push{0, 40, 0.03}, Push{10, 40, 0.03}}) {
+    ModelConfig config = small_model(SpanKind::adaptive, push.price);
     config.span_init = 0.5f;
     Transformer model(config, 1);
-    train_on(model, delayed_copy, 32, 4, 40, /*learning_rate=*/0.03);  // twice the way to a bound
+    train_on(model, delayed_copy, 32, 4, push.steps, push.learning_rate);
     for (const Parameter* ratios : model.span_ratios()) {
       for (float ratio : ratios->value().values()) {
         CHECK(ratio >= 0);
         CHECK(ratio <= 1);
-        if (price > 0) CHECK(ratio == 0);
+        if (push.price > 0 && push.learning_rate < 0.1) CHECK(ratio == 0);
       }
     }
   }

@@ -3,44 +3,17 @@
 pointing by keyboard and mouse; without script nothing is missing. Exit status 77 where there is no
 chromedriver (Debian: packages chromium, chromium-driver).
   spans_page_test.py PROGRAM"""
-import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import xml.etree.ElementTree
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from browser import Browser, skip_without_browser  # noqa: E402
+
 TEXT = "a cat sat on a mat, an owl flew to café <b> & 'c'\n"
-
-
-class Browser:
-    def __init__(self, script=True):
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
-        for line in self.driver.stdout:
-            if "started successfully on port" in line:
-                self.base = f"http://127.0.0.1:{line.rstrip('. ' + chr(10)).split()[-1]}/session"
-                break
-        options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu"]}
-        if not script:
-            options["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
-        capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.base += "/" + self.call("", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
-
-    def call(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
-
-    def run(self, script):
-        return self.call("/execute/sync", {"script": "return " + script, "args": []})
-
-    def end(self):
-        self.driver.terminate()
-        self.driver.wait()
 
 
 def expect(what, holds, *shown):
@@ -85,15 +58,13 @@ def pointed_at(browser, page):
         {"type": "pointerMove", "x": round(place[0]), "y": round(place[1])}]}]})
     said = browser.run("document.querySelector('.said').textContent")
     expect("the mouse points, too", said.startswith("s (6)"), said)
-    messages = browser.call("/se/log", {"type": "browser"})
+    messages = browser.messages()
     expect("no message on the console", messages == [], messages)
 
 
 def main():
     program = os.path.abspath(sys.argv[1])
-    if not shutil.which("chromedriver") or not (shutil.which("chromium") or shutil.which("google-chrome")):
-        print("skipped: no chromedriver to look at the page with (Debian: chromium, chromium-driver)")
-        sys.exit(77)
+    skip_without_browser()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         pathlib.Path("text").write_text(TEXT * 150)

@@ -31,6 +31,19 @@ CLI::Option* add_word(CLI::App& command, const std::string& name, std::string& t
   return command.add_option(name, text, help)->type_name(type)->required();
 }
 
+CLI::Option* add_whole_number(CLI::App& command, const std::string& name,
+                              std::optional<int64_t>& number, const std::string& help) {
+  return command
+      .add_option_function<std::string>(
+          "--" + name,
+          [&number, name](const std::string& given) {
+            number = whole_number<int64_t>(name, given);
+          },
+          help)
+      ->type_name("INTEGER")
+      ->take_last();
+}
+
 void add_checkpoint(CLI::App& command, std::string& checkpoint) {
   add_text(command, "checkpoint", checkpoint, "FILE",
            "the checkpoint; of a run's folder the best one; if not given, of the run in runs/ that "
@@ -43,21 +56,11 @@ void add_data(CLI::App& command, std::string& data) {
 }
 
 void add_evaluation_shape(CLI::App& command, EvaluationShape& shape) {
-  const auto add = [&](const std::string& name, std::optional<int64_t>& number, const char* help) {
-    command
-        .add_option_function<std::string>(
-            "--" + name,
-            [&number, name](const std::string& given) {
-              number = whole_number<int64_t>(name, given);
-            },
-            help)
-        ->type_name("INTEGER")
-        ->take_last();
-  };
-  add("batch-sz", shape.rows,
+  add_whole_number(
+      command, "batch-sz", shape.rows,
       "rows that the text is read in; changes speed and memory, no value; if not given, as many as "
       "cost little and fit");
-  add("block-sz", shape.block, "tokens of a row at a time; likewise");
+  add_whole_number(command, "block-sz", shape.block, "tokens of a row at a time; likewise");
 }
 
 void add_weights(CLI::App& command, Weights& weights, const std::string& name) {

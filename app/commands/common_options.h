@@ -42,6 +42,10 @@ CLI::Option* add_whole_number(CLI::App& command, const std::string& name, Intege
       ->take_last();
 }
 
+/// The same, which may be left out.
+CLI::Option* add_whole_number(CLI::App& command, const std::string& name,
+                              std::optional<int64_t>& number, const std::string& help);
+
 /// --checkpoint FILE, of which chosen_checkpoint() says what it means; --data DIR in place of the
 /// corpus it was trained on.
 void add_checkpoint(CLI::App& command, std::string& checkpoint);

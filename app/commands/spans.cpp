@@ -126,19 +126,6 @@ void print_spans(SpansArguments& arguments) {
   for (const nlohmann::ordered_json& line : json_of(reading)) output.result(line, "");
 }
 
-void add_place(CLI::App& command, const std::string& name, std::optional<int64_t>& number,
-               const char* help) {
-  command
-      .add_option_function<std::string>(
-          "--" + name,
-          [&number, name](const std::string& given) {
-            number = whole_number<int64_t>(name, given);
-          },
-          help)
-      ->type_name("INTEGER")
-      ->take_last();
-}
-
 }  // namespace
 
 void add_spans(CLI::App& app) {
@@ -159,10 +146,10 @@ void add_spans(CLI::App& app) {
            "the same from a file; -: from standard input");
   add_text(*command, "unknown", arguments->unknown, "refuse|skip",
            "what to do with characters or words of the text that the corpus does not have");
-  add_place(
+  add_whole_number(
       *command, "layer", arguments->head.layer,
       "the layer of the head, from 0; if not given, that of the head that looks back furthest");
-  add_place(*command, "head", arguments->head.head, "the head, from 0; likewise");
+  add_whole_number(*command, "head", arguments->head.head, "the head, from 0; likewise");
   add_text(*command, "html", arguments->html, "FILE",
            "write a page with the text and charts, to point at and to print");
   add_text(*command, "svg", arguments->svg, "DIR", "write each chart there");

@@ -27,9 +27,10 @@ class Browser:
         capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         self.base += "/" + self.call("", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
 
-    def call(self, path, body=None):
+    def call(self, path, body=None, method=None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"})
+        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"},
+                                         method=method)
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)["value"]
 
@@ -54,5 +55,6 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def end(self):
+        self.call("", method="DELETE")  # ends Chromium, which would outlive its driver
         self.driver.terminate()
         self.driver.wait()

@@ -115,6 +115,14 @@ ordered_json validation_line(const ValidationReport& report, const TrainingConfi
   return line;
 }
 
+bool ends_round(int64_t step, const RunConfig& run) {
+  return step % run.steps_per_round == 0 || step == run.steps();
+}
+
+bool is_logged(const StepReport& report, const RunConfig& run) {
+  return report.skipped || report.step % run.log_steps == 0 || ends_round(report.step, run);
+}
+
 ordered_json to_json(const RunClock& clock) {
   ordered_json json = {{"seconds", clock.seconds}, {"memory_mb", clock.memory_mb}};
   if (clock.tokens_per_s > 0) json["tokens_per_s"] = clock.tokens_per_s;

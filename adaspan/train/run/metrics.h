@@ -32,6 +32,10 @@ nlohmann::ordered_json step_line(const StepReport& report, const TrainingConfig&
 nlohmann::ordered_json validation_line(const ValidationReport& report,
                                        const TrainingConfig& config);
 
+/// Whether a validation and a checkpoint follow a step; whether the step has a line.
+bool ends_round(int64_t step, const RunConfig& run);
+bool is_logged(const StepReport& report, const RunConfig& run);
+
 /// What depends on the machine and the hour: "clock" of a line.
 struct RunClock {
   double seconds = 0;       ///< of the run so far, all its starts together

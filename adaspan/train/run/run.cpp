@@ -85,17 +85,15 @@ class Running {
     const double speed = pace_.at(report.step, Pace::Clock::now()) *
                          static_cast<double>(config.batch.sequences * config.batch.block);
     observer_.stepped(report, speed);
-    const bool closes_round =
-        report.step % config.run.steps_per_round == 0 || report.step == config.run.steps();
     if (report.skipped) observer_.noted(skip_note(report));
-    if (closes_round || report.skipped || report.step % config.run.log_steps == 0) {
+    if (is_logged(report, config.run)) {
       ordered_json line = step_line(report, config);
       line["clock"] = clock_now(speed);
       metrics_.write(line);
     }
     if (report.penalty_too_high) observer_.noted(penalty_note(report, config));
     if (!report.skipped) saving_what_is_done([&] { memory_.look(report.widest_z); });
-    if (closes_round) close_round();
+    if (ends_round(report.step, config.run)) close_round();
   }
 
   void save(bool best) {
